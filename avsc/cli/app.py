@@ -1,0 +1,64 @@
+"""The command line: it parses, calls one function and prints. Nothing heavy is imported here."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from avsc import __version__
+from avsc.console import err, say
+from avsc.errors import AvscError
+
+app = typer.Typer(
+    name="avsc",
+    help="Name the scene from one second of sound and picture: prepare, train, evaluate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error (any place will do).")
+    ] = False,
+) -> None:
+    # Both are dealt with before a command runs: the version by its callback, --debug by main().
+    del version, debug
+
+
+def main() -> None:
+    """Runs the command line; exit 0 success, 1 the work failed, 2 wrong usage."""
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app(args=arguments, prog_name="avsc", standalone_mode=True)
+    except AvscError as error:
+        if debug:
+            raise
+        err.print(f"avsc: {error}", style="red", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        say("avsc: stopped; what is complete is kept, run the same command again to go on")
+        sys.exit(130)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # A batch system's SIGTERM unwinds as Ctrl-C does, so files aside are removed and locks freed.
+    raise KeyboardInterrupt

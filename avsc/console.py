@@ -1,0 +1,151 @@
+"""What a person sees: progress with rate and ETA, tables, plain messages."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_INTERVAL_S = 5.0
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class ProgressLine:
+    """One piece of long work; ``advance`` is called as it goes on."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
+        self.title = title
+        self.total = total
+        self.unit = unit
+        self.done = done
+        self.note = ""
+        self._begun_with = done
+        self._began_s = time.monotonic()
+        self._printed_s = self._began_s
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        """Counts ``amount`` more units done; ``note`` is shown behind the rate."""
+        self.done += amount
+        self.note = note or self.note
+        self._show()
+
+    def rate(self) -> float:
+        """Units a second since the work began here (work found done is not counted)."""
+        elapsed_s = max(time.monotonic() - self._began_s, 1e-9)
+        return (self.done - self._begun_with) / elapsed_s
+
+    def _show(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._printed_s >= PLAIN_INTERVAL_S:
+            self._printed_s = now_s
+            print(self.plain(), file=sys.stderr, flush=True)
+
+    def plain(self) -> str:
+        """The line printed where there is no terminal.
+
+        >>> ProgressLine("prepare", 10, "clips", done=4).plain()
+        'prepare: 4/10 clips'
+        """
+        text = f"{self.title}: {self.done}/{self.total} {self.unit}"
+        rate = self.rate()
+        if rate > 0:
+            left_s = max(self.total - self.done, 0) / rate
+            text += f", {rate:.1f} {self.unit}/s, {duration(left_s)} left"
+        return text + (f", {self.note}" if self.note else "")
+
+
+class _RateColumn(ProgressColumn):
+    """Rate and unit, from the line itself, so that reused work does not inflate it."""
+
+    def render(self, task: Task) -> Text:
+        line: ProgressLine = task.fields["line"]
+        note = f"  {line.note}" if line.note else ""
+        return Text(f"{line.rate():.1f} {line.unit}/s{note}")
+
+
+class _BarLine(ProgressLine):
+    def __init__(self, title: str, total: int, unit: str, done: int, bars: Progress) -> None:
+        super().__init__(title, total, unit, done)
+        self._bars = bars
+        self._task = bars.add_task(title, total=total, completed=done, line=self)
+
+    def _show(self) -> None:
+        self._bars.update(self._task, completed=self.done)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[ProgressLine]:
+    """A progress bar on a terminal, a plain line every few seconds elsewhere (on stderr)."""
+    if not err.is_terminal:
+        yield ProgressLine(title, total, unit, done)
+        return
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+    with bars:
+        yield _BarLine(title, total, unit, done, bars)
+
+
+def say(message: str) -> None:
+    """Prints a plain message on stderr, where it does not mix with results."""
+    err.print(message, markup=False)
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table of results on stdout; all columns but the first are right-aligned."""
+    drawn = Table(title=title, title_justify="left")
+    for number, name in enumerate(header):
+        drawn.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        drawn.add_row(*[Text(cell) for cell in row])
+    out.print(drawn)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person.
+
+    >>> duration(7), duration(125), duration(7320)
+    ('7 s', '2 min 5 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def byte_size(count: float) -> str:
+    """Bytes for a person, in powers of 1000.
+
+    >>> byte_size(950), byte_size(108_000_000_000)
+    ('950 B', '108.0 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -1,0 +1,1 @@
+"""Media files in, arrays out: WAV, video, JPEG."""

@@ -1,0 +1,1 @@
+"""Stage 1: every clip of a data set once, into a store. Never imports torch."""

@@ -1,0 +1,209 @@
+"""The store's schema: array names, shapes, dtypes, chunks, settings, version (DESIGN section 4).
+
+No array name is spelled anywhere else. Shape legend: N clips, S seconds of a clip, F frames of a
+clip, f frames of a second, 2 channels (average, difference), B bands, P partitions.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from avsc import timebase
+
+VERSION = 1
+CLIPS_CSV = "clips.csv"
+CLIP_COLUMNS = ("id", "scene", "city", "location", "fold", "audio", "video")
+JPEG_CHUNK = 4 * 1024 * 1024  # bytes
+# No image of ours needs more than this many bytes a pixel at the highest quality JPEG has; the
+# array's capacity is its shape only, since chunks that are not written take no space.
+JPEG_BYTES_PER_PIXEL = 3
+WIDEST_ASPECT = 4
+
+Feature = Literal["scalogram", "fbank"]
+FEATURES: tuple[Feature, ...] = ("scalogram", "fbank")
+
+
+class Status(IntEnum):
+    """``clip/status``: what became of a clip."""
+
+    ABSENT = 0
+    GOOD = 1
+    QUARANTINED = 2
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class BankSettings(_Settings):
+    """A filter bank over STFT bins and the logarithm behind it."""
+
+    bands: int = Field(gt=0, le=4096)
+    spectrum: Literal["magnitude", "power"] = "magnitude"
+    row_norm: Literal["peak", "sum"] = "peak"
+    log_floor: float = Field(default=1e-6, gt=0)
+
+
+class ScalogramSettings(BankSettings):
+    """ScatNet's Morlet bank (DESIGN section 6)."""
+
+    bands: int = Field(default=290, gt=0, le=4096)
+    t: int = Field(default=8192, gt=0, le=1 << 16)
+    q: int = Field(default=41, gt=0, le=256)
+
+
+class FBankSettings(BankSettings):
+    """Mel filters on the same STFT."""
+
+    bands: int = Field(default=256, gt=0, le=4096)
+    f_min_hz: float = Field(default=0.0, ge=0)
+    f_max_hz: float = Field(default=8000.0, gt=0)
+
+
+class ImageSettings(_Settings):
+    """How a second's picture is chosen and kept."""
+
+    short_side: int = Field(
+        default=360, ge=16, le=4320
+    )  # pixels; smaller pictures stay as they are
+    jpeg_quality: int = Field(default=90, ge=1, le=100)
+    frame_choice: Literal["on-screen", "keyframe"] = "on-screen"
+    backend: Literal["pyav", "decord"] = "pyav"
+
+
+class StoreSettings(_Settings):
+    """Everything that decides what a store's bytes are; kept in the group's attributes."""
+
+    features: tuple[Feature, ...] = FEATURES
+    clip_seconds: int = Field(default=10, ge=1, le=3600)
+    partition_clips: int = Field(default=64, ge=1, le=4096)
+    mono: Literal["refuse", "duplicate"] = "refuse"
+    scalogram: ScalogramSettings = ScalogramSettings()
+    fbank: FBankSettings = FBankSettings()
+    image: ImageSettings = ImageSettings()
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a whole clip: 56 for ten seconds."""
+        return timebase.frame_count(self.clip_seconds * timebase.SAMPLE_RATE_HZ)
+
+    @property
+    def jpeg_capacity(self) -> int:
+        """Bytes of JPEG a partition's row can hold, a whole number of chunks."""
+        pixels = self.image.short_side**2 * WIDEST_ASPECT
+        most = self.partition_clips * self.clip_seconds * pixels * JPEG_BYTES_PER_PIXEL
+        return -(-most // JPEG_CHUNK) * JPEG_CHUNK
+
+    def bank(self, feature: Feature) -> ScalogramSettings | FBankSettings:
+        """The settings of one audio feature."""
+        return self.scalogram if feature == "scalogram" else self.fbank
+
+
+SEGMENT_FRAMES = timebase.frame_count(timebase.SAMPLE_RATE_HZ)  # 3
+
+STATUS = "clip/status"
+IMAGE_JPEG = "image/jpeg"
+IMAGE_OFFSET = "image/offset"
+IMAGE_LENGTH = "image/length"
+IMAGE_CRC32C = "image/crc32c"
+IMAGE_PTS_S = "image/pts_s"
+
+
+def audio_array(feature: Feature) -> str:
+    """The array of a feature over whole clips, [N, F, 2, B]."""
+    return f"audio/{feature}"
+
+
+def segment_array(feature: Feature) -> str:
+    """The array of a feature over one-second segments, [N, S, f, 2, B]."""
+    return f"segment/{feature}"
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array: everything Zarr metadata says of it.
+
+    ``shard`` is what one partition owns; ``chunk`` is what is read at once inside it.
+    """
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    shard: tuple[int, ...]
+    checksummed: bool  # crc32c behind each chunk; JPEG bytes carry one an image instead
+
+
+def array_specs(clips: int, settings: StoreSettings) -> tuple[ArraySpec, ...]:
+    """Every array of a store of ``clips`` clips, ``clip/status`` last, the order of writing."""
+    run, seconds = settings.partition_clips, settings.clip_seconds
+    partitions = partition_count(clips, settings)
+
+    def per_clip(name: str, dtype: str, *rest: int, whole: bool = False) -> ArraySpec:
+        chunk = (run if whole else 1, *rest)
+        return ArraySpec(name, np.dtype(dtype), (clips, *rest), chunk, (run, *rest), True)
+
+    specs = []
+    for feature in settings.features:
+        bands = settings.bank(feature).bands
+        specs.append(per_clip(audio_array(feature), "<f4", settings.clip_frames, 2, bands))
+        specs.append(per_clip(segment_array(feature), "<f4", seconds, SEGMENT_FRAMES, 2, bands))
+    capacity = settings.jpeg_capacity
+    specs.append(
+        ArraySpec(
+            IMAGE_JPEG,
+            np.dtype("|u1"),
+            (partitions, capacity),
+            (1, JPEG_CHUNK),
+            (1, capacity),
+            checksummed=False,
+        )
+    )
+    specs += [
+        per_clip(IMAGE_OFFSET, "<i8", seconds, whole=True),
+        per_clip(IMAGE_LENGTH, "<i4", seconds, whole=True),
+        per_clip(IMAGE_CRC32C, "<u4", seconds, whole=True),
+        per_clip(IMAGE_PTS_S, "<f8", seconds, whole=True),
+        per_clip(STATUS, "|u1", whole=True),
+    ]
+    return tuple(specs)
+
+
+def partition_count(clips: int, settings: StoreSettings) -> int:
+    """How many partitions ``clips`` clips make; the last may be shorter."""
+    return -(-clips // settings.partition_clips)
+
+
+def partition_range(partition: int, clips: int, settings: StoreSettings) -> range:
+    """The clips of a partition, as rows of ``clips.csv``.
+
+    >>> partition_range(1, 100, StoreSettings())
+    range(64, 100)
+    """
+    if not 0 <= partition < partition_count(clips, settings):
+        raise IndexError(f"partition {partition} of {partition_count(clips, settings)}")
+    first = partition * settings.partition_clips
+    return range(first, min(first + settings.partition_clips, clips))
+
+
+def difference(there: StoreSettings, asked: StoreSettings) -> list[str]:
+    """The settings that differ, one line each; empty when they agree."""
+    old, new = _flat(there.model_dump()), _flat(asked.model_dump())
+    return [
+        f"{key}: the store has {old.get(key)!r}, asked for {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,1 @@
+"""Stage 2: streams of triples, the model, its optimisation. Never imports dask."""
