@@ -1,0 +1,58 @@
+"""The paper's numbers and the recipes that aim at them, from ``pipelines/paper.toml``."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsc import recipe as recipes
+from avsc.recipe import Recipe
+from avsc.resources import resource
+
+TABLES = ("table2", "table3", "table4", "table5")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table of the paper; ``accuracy`` is in per cent."""
+
+    table: str
+    system: str
+    recipe: str | None  # a file of pipelines/recipes, without its ending; None: not ours to run
+    log_loss: float
+    accuracy: float
+
+    def recipe_path(self) -> Path:
+        """The recipe's file."""
+        return resource(f"pipelines/recipes/{self.recipe}.toml")
+
+
+def rows(table: str) -> tuple[Row, ...]:
+    """A table's rows in the paper's order."""
+    return tuple(
+        Row(table, row["system"], row.get("recipe"), row["log_loss"], row["accuracy"])
+        for row in tomllib.loads(resource("pipelines/paper.toml").read_text())[table]
+    )
+
+
+def row_of(recipe: Recipe) -> Row | None:
+    """The row of tables 2 to 4 that a run's recipe is, whatever its weights, seed and hardware."""
+    wanted = _identity(recipe)
+    for table in TABLES[:3]:
+        for row in rows(table):
+            if row.recipe and _identity(recipes.load(row.recipe_path())) == wanted:
+                return row
+    return None
+
+
+def _identity(recipe: Recipe) -> tuple[object, ...]:
+    # What makes a system that row: its inputs, encoder and way of optimisation.
+    train = recipe.train
+    audio = None if train.strategy == "video" else (recipe.audio, train.acoustic_source())
+    visual = (
+        None
+        if train.strategy == "audio"
+        else (recipe.visual.model, recipe.visual.image_size, train.image_source())
+    )
+    schedule = (train.epochs, train.batch_size, train.lr_max, train.lr_min)
+    images_per_second = train.images_per_second
+    return audio, visual, schedule, images_per_second
