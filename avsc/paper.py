@@ -36,22 +36,27 @@ def rows(table: str) -> tuple[Row, ...]:
 
 def row_of(recipe: Recipe) -> Row | None:
     """The row of tables 2 to 4 that a run's recipe is, whatever its weights, seed and hardware."""
-    wanted = _identity(recipe)
     for table in TABLES[:3]:
         for row in rows(table):
-            if row.recipe and _identity(recipes.load(row.recipe_path())) == wanted:
+            published = recipes.load(row.recipe_path())
+            if _identity(recipe, published) == _identity(published, published):
                 return row
     return None
 
 
-def _identity(recipe: Recipe) -> tuple[object, ...]:
-    # What makes a system that row: its inputs, encoder and way of optimisation.
+def _identity(recipe: Recipe, published: Recipe) -> tuple[object, ...]:
+    # What makes a system that row: its inputs, encoder and way of optimisation. A recipe that
+    # leaves the image size to the weights has the published one.
     train = recipe.train
     audio = None if train.strategy == "video" else (recipe.audio, train.acoustic_source())
     visual = (
         None
         if train.strategy == "audio"
-        else (recipe.visual.model, recipe.visual.image_size, train.image_source())
+        else (
+            recipe.visual.model,
+            recipe.visual.image_size or published.visual.image_size,
+            train.image_source(),
+        )
     )
     schedule = (train.epochs, train.batch_size, train.lr_max, train.lr_min)
     images_per_second = train.images_per_second
