@@ -1,0 +1,24 @@
+import pytest
+
+from avsc import console
+
+
+def test_work_found_done_does_not_inflate_the_rate() -> None:
+    line = console.ProgressLine("prepare", 100, "clips", done=90)
+    assert line.rate() == 0
+    line.advance(1)
+    assert "91/100 clips" in line.plain()
+    assert "left" in line.plain()
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_plain_lines_on_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "PLAIN_INTERVAL_S", 0.0)
+    with console.progress("prepare", 2, "clips") as line:
+        line.advance()
+        line.advance()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 2
+    assert "\x1b" not in captured.err

@@ -1,0 +1,41 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from avsc import files
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_written_aside_appears_whole(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "deep" / "note.txt", "one\ntwo\n")
+    assert (tmp_path / "deep" / "note.txt").read_bytes() == b"one\ntwo\n"
+    assert _names(tmp_path / "deep") == ["note.txt"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    files.write_text(path, "old")
+    with pytest.raises(TypeError), files.write_aside(path) as file:
+        file.write("text where bytes belong")  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+    assert _names(tmp_path) == ["note.txt"]
+
+
+def test_a_written_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        files.write_bytes(tmp_path / "shared", b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o640
+
+
+def test_the_digest_is_sha256(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert files.sha256_file(tmp_path / "empty") == digest
