@@ -8,7 +8,7 @@ TITLE = "# Benchmarks\n\nEvery section is written by the script that it names; e
 
 
 def write_section(name: str, markdown: str) -> None:
-    """Replaces the section between ``<!-- name:begin -->`` and ``<!-- name:end -->``, or adds it."""
+    """Replaces the section between the markers ``<!-- name:begin/end -->``, or adds it."""
     section = f"<!-- {name}:begin -->\n{markdown.strip()}\n<!-- {name}:end -->"
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else TITLE
     there = re.compile(rf"<!-- {re.escape(name)}:begin -->.*?<!-- {re.escape(name)}:end -->", re.S)

@@ -1,0 +1,121 @@
+"""Audio features of a clip: STFT magnitude, filter bank, logarithm (DESIGN section 6).
+
+Shape legend: 2 channels (average (L + R) / 2, difference L - R), F frames, S seconds, f frames of a
+second, K = 4097 bins, B bands.
+
+The window is the periodic Hann window, 0.5 - 0.5 cos(2 pi n / 8192): its spectrum is exactly three
+bins wide, where the symmetric one's leaks a little everywhere. The FFT is not scaled: a tone of
+amplitude A that lies on a bin has magnitude 2048 A there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+from numpy.typing import NDArray
+
+from avsc import timebase
+from avsc.signal import mel, morlet
+from avsc.store.schema import Feature, StoreSettings
+
+# Weights below this part of a row's largest are left out. What they would add is far under the
+# rounding of the float32 FFT, and the Gaussians become some ten deviations wide.
+NEGLIGIBLE = 1e-6
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """One feature of one clip.
+
+    Attributes:
+        clip: Frames of the whole clip, float32 [F, 2, B].
+        segments: Frames of each second by itself, float32 [S, f, 2, B].
+    """
+
+    clip: NDArray[np.float32]
+    segments: NDArray[np.float32]
+
+
+class FeatureExtractor:
+    """Turns sound into the features that a store's settings ask for; build one a process.
+
+    Args:
+        settings: The store's settings.
+
+    Raises:
+        AvscError: The settings of a bank contradict each other.
+    """
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+        self._window = hann_window(timebase.WINDOW)
+        self._banks: Mapping[Feature, scipy.sparse.csr_array] = {
+            feature: _sparse(_bank(settings, feature)) for feature in settings.features
+        }
+
+    def clip(self, stereo: NDArray[np.float32]) -> dict[Feature, ClipFeatures]:
+        """Every feature of a clip: of the whole, and of each second as if it were alone.
+
+        Args:
+            stereo: float32 [2 (left, right), clip_seconds * 16000].
+        """
+        rate = timebase.SAMPLE_RATE_HZ
+        seconds = self.settings.clip_seconds
+        assert stereo.shape == (2, seconds * rate), stereo.shape
+        channels = average_and_difference(stereo)
+        whole = self._magnitudes(channels)
+        apart = self._magnitudes(channels.reshape(2, seconds, rate))
+        return {
+            feature: ClipFeatures(self._log_bands(feature, whole), self._log_bands(feature, apart))
+            for feature in self.settings.features
+        }
+
+    def frames(self, stereo: NDArray[np.float32], feature: Feature) -> NDArray[np.float32]:
+        """One feature of a piece of any length: float32 [2, n] to float32 [F, 2, B]."""
+        return self._log_bands(feature, self._magnitudes(average_and_difference(stereo)))
+
+    def _magnitudes(self, channels: NDArray[np.float32]) -> NDArray[np.float32]:
+        # [2, ..., n] -> [..., F, 2, K]
+        pieces = np.lib.stride_tricks.sliding_window_view(channels, timebase.WINDOW, axis=-1)
+        strided = pieces[..., :: timebase.HOP, :]
+        spectra = scipy.fft.rfft(strided * self._window, overwrite_x=True, workers=1)
+        magnitudes: NDArray[np.float32] = np.moveaxis(np.abs(spectra), 0, -2)
+        return magnitudes
+
+    def _log_bands(self, feature: Feature, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        # [..., 2, K] -> [..., 2, B]
+        settings = self.settings.bank(feature)
+        spectrum = magnitudes if settings.spectrum == "magnitude" else magnitudes**2
+        flat = spectrum.reshape(-1, spectrum.shape[-1])
+        bands = (self._banks[feature] @ flat.T).T
+        logs = np.log(np.maximum(bands, np.float32(settings.log_floor)))
+        return np.ascontiguousarray(logs).reshape(*spectrum.shape[:-1], settings.bands)
+
+
+def average_and_difference(stereo: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The two channels that the model hears, [2 (L, R), n] to [2 (average, difference), n]."""
+    left, right = stereo
+    return np.stack([(left + right) * np.float32(0.5), left - right])
+
+
+def hann_window(length: int) -> NDArray[np.float32]:
+    """The periodic Hann window, float32 [length].
+
+    >>> hann_window(4).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
+    phase = 2 * np.pi * np.arange(length) / length
+    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+
+
+def _bank(settings: StoreSettings, feature: Feature) -> NDArray[np.float64]:
+    if feature == "scalogram":
+        return morlet.filter_bank(settings.scalogram)
+    return mel.filter_bank(settings.fbank)
+
+
+def _sparse(rows: NDArray[np.float64]) -> scipy.sparse.csr_array:
+    kept = np.where(rows >= NEGLIGIBLE * rows.max(axis=1, keepdims=True), rows, 0)
+    return scipy.sparse.csr_array(kept.astype(np.float32))
