@@ -1,0 +1,210 @@
+"""``predictions.csv``: a system's probabilities of each segment, in the challenge's format.
+
+Tab-separated, UTF-8, a header line; ``filename`` is ``<clip id>_<second>`` (the sound file's name
+in the unlabelled evaluation edition), ``scene_label`` the most probable scene, then one column a
+scene. Numbers are written so that they read back to the same bits. Files of other systems may
+have their scene columns in any order: the header says which is which.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avsc.errors import AvscError
+from avsc.evaluate.metrics import Probabilities, predicted
+from avsc.evaluate.segments import Segments
+from avsc.files import write_text
+from avsc.scenes import SCENES
+
+HEADER = ("filename", "scene_label", *SCENES)
+SUM_TOLERANCE = 1e-3  # others may write four decimals
+SHOWN = 3  # examples in a message
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Rows of a file, in its order.
+
+    Attributes:
+        names: Segment names.
+        answers: The scene each row says it predicts.
+        probabilities: Columns in the order of ``SCENES``, [n, 10].
+    """
+
+    names: tuple[str, ...]
+    answers: tuple[str, ...]
+    probabilities: Probabilities
+
+    def disagreeing(self) -> int:
+        """Rows whose ``scene_label`` is not (one of) their most probable scene(s)."""
+        most = self.probabilities.max(axis=1)
+        own = self.probabilities[np.arange(len(self.answers)), _indices(self.answers)]
+        return int((own < most).sum())
+
+
+def write_predictions(path: Path, names: Sequence[str], probabilities: Probabilities) -> None:
+    """Writes the file whole; ``probabilities`` is [n, 10] in the order of ``SCENES``."""
+    lines = ["\t".join(HEADER)]
+    for name, answer, row in zip(names, predicted(probabilities), probabilities, strict=True):
+        numbers = [_number(float(share)) for share in row]
+        lines.append("\t".join([name, SCENES[answer], *numbers]))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Reads a file and checks every row.
+
+    Raises:
+        AvscError: The file is not such a table, or a row's numbers are not probabilities.
+    """
+    lines = _lines(path)
+    columns = _columns(path, lines[0])
+    rows = [
+        _row(path, number, line, columns)
+        for number, line in enumerate(lines[1:], start=2)
+        if line.strip()
+    ]
+    if not rows:
+        raise AvscError(f"{path} has a header and no rows", "one row a segment", "write it again")
+    names, answers, shares = zip(*rows, strict=True)
+    return Predictions(names, answers, np.asarray(shares, np.float64))
+
+
+def align(path: Path, read: Predictions, segments: Segments) -> Probabilities:
+    """The probabilities in the order of a fold's segments, [n, 10].
+
+    Raises:
+        AvscError: Segments are missing, doubled, or not of this fold.
+    """
+    doubled = [name for name, times in Counter(read.names).items() if times > 1]
+    if doubled:
+        raise AvscError(
+            f"{path} has {len(doubled)} segments more than once, such as {_some(doubled)}",
+            "each segment once",
+            "remove the doubled rows",
+        )
+    where = {name: number for number, name in enumerate(read.names)}
+    strange = sorted(where.keys() - set(segments.names))
+    missing = [name for name in segments.names if name not in where]
+    if strange or missing:
+        faults = []
+        if missing:
+            faults.append(f"lacks {len(missing)} segments, such as {_some(missing)}")
+        if strange:
+            faults.append(f"has {len(strange)} that are not of the fold, such as {_some(strange)}")
+        raise AvscError(
+            f"{path} {' and '.join(faults)}",
+            f"the {len(segments.names)} segments of the fold {segments.fold!r}, named "
+            f"<clip id>_<second> like {segments.names[0]}",
+            "score the whole fold, or name the fold or store it belongs to with --fold and --store",
+        )
+    return read.probabilities[[where[name] for name in segments.names]]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise AvscError(
+            f"cannot read {path}: {error.strerror}", "a predictions file", "check the path"
+        ) from None
+    except UnicodeDecodeError:
+        raise AvscError(f"{path} is not text", "UTF-8, tab-separated", "write it again") from None
+    lines = text.splitlines()
+    if not lines:
+        raise AvscError(f"{path} is empty", f"the header {' '.join(HEADER)}", "write it again")
+    return lines
+
+
+def _columns(path: Path, header: str) -> dict[str, int]:
+    names = [name.strip() for name in header.split("\t")]
+    if len(names) == 1:
+        used = next(
+            (
+                kind
+                for mark, kind in ((",", "commas"), (";", "semicolons"), (" ", "spaces"))
+                if mark in header
+            ),
+            "no tabs",
+        )
+        raise AvscError(
+            f"the header of {path} is separated by {used}: {header[:80]}",
+            "tabs between the columns",
+            "write it with the tab as separator, as in pandas' to_csv(sep='\\t')",
+        )
+    unknown = [name for name in names if name not in HEADER]
+    missing = [name for name in HEADER if name not in names]
+    doubled = [name for name, times in Counter(names).items() if times > 1]
+    if unknown or missing or doubled:
+        faults = [
+            f"{what} {', '.join(map(repr, which))}"
+            for what, which in (("unknown", unknown), ("missing", missing), ("doubled", doubled))
+            if which
+        ]
+        raise AvscError(
+            f"columns of {path}: {'; '.join(faults)}",
+            "filename, scene_label and one column for each of " + ", ".join(SCENES),
+            "correct the header",
+        )
+    return {name: number for number, name in enumerate(names)}
+
+
+def _row(
+    path: Path, number: int, line: str, columns: dict[str, int]
+) -> tuple[str, str, list[float]]:
+    fields = line.split("\t")
+    where = f"{path} line {number}"
+    if len(fields) != len(columns):
+        raise AvscError(f"{where}: {len(fields)} fields", f"{len(columns)}", "correct the row")
+    name, answer = fields[columns["filename"]].strip(), fields[columns["scene_label"]].strip()
+    if answer not in SCENES:
+        raise AvscError(
+            f"{where}: unknown scene {answer!r}", f"one of {', '.join(SCENES)}", "correct the row"
+        )
+    shares = [_share(where, scene, fields[columns[scene]]) for scene in SCENES]
+    total = math.fsum(shares)
+    if abs(total - 1) > SUM_TOLERANCE:
+        raise AvscError(
+            f"{where}: the probabilities of {name} sum to {total:.6g}",
+            f"1, to within {SUM_TOLERANCE:g}",
+            "normalise them; logits want a softmax first",
+        )
+    return name, answer, shares
+
+
+def _share(where: str, scene: str, text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:  # false for nan
+        raise AvscError(
+            f"{where}: the probability of {scene} is {text.strip()!r}",
+            "a number from 0 to 1",
+            "write finite probabilities with a decimal point",
+        )
+    return share
+
+
+def _number(share: float) -> str:
+    """The shortest text that reads back to the same bits, never less than 9 significant digits.
+
+    >>> _number(0.5), _number(1 / 3), _number(2.5e-9)
+    ('0.500000000', '0.3333333333333333', '2.50000000e-09')
+    """
+    short = repr(share)
+    digits = short.partition("e")[0].replace(".", "").lstrip("0")
+    return short if len(digits) >= 9 else f"{share:#.9g}"
+
+
+def _indices(answers: Sequence[str]) -> list[int]:
+    number = {scene: k for k, scene in enumerate(SCENES)}
+    return [number[answer] for answer in answers]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN])

@@ -1,0 +1,115 @@
+"""Which one-second segments a fold has, in the order in which they are scored; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc.errors import AvscError
+from avsc.scenes import scene_index
+from avsc.store.schema import Status
+
+UNLABELLED = -1
+EVERY = "all"  # the fold that is every clip
+
+
+class ClipRow(Protocol):
+    """What a fold asks of a row of ``clips.csv``."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def scene(self) -> str: ...  # noqa: D102
+    @property
+    def city(self) -> str: ...  # noqa: D102
+    @property
+    def location(self) -> str: ...  # noqa: D102
+    @property
+    def fold(self) -> str: ...  # noqa: D102
+    @property
+    def audio(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of a fold: clip by clip in the store's order, second by second.
+
+    Attributes:
+        fold: The fold's name.
+        rows: Rows of the store, one a clip, [K].
+        seconds: Segments a clip, S; there are n = K * S segments.
+        names: The segments' names in ``predictions.csv``, n.
+        labels: Scenes by number, -1 where unknown, [n].
+        cities: Cities, n.
+        locations: Location keys, ``<city>-<location>``, n.
+        quarantined: Clips of the fold that were left out because they could not be used.
+    """
+
+    fold: str
+    rows: NDArray[np.int64]
+    seconds: int
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    cities: tuple[str, ...]
+    locations: tuple[str, ...]
+    quarantined: int
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every segment's scene is known."""
+        return bool((self.labels != UNLABELLED).all())
+
+
+def segments_of(
+    clips: Sequence[ClipRow], status: NDArray[np.uint8], seconds: int, fold: str
+) -> Segments:
+    """The usable segments of a fold; ``all`` is every clip.
+
+    A store of the challenge's evaluation edition has neither folds nor labels: there ``test``
+    means every clip too, and the names are those of the sound files, as the challenge wants them.
+
+    Raises:
+        AvscError: The fold has no clips, or only part of its clips are labelled.
+    """
+    no_folds = not any(clip.fold for clip in clips)
+    whole = fold == EVERY or (no_folds and fold == "test")
+    mine = [row for row, clip in enumerate(clips) if whole or clip.fold == fold]
+    rows = [row for row in mine if status[row] == Status.GOOD]
+    if not rows:
+        there = sorted({clip.fold for clip in clips if clip.fold})
+        raise AvscError(
+            f"the fold {fold!r} has {len(mine)} clips, none of them usable",
+            f"a fold with clips; this store has {', '.join(there) or 'no folds'}",
+            "choose another with --fold (all takes every clip), or look at `avsc info STORE`",
+        )
+    chosen = [clips[row] for row in rows]
+    labels = [scene_index(clip.scene) if clip.scene else UNLABELLED for clip in chosen]
+    _all_or_none_labelled(chosen, labels)
+    return Segments(
+        fold="evaluation" if whole and no_folds else fold,
+        rows=np.asarray(rows, np.int64),
+        seconds=seconds,
+        names=tuple(name for clip in chosen for name in _names(clip, seconds)),
+        labels=np.repeat(np.asarray(labels, np.int64), seconds),
+        cities=tuple(clip.city for clip in chosen for _ in range(seconds)),
+        locations=tuple(f"{c.city}-{c.location}" for c in chosen for _ in range(seconds)),
+        quarantined=len(mine) - len(rows),
+    )
+
+
+def _names(clip: ClipRow, seconds: int) -> list[str]:
+    if not clip.scene and seconds == 1:
+        return [clip.audio.rpartition("/")[2]]
+    return [f"{clip.id}_{second}" for second in range(seconds)]
+
+
+def _all_or_none_labelled(clips: Sequence[ClipRow], labels: Sequence[int]) -> None:
+    without = [clip.id for clip, label in zip(clips, labels, strict=True) if label == UNLABELLED]
+    if without and len(without) < len(clips):
+        raise AvscError(
+            f"{len(without)} of {len(clips)} clips have no scene, such as {without[0]}",
+            "a fold that is labelled throughout, or not at all",
+            "correct the data set's meta.csv and prepare it again, or choose another --fold",
+        )

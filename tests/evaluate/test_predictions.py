@@ -1,0 +1,189 @@
+"""predictions.csv: what is written reads back to the bit, what is wrong is named."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avsc.errors import AvscError
+from avsc.evaluate import metrics
+from avsc.evaluate.predictions import HEADER, align, read_predictions, write_predictions
+from avsc.evaluate.segments import Segments, segments_of
+from avsc.scenes import SCENES
+from avsc.store.schema import Status
+
+
+@dataclass(frozen=True)
+class _Clip:
+    id: str
+    scene: str
+    city: str
+    location: str
+    fold: str
+    audio: str
+
+
+def _clip(scene: str, number: int, fold: str = "test") -> _Clip:
+    name = f"{scene}-lyon-{number}-{number}"
+    return _Clip(name, scene, "lyon", str(number), fold, f"audio/{name}.wav")
+
+
+CLIPS = [_clip("airport", 1), _clip("bus", 2), _clip("tram", 3, "train"), _clip("tram", 4)]
+GOOD = np.full(4, Status.GOOD, np.uint8)
+
+
+def _segments() -> Segments:
+    return segments_of(CLIPS, GOOD, 2, "test")
+
+
+def _probabilities(n: int, seed: int = 0) -> metrics.Probabilities:
+    weights: metrics.Probabilities = np.exp(
+        4 * np.random.default_rng(seed).standard_normal((n, 10))
+    )
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, _segments().names, _probabilities(6))
+    return path
+
+
+def _edit(path: Path, line: int, **cells: str) -> None:
+    """Changes cells of a line (1 is the first row)."""
+    lines = path.read_text().splitlines()
+    fields = lines[line].split("\t")
+    for column, text in cells.items():
+        fields[HEADER.index(column)] = text
+    lines[line] = "\t".join(fields)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_what_is_written_reads_back_to_the_same_bits(written: Path) -> None:
+    read = read_predictions(written)
+    np.testing.assert_array_equal(read.probabilities, _probabilities(6))
+    assert read.names == _segments().names
+    assert read.disagreeing() == 0
+
+
+def test_the_file_is_what_the_contract_says(written: Path) -> None:
+    table = pd.read_csv(written, sep="\t")
+    assert tuple(table.columns) == ("filename", "scene_label", *SCENES)
+    assert table["filename"][1] == "airport-lyon-1-1_1"
+    most = table[list(SCENES)].idxmax(axis=1)
+    assert (table["scene_label"] == most).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(0, 1))
+def test_numbers_have_nine_significant_digits_and_keep_their_bits(
+    tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "numbers.csv"
+    row = np.zeros((1, 10))
+    row[0, :2] = share, 1 - share
+    write_predictions(path, ["x_0"], row)
+    cell = path.read_text().splitlines()[1].split("\t")[2]
+    digits = cell.partition("e")[0].replace(".", "").lstrip("0")
+    assert share == 0 or len(digits) >= 9
+    assert read_predictions(path).probabilities[0, 0] == share
+
+
+def test_columns_in_another_order_are_read_by_their_names(written: Path) -> None:
+    table = pd.read_csv(written, sep="\t", dtype=str)
+    table[["scene_label", *reversed(SCENES), "filename"]].to_csv(written, sep="\t", index=False)
+    np.testing.assert_array_equal(read_predictions(written).probabilities, _probabilities(6))
+
+
+def test_rows_in_another_order_and_with_windows_line_ends_are_aligned(written: Path) -> None:
+    head, *rows = written.read_text().splitlines()
+    written.write_bytes("\r\n".join([head, *reversed(rows)]).encode() + b"\r\n")
+    found = align(written, read_predictions(written), _segments())
+    np.testing.assert_array_equal(found, _probabilities(6))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"bus": "nan"}, "line 2: the probability of bus is 'nan'"),
+        ({"bus": "-0.1"}, "'-0.1'"),
+        ({"bus": "inf"}, "'inf'"),
+        ({"bus": "0,1"}, "'0,1'"),
+        ({"bus": "0.99", "tram": "0.99"}, "sum to"),
+        ({"scene_label": "beach"}, "unknown scene 'beach'"),
+        ({"tram": "0.1\t0.1"}, "line 2: 13 fields"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named_with_its_line(
+    written: Path, cells: dict[str, str], said: str
+) -> None:
+    _edit(written, 1, **cells)
+    with pytest.raises(AvscError) as caught:
+        read_predictions(written)
+    assert said in str(caught.value)
+    assert str(written) in str(caught.value)
+
+
+def test_a_comma_for_a_tab_is_recognised(written: Path) -> None:
+    written.write_text(written.read_text().replace("\t", ","))
+    with pytest.raises(AvscError, match="separated by commas"):
+        read_predictions(written)
+
+
+def test_a_column_that_is_no_scene_is_named(written: Path) -> None:
+    written.write_text(written.read_text().replace("\tpark\t", "\tparc\t", 1))
+    with pytest.raises(AvscError, match="unknown 'parc'; missing 'park'"):
+        read_predictions(written)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is empty"), (b"\xff\xfe\x00", "is not text"), (b"\t".join([b"a"] * 3), "columns")],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "other.csv"
+    path.write_bytes(content)
+    with pytest.raises(AvscError, match=said):
+        read_predictions(path)
+
+
+def test_a_header_alone_and_an_absent_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("\t".join(HEADER) + "\n")
+    with pytest.raises(AvscError, match="no rows"):
+        read_predictions(path)
+    with pytest.raises(AvscError, match="cannot read"):
+        read_predictions(tmp_path / "absent.csv")
+
+
+def test_a_missing_segment_is_named(written: Path) -> None:
+    lines = written.read_text().splitlines()
+    written.write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(AvscError, match="lacks 1 segments, such as tram-lyon-4-4_1"):
+        align(written, read_predictions(written), _segments())
+
+
+def test_a_doubled_segment_is_named(written: Path) -> None:
+    lines = written.read_text().splitlines()
+    written.write_text("\n".join([*lines, lines[3]]) + "\n")
+    with pytest.raises(AvscError, match="1 segments more than once, such as bus-lyon-2-2_0"):
+        align(written, read_predictions(written), _segments())
+
+
+def test_a_segment_of_another_fold_is_named(written: Path) -> None:
+    _edit(written, 6, filename="tram-lyon-3-3_0")
+    with pytest.raises(AvscError) as caught:
+        align(written, read_predictions(written), _segments())
+    assert "lacks 1 segments, such as tram-lyon-4-4_1" in caught.value.got
+    assert "has 1 that are not of the fold, such as tram-lyon-3-3_0" in caught.value.got
+
+
+def test_a_label_that_is_not_the_most_probable_scene_is_counted(written: Path) -> None:
+    least = SCENES[int(_probabilities(6)[0].argmin())]
+    _edit(written, 1, scene_label=least)
+    assert read_predictions(written).disagreeing() == 1
