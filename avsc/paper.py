@@ -21,9 +21,10 @@ class Row:
     log_loss: float
     accuracy: float
 
-    def recipe_path(self) -> Path:
-        """The recipe's file."""
-        return resource(f"pipelines/recipes/{self.recipe}.toml")
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe that ``paper.toml`` names."""
+    return resource(f"pipelines/recipes/{name}.toml")
 
 
 def rows(table: str) -> tuple[Row, ...]:
@@ -38,7 +39,9 @@ def row_of(recipe: Recipe) -> Row | None:
     """The row of tables 2 to 4 that a run's recipe is, whatever its weights, seed and hardware."""
     for table in TABLES[:3]:
         for row in rows(table):
-            published = recipes.load(row.recipe_path())
+            if row.recipe is None:
+                continue
+            published = recipes.load(recipe_path(row.recipe))
             if _identity(recipe, published) == _identity(published, published):
                 return row
     return None

@@ -6,7 +6,8 @@ from avsc import paper, recipe
 def test_every_row_of_tables_2_to_4_has_a_recipe_that_loads_and_is_recognised_as_that_row() -> None:
     for table in ("table2", "table3", "table4"):
         for row in paper.rows(table):
-            found = paper.row_of(recipe.load(row.recipe_path()))
+            assert row.recipe is not None
+            found = paper.row_of(recipe.load(paper.recipe_path(row.recipe)))
             assert found is not None
             assert (found.log_loss, found.accuracy) == (row.log_loss, row.accuracy)
 
