@@ -57,7 +57,8 @@ class TrainRecipe(_Section):
     cache: Literal["auto", "device", "host", "none"] = "auto"
     images_per_second: int | None = Field(default=None, ge=1)  # None: one an audio frame
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    compile: bool | None = None  # None: the visual encoder on CUDA only
+    channels_last: bool | None = None  # None: the visual encoder on CUDA only
+    compile: bool | None = None  # likewise
     deterministic: bool = False
     threads: int | None = Field(default=None, ge=1)  # None: one a core
 
