@@ -38,7 +38,7 @@ class _Malice:
     def __init__(self, touched: Path) -> None:
         self.touched = touched
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (self.touched,)
 
 
