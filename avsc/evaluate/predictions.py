@@ -20,6 +20,7 @@ from avsc.evaluate.segments import Segments
 from avsc.files import write_text
 from avsc.scenes import SCENES
 
+PREDICTIONS = "predictions.csv"
 HEADER = ("filename", "scene_label", *SCENES)
 SUM_TOLERANCE = 1e-3  # others may write four decimals
 SHOWN = 3  # examples in a message

@@ -2,34 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avsc.errors import AvscError
 from avsc.scenes import scene_index
+from avsc.store.clips import StoredClip
 from avsc.store.schema import Status
 
 UNLABELLED = -1
 EVERY = "all"  # the fold that is every clip
-
-
-class ClipRow(Protocol):
-    """What a fold asks of a row of ``clips.csv``."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def scene(self) -> str: ...  # noqa: D102
-    @property
-    def city(self) -> str: ...  # noqa: D102
-    @property
-    def location(self) -> str: ...  # noqa: D102
-    @property
-    def fold(self) -> str: ...  # noqa: D102
-    @property
-    def audio(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -63,7 +46,7 @@ class Segments:
 
 
 def segments_of(
-    clips: Sequence[ClipRow], status: NDArray[np.uint8], seconds: int, fold: str
+    clips: Sequence[StoredClip], status: NDArray[np.uint8], seconds: int, fold: str
 ) -> Segments:
     """The usable segments of a fold; ``all`` is every clip.
 
@@ -99,13 +82,13 @@ def segments_of(
     )
 
 
-def _names(clip: ClipRow, seconds: int) -> list[str]:
+def _names(clip: StoredClip, seconds: int) -> list[str]:
     if not clip.scene and seconds == 1:
         return [clip.audio.rpartition("/")[2]]
     return [f"{clip.id}_{second}" for second in range(seconds)]
 
 
-def _all_or_none_labelled(clips: Sequence[ClipRow], labels: Sequence[int]) -> None:
+def _all_or_none_labelled(clips: Sequence[StoredClip], labels: Sequence[int]) -> None:
     without = [clip.id for clip, label in zip(clips, labels, strict=True) if label == UNLABELLED]
     if without and len(without) < len(clips):
         raise AvscError(

@@ -1,6 +1,5 @@
 """predictions.csv: what is written reads back to the bit, what is wrong is named."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +13,13 @@ from avsc.evaluate import metrics
 from avsc.evaluate.predictions import HEADER, align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.scenes import SCENES
+from avsc.store.clips import StoredClip
 from avsc.store.schema import Status
 
 
-@dataclass(frozen=True)
-class _Clip:
-    id: str
-    scene: str
-    city: str
-    location: str
-    fold: str
-    audio: str
-
-
-def _clip(scene: str, number: int, fold: str = "test") -> _Clip:
+def _clip(scene: str, number: int, fold: str = "test") -> StoredClip:
     name = f"{scene}-lyon-{number}-{number}"
-    return _Clip(name, scene, "lyon", str(number), fold, f"audio/{name}.wav")
+    return StoredClip(name, scene, "lyon", str(number), fold, f"audio/{name}.wav", "")
 
 
 CLIPS = [_clip("airport", 1), _clip("bus", 2), _clip("tram", 3, "train"), _clip("tram", 4)]

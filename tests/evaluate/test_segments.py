@@ -1,29 +1,18 @@
 """Which segments a fold has."""
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 import pytest
 
 from avsc.errors import AvscError
 from avsc.evaluate.segments import segments_of
+from avsc.store.clips import StoredClip
 from avsc.store.schema import Status
 
 
-@dataclass(frozen=True)
-class _Clip:
-    id: str
-    scene: str
-    city: str
-    location: str
-    fold: str
-    audio: str
-
-
-def _clip(number: int, scene: str = "bus", fold: str = "test") -> _Clip:
+def _clip(number: int, scene: str = "bus", fold: str = "test") -> StoredClip:
     place = ("lyon", f"10{number}")
     name = f"{scene}-{'-'.join(place)}-{number}"
-    return _Clip(name, scene, *place, fold, f"data/audio/{name}.wav")
+    return StoredClip(name, scene, *place, fold, f"data/audio/{name}.wav", "")
 
 
 def _good(count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
@@ -64,7 +53,7 @@ def test_a_fold_without_clips_is_refused_and_the_folds_there_are_named() -> None
 
 
 def test_the_evaluation_edition_is_named_by_its_sound_files() -> None:
-    clips = [_Clip(str(k), "", "", "", "", f"audio/{k}.wav") for k in range(3)]
+    clips = [StoredClip(str(k), "", "", "", "", f"audio/{k}.wav", "") for k in range(3)]
     found = segments_of(clips, _good(3), 1, "test")
     assert found.names == ("0.wav", "1.wav", "2.wav")
     assert found.fold == "evaluation"
@@ -72,6 +61,6 @@ def test_the_evaluation_edition_is_named_by_its_sound_files() -> None:
 
 
 def test_a_fold_that_is_labelled_in_part_is_refused() -> None:
-    clips = [_clip(0), replace(_clip(1), scene="")]
+    clips = [_clip(0), _clip(1)._replace(scene="")]
     with pytest.raises(AvscError, match="1 of 2 clips have no scene"):
         segments_of(clips, _good(2), 10, "test")

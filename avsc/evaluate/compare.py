@@ -1,0 +1,151 @@
+"""Systems side by side on the same segments, with paired intervals of their differences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avsc.errors import AvscError
+from avsc.evaluate import bootstrap, metrics, wording
+from avsc.evaluate.bootstrap import Intervals, LocationSums
+from avsc.evaluate.metrics import Labels, Probabilities, Scores
+from avsc.evaluate.predictions import PREDICTIONS, SHOWN, Predictions, read_predictions
+from avsc.scenes import ClipName, scene_index
+
+EVALUATION = "evaluation"  # the folder inside a run
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One system; ``gap`` and ``gap_intervals`` are its scores less those of the first."""
+
+    name: str
+    scores: Scores
+    intervals: Intervals
+    gap_log_loss: float
+    gap_accuracy: float
+    gap_intervals: Intervals
+
+
+@dataclass(frozen=True)
+class _System:
+    name: str
+    path: Path
+    probabilities: Probabilities  # in the order of the first system's segments
+    sums: LocationSums
+
+
+def compare(paths: Sequence[Path]) -> list[Compared]:
+    """Compares systems that were scored on the same segments; the first is the reference.
+
+    Args:
+        paths: Runs, evaluation folders or predictions files, at least two.
+
+    Raises:
+        AvscError: A path has no predictions, the segments differ, or they carry no labels.
+    """
+    files = [predictions_of(path) for path in paths]
+    read = [read_predictions(file) for file in files]
+    names = read[0].names
+    labels, locations = truth(files[0], names)
+    systems = []
+    for name, file, found in zip(_names(paths), files, read, strict=True):
+        probabilities = _aligned(files[0], names, file, found)
+        sums, _ = bootstrap.location_sums(probabilities, labels, locations)
+        systems.append(_System(name, file, probabilities, sums))
+    return [_compared(system, systems[0], labels) for system in systems]
+
+
+def predictions_of(path: Path) -> Path:
+    """The predictions file of a run, of an evaluation folder, or the file itself.
+
+    Raises:
+        AvscError: There is none.
+    """
+    for candidate in (path / EVALUATION / PREDICTIONS, path / PREDICTIONS, path):
+        if candidate.is_file():
+            return candidate
+    raise AvscError(
+        f"{path} has no predictions" if path.exists() else f"{path} is not there",
+        f"a run with {EVALUATION}/{PREDICTIONS}, or a predictions file",
+        f"score it first: avsc evaluate {path}" if path.is_dir() else "check the path",
+    )
+
+
+def truth(path: Path, names: Sequence[str]) -> tuple[Labels, list[str]]:
+    """Scene numbers [n] and location keys of segments, which their names say.
+
+    Raises:
+        AvscError: A name is not ``<scene>-<city>-<location>-<segment>_<second>``.
+    """
+    labels, locations = np.empty(len(names), np.int64), []
+    for number, name in enumerate(names):
+        clip_id, mark, second = name.rpartition("_")
+        if not (mark and second.isdecimal()):
+            raise AvscError(
+                f"{path}: segment {name!r}",
+                "<clip id>_<second>, whose clip id says scene and location",
+                "compare predictions of labelled clips; the evaluation edition has no labels",
+            )
+        parts = ClipName.parse(clip_id)
+        labels[number] = scene_index(parts.scene)
+        locations.append(f"{parts.city}-{parts.location}")
+    return labels, locations
+
+
+def comparison_table(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the comparison, for a person."""
+    header = ["system", "log-loss", "95 %", "accuracy %", "95 %", "Δ log-loss", "Δ accuracy"]
+    rows = [
+        [
+            system.name,
+            wording.loss(system.scores.log_loss),
+            wording.loss_bounds(system.intervals.log_loss),
+            wording.per_cent(system.scores.accuracy),
+            wording.per_cent_bounds(system.intervals.accuracy),
+            wording.loss_gap(system.gap_log_loss, system.gap_intervals.log_loss),
+            wording.per_cent_gap(system.gap_accuracy, system.gap_intervals.accuracy),
+        ]
+        for system in systems
+    ]
+    rows[0][-2:] = ["", ""]
+    return header, rows
+
+
+def _compared(system: _System, first: _System, labels: Labels) -> Compared:
+    scores = metrics.score(system.probabilities, labels)
+    return Compared(
+        name=system.name,
+        scores=scores,
+        intervals=bootstrap.intervals(system.sums),
+        gap_log_loss=scores.log_loss - metrics.log_loss(first.probabilities, labels),
+        gap_accuracy=scores.accuracy - metrics.accuracy(first.probabilities, labels),
+        gap_intervals=bootstrap.paired(first.sums, system.sums),
+    )
+
+
+def _aligned(first: Path, names: Sequence[str], path: Path, found: Predictions) -> Probabilities:
+    where = {name: number for number, name in enumerate(found.names)}
+    only_first = [name for name in names if name not in where]
+    wanted = set(names)
+    only_here = [name for name in found.names if name not in wanted]
+    if only_first or only_here or len(where) < len(found.names):
+        raise AvscError(
+            f"{first} and {path} are of different segments: {len(only_first)} only in the first"
+            f"{_examples(only_first)}, {len(only_here)} only in the other{_examples(only_here)}, "
+            f"{len(found.names) - len(where)} doubled",
+            "the same segments, each once, so that differences can be paired",
+            "evaluate both runs on the same fold of the same store",
+        )
+    return found.probabilities[[where[name] for name in names]]
+
+
+def _examples(names: Sequence[str]) -> str:
+    return f" (such as {', '.join(names[:SHOWN])})" if names else ""
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names of the systems: the folders' own, or the whole paths where those repeat."""
+    short = [path.resolve().name for path in paths]
+    return short if len(set(short)) == len(short) else [str(path) for path in paths]
