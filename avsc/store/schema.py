@@ -4,6 +4,7 @@ No array name is spelled anywhere else. Shape legend: N clips, S seconds of a cl
 clip, f frames of a second, 2 channels (average, difference), B bands, P partitions.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -15,6 +16,7 @@ from avsc import timebase
 
 VERSION = 1
 CLIPS_CSV = "clips.csv"
+RECORDS = "partitions"  # folder of one JSON a partition: reasons and every shard's SHA-256
 CLIP_COLUMNS = ("id", "scene", "city", "location", "fold", "audio", "video")
 JPEG_CHUNK = 4 * 1024 * 1024  # bytes
 # No image of ours needs more than this many bytes a pixel at the highest quality JPEG has; the
@@ -44,7 +46,9 @@ class BankSettings(_Settings):
     bands: int = Field(gt=0, le=4096)
     spectrum: Literal["magnitude", "power"] = "magnitude"
     row_norm: Literal["peak", "sum"] = "peak"
-    log_floor: float = Field(default=1e-6, gt=0)
+    # Near what the rounding of 24-bit samples and of a float32 FFT leaves in a narrow band, under
+    # everything recorded (the least in TAU, next to 8 kHz, is 6.5e-5): cuts digital silence only.
+    log_floor: float = Field(default=1e-5, gt=0)
 
 
 class ScalogramSettings(BankSettings):
@@ -110,6 +114,8 @@ IMAGE_OFFSET = "image/offset"
 IMAGE_LENGTH = "image/length"
 IMAGE_CRC32C = "image/crc32c"
 IMAGE_PTS_S = "image/pts_s"
+# Arrays so small that a partition's shard is one chunk; the others are streamed clip by clip.
+TABLES = (IMAGE_OFFSET, IMAGE_LENGTH, IMAGE_CRC32C, IMAGE_PTS_S, STATUS)
 
 
 def audio_array(feature: Feature) -> str:
@@ -130,11 +136,26 @@ class ArraySpec:
     """
 
     name: str
+    dims: tuple[str, ...]
     dtype: np.dtype[np.generic]
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
     shard: tuple[int, ...]
     checksummed: bool  # crc32c behind each chunk; JPEG bytes carry one an image instead
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of a shard; they lie along one axis only."""
+        return math.prod(self.shard) // math.prod(self.chunk)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk's values, without the checksum behind them."""
+        return math.prod(self.chunk) * self.dtype.itemsize
+
+    def shard_name(self, partition: int) -> str:
+        """The shard of a partition, relative to the store: ``audio/fbank/c.7.0.0.0``."""
+        return f"{self.name}/c.{partition}" + ".0" * (len(self.shape) - 1)
 
 
 def array_specs(clips: int, settings: StoreSettings) -> tuple[ArraySpec, ...]:
@@ -142,19 +163,24 @@ def array_specs(clips: int, settings: StoreSettings) -> tuple[ArraySpec, ...]:
     run, seconds = settings.partition_clips, settings.clip_seconds
     partitions = partition_count(clips, settings)
 
-    def per_clip(name: str, dtype: str, *rest: int, whole: bool = False) -> ArraySpec:
+    def per_clip(name: str, dtype: str, axes: dict[str, int], whole: bool = False) -> ArraySpec:
+        rest = tuple(axes.values())
         chunk = (run if whole else 1, *rest)
-        return ArraySpec(name, np.dtype(dtype), (clips, *rest), chunk, (run, *rest), True)
+        dims = ("clip", *axes)
+        return ArraySpec(name, dims, np.dtype(dtype), (clips, *rest), chunk, (run, *rest), True)
 
     specs = []
     for feature in settings.features:
-        bands = settings.bank(feature).bands
-        specs.append(per_clip(audio_array(feature), "<f4", settings.clip_frames, 2, bands))
-        specs.append(per_clip(segment_array(feature), "<f4", seconds, SEGMENT_FRAMES, 2, bands))
+        frame = {"channel": 2, "band": settings.bank(feature).bands}
+        clip = {"frame": settings.clip_frames, **frame}
+        segment = {"second": seconds, "frame": SEGMENT_FRAMES, **frame}
+        specs.append(per_clip(audio_array(feature), "<f4", clip))
+        specs.append(per_clip(segment_array(feature), "<f4", segment))
     capacity = settings.jpeg_capacity
     specs.append(
         ArraySpec(
             IMAGE_JPEG,
+            ("partition", "byte"),
             np.dtype("|u1"),
             (partitions, capacity),
             (1, JPEG_CHUNK),
@@ -163,11 +189,11 @@ def array_specs(clips: int, settings: StoreSettings) -> tuple[ArraySpec, ...]:
         )
     )
     specs += [
-        per_clip(IMAGE_OFFSET, "<i8", seconds, whole=True),
-        per_clip(IMAGE_LENGTH, "<i4", seconds, whole=True),
-        per_clip(IMAGE_CRC32C, "<u4", seconds, whole=True),
-        per_clip(IMAGE_PTS_S, "<f8", seconds, whole=True),
-        per_clip(STATUS, "|u1", whole=True),
+        per_clip(IMAGE_OFFSET, "<i8", {"second": seconds}, whole=True),
+        per_clip(IMAGE_LENGTH, "<i4", {"second": seconds}, whole=True),
+        per_clip(IMAGE_CRC32C, "<u4", {"second": seconds}, whole=True),
+        per_clip(IMAGE_PTS_S, "<f8", {"second": seconds}, whole=True),
+        per_clip(STATUS, "|u1", {}, whole=True),
     ]
     return tuple(specs)
 

@@ -1,0 +1,132 @@
+"""A store's skeleton: metadata and ``clips.csv``, whole or not at all."""
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from avsc import files
+from avsc.errors import AvscError
+from avsc.store import clips as clip_list
+from avsc.store import metadata, schema
+from avsc.store.clips import StoredClip
+from avsc.store.metadata import ZARR_JSON, Attributes
+from avsc.store.schema import StoreSettings
+
+
+def open_for_writing(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+    """Makes sure a store of exactly these clips and settings is at ``path``.
+
+    Any number of processes may do so at once: one creates it, the others find it.
+
+    Raises:
+        AvscError: Something else is there; for a store, the message shows the differences.
+    """
+    if not _is_taken(path):
+        with contextlib.suppress(_TakenError):
+            _create(path, clips, settings)
+    _refuse_other(path, clips, settings)
+
+
+def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+    """Makes a store without any partition yet.
+
+    Raises:
+        AvscError: Something is at ``path`` already, or the folder cannot be written to.
+    """
+    try:
+        _create(path, clips, settings)
+    except _TakenError:
+        raise AvscError(
+            f"{path} exists already", "no file or an empty folder", "name another store"
+        ) from None
+
+
+class _TakenError(Exception):
+    """Somebody else's folder is where the store should go."""
+
+
+def _is_taken(path: Path) -> bool:
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
+def _create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+    _check_clips(clips)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _folder_aside(path) as folder:
+            _write_skeleton(folder, clips, settings)
+            if _is_taken(path):
+                raise _TakenError
+            # Replaces nothing or an empty folder; fails if somebody was faster.
+            folder.rename(path)
+    except OSError as error:
+        if _is_taken(path):
+            raise _TakenError from None
+        raise AvscError(
+            f"cannot create {path}: {error}", "a folder that can be written to", "name another"
+        ) from error
+    files.sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _folder_aside(path: Path) -> Iterator[Path]:
+    aside = Path(tempfile.mkdtemp(prefix=f"{files.TEMPORARY_PREFIX}{path.name}-", dir=path.parent))
+    try:
+        # mkdtemp's folder is private, which would lock the rest of a lab out.
+        inner = aside / "store"
+        inner.mkdir()
+        yield inner
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_skeleton(folder: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+    listed = clip_list.encode(clips)
+    files.write_bytes(folder / schema.CLIPS_CSV, listed)
+    (folder / schema.RECORDS).mkdir()
+    group = metadata.render(metadata.group_document({}))
+    for spec in schema.array_specs(len(clips), settings):
+        document = metadata.render(metadata.array_document(spec))
+        files.write_bytes(folder / spec.name / ZARR_JSON, document)
+        files.write_bytes((folder / spec.name).parent / ZARR_JSON, group)
+    attributes = Attributes(
+        schema_version=schema.VERSION,
+        clips_csv_sha256=hashlib.sha256(listed).hexdigest(),
+        settings=settings,
+    )
+    whole = metadata.render(metadata.store_document(attributes))
+    files.write_bytes(folder / ZARR_JSON, whole)
+
+
+def _check_clips(clips: Sequence[StoredClip]) -> None:
+    ids = {clip.id for clip in clips}
+    if not clips or len(ids) != len(clips):
+        raise AvscError(
+            f"{len(clips)} clips with {len(ids)} different ids",
+            "at least one clip, each with its own id",
+            "correct the data set's meta.csv",
+        )
+
+
+def _refuse_other(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+    try:
+        there = metadata.parse_store((path / ZARR_JSON).read_bytes(), str(path / ZARR_JSON))
+        listed = (path / schema.CLIPS_CSV).read_bytes()
+    except OSError as error:
+        raise AvscError(
+            f"{path} is there and is not a store: {error.strerror}: {error.filename}",
+            "a store, an empty folder or nothing",
+            "name another folder",
+        ) from None
+    found = schema.difference(there.settings, settings)
+    if listed != clip_list.encode(clips):
+        found += clip_list.difference(clip_list.decode(listed, str(path / schema.CLIPS_CSV)), clips)
+    if found:
+        raise AvscError(
+            f"{path} was prepared otherwise:\n  " + "\n  ".join(found),
+            "the settings and clips the store was begun with",
+            "give the same settings and data set, or name another store",
+        )

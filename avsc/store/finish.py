@@ -1,0 +1,92 @@
+"""The last step: which partitions are not whole, and the mark that none is missing."""
+
+import hashlib
+from pathlib import Path
+
+from avsc import files
+from avsc.errors import AvscError
+from avsc.store import metadata, record, schema
+from avsc.store.location import Location, read_attributes, read_clips
+from avsc.store.metadata import ZARR_JSON, Attributes
+
+NAMED = 5  # how many partitions a message names
+
+
+def unfinished(path: Path) -> dict[int, str]:
+    """The partitions that must still be written, and what of each is missing.
+
+    Looks at sizes and at ``clip/status``, not at every byte: that is ``verify``'s part.
+
+    Raises:
+        AvscError: ``path`` is no store.
+    """
+    attributes = read_attributes(Location(str(path)))
+    clips = len(read_clips(Location(str(path)), attributes))
+    specs = schema.array_specs(clips, attributes.settings)
+    partitions = range(schema.partition_count(clips, attributes.settings))
+    found = {partition: _missing(path, specs, partition) for partition in partitions}
+    return {partition: what for partition, what in found.items() if what}
+
+
+def mark_complete(path: Path) -> str:
+    """Marks the store complete; returns the digest of its content.
+
+    Raises:
+        AvscError: Partitions are missing; some are named.
+    """
+    missing = unfinished(path)
+    attributes = read_attributes(Location(str(path)))
+    clips = len(read_clips(Location(str(path)), attributes))
+    total = schema.partition_count(clips, attributes.settings)
+    if missing:
+        raise AvscError(
+            f"{path} lacks {len(missing)} of {total} partitions: {describe(missing)}",
+            "every partition written",
+            "run the same `avsc prepare` again; what is complete is kept",
+        )
+    content = record.content_sha256((path / record.name(p)).read_bytes() for p in range(total))
+    _replace(path, attributes, complete=True, content_sha256=content)
+    return content
+
+
+def mark_incomplete(path: Path) -> None:
+    """Takes the mark away before a partition is made anew."""
+    attributes = read_attributes(Location(str(path)))
+    if attributes.complete:
+        _replace(path, attributes, complete=False, content_sha256="")
+
+
+def describe(missing: dict[int, str]) -> str:
+    """The first few missing partitions in words."""
+    words = [f"{partition} ({what})" for partition, what in list(missing.items())[:NAMED]]
+    return ", ".join(words) + (", ..." if len(missing) > NAMED else "")
+
+
+def _replace(path: Path, attributes: Attributes, **changes: object) -> None:
+    changed = attributes.model_copy(update=changes)
+    if changed != attributes:
+        document = metadata.store_document(changed)
+        files.write_bytes(path / ZARR_JSON, metadata.render(document))
+
+
+def _missing(path: Path, specs: tuple[schema.ArraySpec, ...], partition: int) -> str:
+    status = path / specs[-1].shard_name(partition)
+    if not status.exists():
+        return "not written"
+    try:
+        noted = record.decode((path / record.name(partition)).read_bytes(), record.name(partition))
+    except FileNotFoundError:
+        return f"no {record.name(partition)}"
+    except AvscError as error:
+        return error.got
+    for spec in specs:
+        name = spec.shard_name(partition)
+        file = path / name
+        size = file.stat().st_size if file.exists() else None
+        if size is None:
+            return f"no {name}"
+        if size != noted.shards[spec.name].nbytes:
+            return f"{name} has {size} bytes, expected {noted.shards[spec.name].nbytes}"
+    if hashlib.sha256(status.read_bytes()).hexdigest() != noted.shards[schema.STATUS].sha256:
+        return f"{specs[-1].shard_name(partition)} is damaged"
+    return ""

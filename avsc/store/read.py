@@ -1,0 +1,246 @@
+"""A store opened for reading: what is missing or damaged is named, never returned as zeros.
+
+Shape legend: n rows asked for, N clips, S seconds, F frames a clip, f frames a second, B bands.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc.errors import AvscError
+from avsc.store import metadata, schema
+from avsc.store.damage import damage
+from avsc.store.location import Location, read_attributes, read_clips, read_record
+from avsc.store.mapped import MappedArray
+from avsc.store.metadata import ZARR_JSON
+from avsc.store.schema import ArraySpec, Feature, Status
+from avsc.store.shard import crc32c
+from avsc.store.through_zarr import ZarrArray, ZarrBytes, open_group
+
+Rows = Sequence[int] | NDArray[np.integer[Any]]
+
+MAPS = 512  # partitions mapped at once; each holds one file descriptor
+
+
+class Store:
+    """A prepared data set.
+
+    Arrays that lie on disk with exactly our codecs are mapped; all others are read by zarr-python,
+    with the same results. Any number of threads may read at once.
+
+    Attributes:
+        settings: What the bytes were made with.
+        clips: One a row of the arrays.
+        is_complete: Whether every partition is written.
+        sha256: A digest that names the store's clips, settings and content.
+    """
+
+    def __init__(self, store: Location) -> None:
+        attributes = read_attributes(store)
+        self.place = store.place
+        self.settings = attributes.settings
+        self.clips = read_clips(store, attributes)
+        self.is_complete = attributes.complete
+        self.sha256 = attributes.sha256
+        self.content_sha256 = attributes.content_sha256
+        self._location = store
+        specs = schema.array_specs(len(self.clips), self.settings)
+        self._arrays = _open_arrays(store, specs)
+        self._status = self._read_status()
+        # Bounded, so that a store of very many partitions cannot use up the file descriptors. A
+        # map that is dropped lives on until the last view of it is gone.
+        self._images = lru_cache(maxsize=MAPS)(self._open_images)
+
+    @classmethod
+    def open(cls, place: Path | str, complete: bool = True) -> "Store":
+        """Opens a store.
+
+        Args:
+            place: Its folder, or a URL that fsspec understands.
+            complete: Whether to refuse a store that lacks partitions.
+
+        Raises:
+            AvscError: It is no store, its metadata or list of clips is damaged, or it is
+                incomplete; the message says how to go on.
+        """
+        store = cls(Location(str(place)))
+        if complete:
+            store._require_complete()
+        return store
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the store has when it is complete."""
+        return schema.partition_count(len(self.clips), self.settings)
+
+    def status(self) -> NDArray[np.uint8]:
+        """What became of each clip, one of ``schema.Status``, [N]."""
+        return self._status.copy()
+
+    def reasons(self) -> dict[str, str]:
+        """Why clips were quarantined, by clip id.
+
+        Raises:
+            AvscError: The record of a partition is missing or damaged.
+        """
+        written = self._status != Status.ABSENT
+        partitions = np.unique(np.flatnonzero(written) // self.settings.partition_clips)
+        records = [read_record(self._location, int(partition)) for partition in partitions]
+        return {self.clips[q.row].id: q.reason for r in records for q in r.quarantined}
+
+    def audio(self, feature: Feature, rows: Rows) -> NDArray[np.float32]:
+        """The frames of whole clips, checksums verified, float32 [n, F, 2, B].
+
+        Raises:
+            AvscError: The store has not that feature, a clip is not good, or a shard is damaged.
+        """
+        return self._take(self._feature_array(schema.audio_array(feature)), rows)
+
+    def segments(self, feature: Feature, rows: Rows) -> NDArray[np.float32]:
+        """The frames of one-second segments, checksums verified, float32 [n, S, f, 2, B].
+
+        Raises:
+            AvscError: The store has not that feature, a clip is not good, or a shard is damaged.
+        """
+        return self._take(self._feature_array(schema.segment_array(feature)), rows)
+
+    def pts_s(self, rows: Rows) -> NDArray[np.float64]:
+        """When each second's picture was shown, in seconds, float64 [n, S].
+
+        Raises:
+            AvscError: A clip is not good, or a shard is damaged.
+        """
+        return self._take(schema.IMAGE_PTS_S, rows)
+
+    def jpeg(self, row: int, second: int) -> memoryview:
+        """The JPEG file of one second of a clip, its checksum verified.
+
+        Raises:
+            AvscError: The clip is not good, or its picture is missing or damaged; clip, second
+                and file are named.
+        """
+        if not (0 <= row < len(self.clips) and 0 <= second < self.settings.clip_seconds):
+            raise IndexError(f"second {second} of row {row}")
+        if self._status[row] != Status.GOOD:
+            raise self._not_good(row)
+        partition, within = divmod(row, self.settings.partition_clips)
+        images = self._images(partition)
+        offset = images.offset[within][second]
+        jpeg = images.body[offset : offset + images.length[within][second]]
+        if crc32c(jpeg) != images.crc32c[within][second]:
+            file = self._arrays[schema.IMAGE_JPEG].path(partition)
+            what = f"the picture of clip {self.clips[row].id}, second {second}, is damaged"
+            raise damage(file, what)
+        return jpeg.data
+
+    def _take(self, name: str, rows: Rows) -> NDArray[Any]:
+        wanted = np.asarray(rows, np.int64)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self.clips):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {len(self.clips)}")
+        bad = wanted[self._status[wanted] != Status.GOOD]
+        if bad.size:
+            raise self._not_good(int(bad[0]))
+        return self._arrays[name].take(wanted)
+
+    def _feature_array(self, name: str) -> str:
+        if name not in self._arrays:
+            raise AvscError(
+                f"{self.place} has no {name}",
+                f"one of the features it was prepared with: {', '.join(self.settings.features)}",
+                "choose one of these, or prepare another store with --features",
+            )
+        return name
+
+    def _not_good(self, row: int) -> AvscError:
+        became = Status(int(self._status[row])).name.lower()
+        return AvscError(
+            f"{self.place}: clip {self.clips[row].id} (row {row}) is {became}",
+            "a good clip",
+            "leave it out (`avsc info` lists such clips), or run the same `avsc prepare` again",
+        )
+
+    def _read_status(self) -> NDArray[np.uint8]:
+        run, total = self.settings.partition_clips, len(self.clips)
+        array = self._arrays[schema.STATUS]
+        written = np.array([array.is_written(p) for p in range(self.partitions)], bool)
+        rows = np.flatnonzero(np.repeat(written, run)[:total])
+        status = np.zeros(total, np.uint8)
+        status[rows] = array.take(rows)
+        if status.max(initial=0) > max(Status):
+            row = int(np.argmax(status))
+            raise damage(array.path(row // run), f"row {row} has the status {status[row]}")
+        return status
+
+    def _require_complete(self) -> None:
+        absent = np.flatnonzero(self._status == Status.ABSENT)
+        if self.is_complete and not absent.size:
+            return
+        named = sorted({int(row) // self.settings.partition_clips for row in absent})
+        shown = ", ".join(map(str, named[:10])) + (", ..." if len(named) > 10 else "")
+        lacks = f"{len(named)} of {self.partitions} partitions are not written ({shown})"
+        raise AvscError(
+            f"{self.place} is incomplete: {lacks if named else 'it was never marked complete'}",
+            "a store that `avsc prepare` ran through to the end",
+            "run the same `avsc prepare` again; what is complete is kept",
+        )
+
+    def _open_images(self, partition: int) -> "_Images":
+        rows = schema.partition_range(partition, len(self.clips), self.settings)
+        taken = np.arange(rows.start, rows.stop)
+        table = {
+            name: self._arrays[name].take(taken)
+            for name in (schema.IMAGE_OFFSET, schema.IMAGE_LENGTH, schema.IMAGE_CRC32C)
+        }
+        offset, length = table[schema.IMAGE_OFFSET], table[schema.IMAGE_LENGTH].astype(np.int64)
+        good = self._status[taken] == Status.GOOD
+        body = self._arrays[schema.IMAGE_JPEG].map_body(partition)
+        ends = np.cumsum(length.ravel())
+        # The writer lays pictures back to back: anything else would point outside or elsewhere.
+        expected = np.where(good[:, None], (ends - length.ravel()).reshape(length.shape), 0)
+        positive = (length > 0).all(axis=1) == good
+        if not positive.all() or (length < 0).any() or not np.array_equal(offset, expected):
+            file = self._arrays[schema.IMAGE_OFFSET].path(partition)
+            raise damage(file, "its offsets and image/length do not describe pictures in a row")
+        if ends[-1] > body.size:
+            file = self._arrays[schema.IMAGE_JPEG].path(partition)
+            raise damage(file, f"it holds {body.size} bytes of pictures, expected {ends[-1]}")
+        return _Images(body, offset.tolist(), length.tolist(), table[schema.IMAGE_CRC32C].tolist())
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The pictures of a partition; lists, because single items of arrays are slow to get."""
+
+    body: NDArray[np.uint8] | ZarrBytes
+    offset: list[list[int]]  # [clip of the partition][second]
+    length: list[list[int]]
+    crc32c: list[list[int]]
+
+
+def _open_arrays(store: Location, specs: Sequence[ArraySpec]) -> dict[str, MappedArray | ZarrArray]:
+    arrays: dict[str, MappedArray | ZarrArray] = {}
+    group = None
+    for spec in specs:
+        if store.folder is not None and _is_ours(store, spec):
+            arrays[spec.name] = MappedArray(store.folder, spec)
+        else:
+            group = group or open_group(store.place)
+            arrays[spec.name] = ZarrArray(group, spec)
+    return arrays
+
+
+def _is_ours(store: Location, spec: ArraySpec) -> bool:
+    """Whether an array's metadata are word for word what we write."""
+    name = f"{spec.name}/{ZARR_JSON}"
+    try:
+        return bool(json.loads(store.read(name)) == metadata.array_document(spec))
+    except OSError as error:
+        raise damage(store.name(name), f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise damage(store.name(name), "it is not JSON") from None
