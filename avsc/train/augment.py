@@ -1,0 +1,157 @@
+"""Augmentation of raw images: RandomResizedCrop, RandomHorizontalFlip and ColorJitter.
+
+Parameters are worked out from uniform draws for many images at once; applying them is separate:
+here with OpenCV, in ``augment_device`` with torch. Both compute the same thing:
+
+- Crop and resize. Boxes follow torchvision's law (ten tries of area and aspect ratio, then the
+  largest centred box). A side that shrinks by k and more, k whole, is first averaged over runs of
+  k pixels; the rest, a shrinking by less than 2 or an enlargement, is bilinear with pixel centres
+  at halves. (OpenCV's INTER_AREA over any factor costs more than decoding the JPEG.)
+- Colour. Brightness, contrast, saturation and hue are each linear in the pixel, and commute: they
+  mix it with black, with the image's mean grey, with its own grey, and turn it about the grey
+  axis. So they are one 3 x 3 matrix and one offset an image, and values are clamped once, at the
+  end. (torchvision clamps after every step, in a random order, and its hue turns in HSV space,
+  which is not linear and costs milliseconds.)
+
+Shape legend: n images, H, W their lines and columns, Z the side of the square result.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc.recipe import AugmentRecipe
+
+Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+DRAWS = 28  # uniform numbers an image
+_TRIES = 10
+_POSITION = 2 * _TRIES  # the first of the draws behind the tries
+_FLIP = _POSITION + 2
+_COLOUR = _FLIP + 1
+
+GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+# Luma and two chroma axes (YIQ): grey stays grey and keeps its luma when the chroma plane turns.
+_CHROMA = np.array([GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+
+
+@dataclass(frozen=True)
+class Augmentations:
+    """What becomes of n images."""
+
+    box: NDArray[np.int64]  # [n, 4] top, left, height, width of the crop, in pixels
+    flip: NDArray[np.bool_]  # [n]
+    colour: Floats  # [n, 4] factors of brightness, contrast, saturation; hue in turns
+
+
+def plan(
+    uniform: Floats, sizes: NDArray[np.int64], side: int, recipe: AugmentRecipe
+) -> Augmentations:
+    """Works out what becomes of n images from their draws.
+
+    Args:
+        uniform: Numbers in [0, 1), [n, DRAWS].
+        sizes: (H, W) of each image, [n, 2].
+        side: Z.
+        recipe: Ranges and probabilities.
+    """
+    return Augmentations(
+        _boxes(uniform, sizes, side, recipe),
+        uniform[:, _FLIP] < recipe.flip,
+        colours(uniform, recipe),
+    )
+
+
+def colours(uniform: Floats, recipe: AugmentRecipe) -> Floats:
+    """The colour factors alone, [n, 4]: they do not depend on the images."""
+    spread = np.array([recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue])
+    centre = np.array([1.0, 1.0, 1.0, 0.0])
+    return centre + spread * (2 * uniform[:, _COLOUR : _COLOUR + 4] - 1)
+
+
+def jitters(recipe: AugmentRecipe) -> bool:
+    """Whether the recipe changes colours at all."""
+    return max(recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue) > 0
+
+
+def whole_shrink(length: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """How many pixels are averaged to one before the bilinear step, elementwise."""
+    return np.maximum(length // side, 1)
+
+
+def _boxes(
+    uniform: Floats, sizes: NDArray[np.int64], side: int, recipe: AugmentRecipe
+) -> NDArray[np.int64]:
+    """Crop boxes [n, 4] by torchvision's law, their sides whole multiples of ``whole_shrink``."""
+    tries = uniform[:, :_POSITION].reshape(-1, _TRIES, 2)
+    area = sizes.prod(axis=1)[:, None] * (
+        recipe.crop_scale_min + (1 - recipe.crop_scale_min) * tries[..., 0]
+    )
+    ratio = recipe.crop_ratio_max ** (2 * tries[..., 1] - 1)
+    tried = np.rint(np.sqrt(np.stack([area / ratio, area * ratio], axis=-1))).astype(np.int64)
+    fits = ((tried > 0) & (tried <= sizes[:, None])).all(axis=-1)  # [n, tries]
+    chosen = tried[np.arange(len(sizes)), fits.argmax(axis=1)]
+    fitted = fits.any(axis=1)[:, None]
+    shape = np.where(fitted, chosen, _largest_within(sizes, recipe.crop_ratio_max))
+    shape -= shape % whole_shrink(shape, side)
+    room = sizes - shape + 1
+    drawn = np.floor(uniform[:, _POSITION:_FLIP] * room).astype(np.int64)
+    start = np.where(fitted, drawn, (sizes - shape) // 2)
+    return np.concatenate([start, shape], axis=1)
+
+
+def _largest_within(sizes: NDArray[np.int64], ratio_max: float) -> NDArray[np.int64]:
+    """The largest (height, width) of an image whose aspect ratio is allowed, [n, 2]."""
+    allowed = np.rint(sizes[:, ::-1] * ratio_max).astype(np.int64)
+    return np.asarray(np.minimum(sizes, allowed), np.int64)
+
+
+def crop_resize(image: Pixels, box: NDArray[np.int64], flip: bool, out: Pixels) -> None:
+    """Cuts a box out of an image [H, W, 3], scales it to ``out`` [Z, Z, 3] and may mirror it."""
+    side = len(out)
+    top, left, height, width = (int(value) for value in box)
+    crop = image[top : top + height, left : left + width]
+    shrink_y, shrink_x = max(height // side, 1), max(width // side, 1)
+    if shrink_y > 1 or shrink_x > 1:
+        reduced = (width // shrink_x, height // shrink_y)
+        crop = np.asarray(cv2.resize(crop, reduced, interpolation=cv2.INTER_AREA), np.uint8)
+    if flip:
+        cv2.flip(cv2.resize(crop, (side, side), interpolation=cv2.INTER_LINEAR), 1, dst=out)
+    else:
+        cv2.resize(crop, (side, side), dst=out, interpolation=cv2.INTER_LINEAR)
+
+
+def colour_maps(colour: Floats, mean_grey: Floats) -> Floats:
+    """The linear maps of n images, [n, 3, 4]: a matrix and, in the last column, an offset.
+
+    Args:
+        colour: Factors as in ``Augmentations.colour``, [n, 4].
+        mean_grey: Each image's mean grey before its colours change, [n].
+    """
+    brightness, contrast, saturation, hue = (colour[:, i, None, None] for i in range(4))
+    to_grey = np.tile(GREY, (3, 1))
+    matrix = (
+        brightness * contrast * (saturation * _turns(hue[:, 0, 0]) + (1 - saturation) * to_grey)
+    )
+    offset = brightness * (1 - contrast) * mean_grey[:, None, None]
+    return np.concatenate([matrix, np.broadcast_to(offset, (len(colour), 3, 1))], axis=2)
+
+
+def _turns(hue: Floats) -> Floats:
+    """Rotations of the chroma plane by ``hue`` turns, as RGB matrices [n, 3, 3]."""
+    turn = np.zeros((len(hue), 3, 3))
+    angle = 2 * np.pi * hue
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
+    turn[:, 2, 1] = np.sin(angle)
+    turn[:, 1, 2] = -turn[:, 2, 1]
+    return np.asarray(np.linalg.inv(_CHROMA) @ turn @ _CHROMA, np.float64)
+
+
+def jitter(image: Pixels, colour: Floats, out: Pixels) -> None:
+    """Changes one image's colours, [Z, Z, 3], by factors [4]; the result is written to ``out``."""
+    mean = np.array(cv2.mean(image)[:3])
+    cv2.transform(image, colour_maps(colour[None], np.array([GREY @ mean]))[0], dst=out)

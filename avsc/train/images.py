@@ -1,0 +1,67 @@
+"""Where a stream's images come from: JPEGs of a store, or pixels that are decoded already.
+
+Shape legend: C clips of the fold, S seconds of a clip, H, W lines and columns of an image.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc.errors import AvscError
+from avsc.media import jpeg
+
+if TYPE_CHECKING:
+    from avsc.store.read import Store
+
+Pixels = NDArray[np.uint8]
+Item = bytes | memoryview | Pixels  # a JPEG, or pixels [H, W, 3]
+
+
+class ImageSource(Protocol):
+    """Images by clip (its position in the fold) and second; read from many threads at once."""
+
+    def fetch(self, clip: int, second: int) -> Item:
+        """The image as it is kept."""
+
+    def name(self, clip: int, second: int) -> str:
+        """What an error message calls the image."""
+
+
+class StoredImages:
+    """The JPEGs of some of a store's clips."""
+
+    def __init__(self, store: "Store", rows: NDArray[np.int64]) -> None:
+        self._store = store
+        self._rows = [int(row) for row in rows]
+
+    def fetch(self, clip: int, second: int) -> Item:
+        """The JPEG's bytes, their checksum checked."""
+        return self._store.jpeg(self._rows[clip], second)
+
+    def name(self, clip: int, second: int) -> str:
+        """The clip's id and the second."""
+        return f"clip {self._store.clips[self._rows[clip]].id}, second {second}"
+
+
+def size_of(item: Item) -> tuple[int, int]:
+    """(H, W) of an image, without decoding it."""
+    if isinstance(item, np.ndarray):
+        return item.shape[0], item.shape[1]
+    return jpeg.size(item)
+
+
+def decoded(source: ImageSource, clip: int, second: int, item: Item) -> Pixels:
+    """An image's pixels, uint8 [H, W, 3].
+
+    Raises:
+        AvscError: They cannot be decoded; the source's name for the image is in the message.
+    """
+    if isinstance(item, np.ndarray):
+        return item
+    try:
+        return jpeg.decode(item)
+    except AvscError as error:
+        raise AvscError(
+            f"{source.name(clip, second)}: {error.got}", error.expected, error.remedy
+        ) from error
