@@ -1,7 +1,7 @@
 """Audio features of a clip: STFT magnitude, filter bank, logarithm (DESIGN section 6).
 
 Shape legend: 2 channels (average (L + R) / 2, difference L - R), F frames, S seconds, f frames of a
-second, K = 4097 bins, B bands.
+second, N = 8192 samples, K = 4097 bins, B bands.
 
 The window is the periodic Hann window, 0.5 - 0.5 cos(2 pi n / 8192): its spectrum is exactly three
 bins wide, where the symmetric one's leaks a little everywhere. The FFT is not scaled: a tone of
@@ -14,6 +14,7 @@ tilted first, d[n] = x[n] - 15/16 x[n - 1] around the frame's end, which multipl
 the same, and their rounding is a tenth (tests/signal/test_features.py).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,40 +69,38 @@ class FeatureExtractor:
         Args:
             stereo: float32 [2 (left, right), clip_seconds * 16000].
         """
-        rate = timebase.SAMPLE_RATE_HZ
-        seconds = self.settings.clip_seconds
+        rate, seconds = timebase.SAMPLE_RATE_HZ, self.settings.clip_seconds
         assert stereo.shape == (2, seconds * rate), stereo.shape
         channels = average_and_difference(stereo)
-        whole = self._magnitudes(channels)
-        apart = self._magnitudes(channels.reshape(2, seconds, rate))
+        whole = _frames(channels)  # [F, 2, N]
+        apart = _frames(channels.reshape(2, seconds, rate))  # [S, f, 2, N]
+        rows = math.prod(whole.shape[:-1])
+        windowed = np.empty((rows + math.prod(apart.shape[:-1]), timebase.WINDOW), np.float32)
+        np.multiply(whole, self._window, out=windowed[:rows].reshape(whole.shape))
+        np.multiply(apart, self._window, out=windowed[rows:].reshape(apart.shape))
+        magnitudes = _tilted_magnitudes(windowed)
+        both = {name: self._log_bands(name, magnitudes) for name in self.settings.features}
         return {
-            feature: ClipFeatures(self._log_bands(feature, whole), self._log_bands(feature, apart))
-            for feature in self.settings.features
+            name: ClipFeatures(
+                bands[:rows].reshape(*whole.shape[:-1], -1),
+                bands[rows:].reshape(*apart.shape[:-1], -1),
+            )
+            for name, bands in both.items()
         }
 
     def frames(self, stereo: NDArray[np.float32], feature: Feature) -> NDArray[np.float32]:
         """One feature of a piece of any length: float32 [2, n] to float32 [F, 2, B]."""
-        return self._log_bands(feature, self._magnitudes(average_and_difference(stereo)))
-
-    def _magnitudes(self, channels: NDArray[np.float32]) -> NDArray[np.float32]:
-        # [2, ..., n] -> [..., F, 2, K], tilted
-        pieces = np.lib.stride_tricks.sliding_window_view(channels, timebase.WINDOW, axis=-1)
-        frames = pieces[..., :: timebase.HOP, :] * self._window
-        delayed = np.float32(TILT) * frames
-        frames[..., 1:] -= delayed[..., :-1]
-        frames[..., 0] -= delayed[..., -1]
-        spectra = scipy.fft.rfft(frames, overwrite_x=True, workers=1)
-        magnitudes: NDArray[np.float32] = np.moveaxis(np.abs(spectra), 0, -2)
-        return magnitudes
+        frames = _frames(average_and_difference(stereo))
+        windowed = (frames * self._window).reshape(-1, timebase.WINDOW)
+        bands = self._log_bands(feature, _tilted_magnitudes(windowed))
+        return bands.reshape(*frames.shape[:-1], -1)
 
     def _log_bands(self, feature: Feature, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-        # [..., 2, K] -> [..., 2, B]
+        # tilted [K, rows] -> [rows, B]
         settings = self.settings.bank(feature)
         spectrum = magnitudes if settings.spectrum == "magnitude" else magnitudes**2
-        flat = spectrum.reshape(-1, spectrum.shape[-1])
-        bands = (self._banks[feature] @ flat.T).T
-        logs = np.log(np.maximum(bands, np.float32(settings.log_floor)))
-        return np.ascontiguousarray(logs).reshape(*spectrum.shape[:-1], settings.bands)
+        bands = np.maximum(self._banks[feature] @ spectrum, np.float32(settings.log_floor))
+        return np.ascontiguousarray(np.log(bands, out=bands).T)
 
 
 def average_and_difference(stereo: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -118,6 +117,25 @@ def hann_window(length: int) -> NDArray[np.float32]:
     """
     phase = 2 * np.pi * np.arange(length) / length
     return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+
+
+def _frames(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    # A view, [2, ..., n] -> [..., F, 2, N]: nothing is copied before the window is applied.
+    if channels.shape[-1] < timebase.WINDOW:
+        return np.empty((*channels.shape[1:-1], 0, 2, timebase.WINDOW), np.float32)
+    pieces = np.lib.stride_tricks.sliding_window_view(channels, timebase.WINDOW, axis=-1)
+    return np.moveaxis(pieces[..., :: timebase.HOP, :], 0, -2)
+
+
+def _tilted_magnitudes(windowed: NDArray[np.float32]) -> NDArray[np.float32]:
+    # [rows, N], which is overwritten, -> [K, rows]: bins first, as the sparse product needs them.
+    delayed = np.float32(TILT) * windowed
+    windowed[:, 1:] -= delayed[:, :-1]
+    windowed[:, 0] -= delayed[:, -1]
+    spectra = scipy.fft.rfft(windowed, overwrite_x=True, workers=1)
+    magnitudes = np.empty(spectra.shape[::-1], np.float32)
+    np.abs(spectra, out=magnitudes.T)
+    return magnitudes
 
 
 def _sparse_bank(settings: StoreSettings, feature: Feature) -> scipy.sparse.csr_array:
