@@ -1,1 +1,274 @@
 """Commands of stage 1: prepare, info, verify."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from avsc.cli.app import app
+from avsc.console import say
+from avsc.errors import AvscError
+
+if TYPE_CHECKING:
+    from avsc.prepare.events import Executor
+    from avsc.prepare.plan import Part
+    from avsc.store.schema import Feature
+
+STAGE = "Stage 1: from clips to a store"
+
+
+def _features(text: str) -> "tuple[Feature, ...]":
+    from avsc.store.schema import FEATURES
+
+    asked = [name.strip() for name in text.split(",")]
+    chosen = tuple(feature for feature in FEATURES if feature in asked)
+    if len(chosen) != len(asked):
+        raise typer.BadParameter(f"{text}: a list such as {','.join(FEATURES)}")
+    return chosen
+
+
+def _part(text: str) -> "Part":
+    from avsc.prepare.plan import Part
+
+    try:
+        return Part.parse(text)
+    except AvscError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+WHAT, WHERE, BAD = "What a store holds", "Where the work is done", "Bad clips"
+
+Features = Annotated[
+    str, typer.Option(help="Audio features, separated by commas.", rich_help_panel=WHAT)
+]
+ShortSide = Annotated[
+    int,
+    typer.Option(
+        min=16,
+        max=4320,
+        help="Pictures are scaled down to this many pixels on their short side, never up. "
+        "360 leaves room to crop 288 and 224 pixels.",
+        rich_help_panel=WHAT,
+    ),
+]
+JpegQuality = Annotated[int, typer.Option(min=1, max=100, help="1 to 100.", rich_help_panel=WHAT)]
+VideoBackend = Annotated[
+    Literal["pyav", "decord"],
+    typer.Option(help="The decoder; both give the same pictures.", rich_help_panel=WHAT),
+]
+FrameChoice = Annotated[
+    Literal["on-screen", "keyframe"],
+    typer.Option(
+        help="The picture on screen half way through each second, or the nearest keyframe "
+        "within 0.5 s: three times faster where there is one every half second; clips "
+        "without are refused.",
+        rich_help_panel=WHAT,
+    ),
+]
+Mono = Annotated[
+    Literal["refuse", "duplicate"],
+    typer.Option(
+        help="Refuse WAVs of one channel, or use the channel for left and right.",
+        rich_help_panel=WHAT,
+    ),
+]
+PartitionClips = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=4096,
+        help="Clips a partition: what one task writes, and what is lost when it is killed.",
+        rich_help_panel=WHAT,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Worker processes on this machine; by default one a core. 0 works in this "
+        "process, without a watch over decoders that hang.",
+        rich_help_panel=WHERE,
+    ),
+]
+Cluster = Annotated[
+    Path | None,
+    typer.Option(
+        help="A cluster profile instead, such as pipelines/clusters/slurm.toml.",
+        rich_help_panel=WHERE,
+    ),
+]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Only the I-th of N shares, for a job array: all parts write one store at once, "
+        "and the last to end finds everything done.",
+        rich_help_panel=WHERE,
+    ),
+]
+MaxBad = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="So many clips that cannot be used are accepted; above, the exit code is 1 and "
+        "training refuses the store.",
+        rich_help_panel=BAD,
+    ),
+]
+RetryBad = Annotated[
+    bool,
+    typer.Option(
+        "--retry-bad",
+        help="Try quarantined clips again, after their files were mended.",
+        rich_help_panel=BAD,
+    ),
+]
+ClipTimeout = Annotated[
+    float,
+    typer.Option(
+        min=1,
+        help="Seconds after which a clip is given up; it is quarantined the second time.",
+        rich_help_panel=BAD,
+    ),
+]
+Finalise = Annotated[
+    bool,
+    typer.Option(
+        "--finalise", help="Only the last step: name what is missing, or mark the store complete."
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say what would be done, how large it is and how long it takes."
+    ),
+]
+
+
+@app.command(rich_help_panel=STAGE)
+def prepare(
+    dataset: Annotated[
+        Path, typer.Argument(help="A data set in TAU's layout: audio/, video/, meta.csv, folds.")
+    ],
+    store: Annotated[
+        Path, typer.Argument(help="The store to make, or to go on with where it was stopped.")
+    ],
+    *,
+    features: Features = "scalogram,fbank",
+    short_side: ShortSide = 360,
+    jpeg_quality: JpegQuality = 90,
+    video_backend: VideoBackend = "pyav",
+    frame_choice: FrameChoice = "on-screen",
+    mono: Mono = "refuse",
+    partition_clips: PartitionClips = 64,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    part: PartOption = None,
+    max_bad: MaxBad = 0,
+    retry_bad: RetryBad = False,
+    clip_timeout: ClipTimeout = 120.0,
+    finalise: Finalise = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Turn a data set's clips into a store of audio features and pictures.
+
+    Reads every clip once and writes a Zarr store. It can be stopped at any moment: the same
+    command goes on where it was, and ends at once when everything is there.
+    """
+    from avsc.prepare import run
+    from avsc.prepare.forecast import forecast
+    from avsc.store.schema import ImageSettings, StoreSettings
+
+    if cluster is not None and (workers is not None or part is not None):
+        raise typer.BadParameter("--cluster stands alone: without --workers and --part")
+    if finalise and (dry_run or part is not None or cluster is not None or retry_bad):
+        raise typer.BadParameter("--finalise stands alone")
+    settings = StoreSettings(
+        features=_features(features),
+        partition_clips=partition_clips,
+        mono=mono,
+        image=ImageSettings(
+            short_side=short_side,
+            jpeg_quality=jpeg_quality,
+            frame_choice=frame_choice,
+            backend=video_backend,
+        ),
+    )
+    share = None if part is None else _part(part)
+    if dry_run:
+        plan = forecast(
+            dataset,
+            store,
+            settings,
+            part=share,
+            workers=workers,
+            cluster=cluster,
+            retry_bad=retry_bad,
+        )
+        print(plan)
+        return
+    summary = (
+        run.finalise(store, max_bad)
+        if finalise
+        else run.prepare(
+            dataset,
+            store,
+            settings,
+            _executor(workers, cluster),
+            part=share,
+            max_bad=max_bad,
+            retry_bad=retry_bad,
+            clip_timeout_s=clip_timeout,
+        )
+    )
+    say(summary.text(store))
+
+
+def _executor(workers: int | None, cluster: Path | None) -> "Executor":
+    from avsc.prepare.executors import cores, synchronous, worker_processes
+
+    if cluster is not None:
+        from avsc.prepare.cluster import dask_cluster, read_profile
+
+        return dask_cluster(read_profile(cluster))
+    return synchronous if workers == 0 else worker_processes(workers or cores())
+
+
+@app.command(rich_help_panel=STAGE)
+def info(
+    path: Annotated[Path, typer.Argument(help="A store, or the folder of a run.")],
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="CLIP", help="Draw this clip of a store: features and pictures."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the drawing goes: a .png, .pdf or .svg file.")
+    ] = None,
+) -> None:
+    """Say what a store or a run holds, and how complete it is."""
+    if (plot is None) != (out is None):
+        raise typer.BadParameter("--plot CLIP and --out FILE go together")
+    if plot is not None and out is not None:
+        from avsc.prepare.picture import plot_clip
+
+        plot_clip(path, plot, out)
+        say(f"drawn to {out}")
+        return
+    if (path / "config.toml").exists():
+        from avsc.evaluate.runs import describe
+
+        print(describe(path))
+        return
+    from avsc.prepare.info import show
+
+    show(path)
+
+
+@app.command(rich_help_panel=STAGE)
+def verify(
+    store: Annotated[Path, typer.Argument(help="A store.")],
+) -> None:
+    """Read every byte of a store, check every checksum, and name what is damaged."""
+    from avsc.store.verify import verify as check
+
+    print(check(store))

@@ -1,0 +1,204 @@
+"""A whole ``prepare``: check, create or go on, prepare what is missing, and mark the end."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsc.console import ProgressLine, progress, say
+from avsc.dataset import Dataset, read_dataset
+from avsc.errors import AvscError
+from avsc.files import TEMPORARY_PREFIX
+from avsc.prepare.events import ClipDone, Executor, Job, PartitionAgain
+from avsc.prepare.executors import synchronous
+from avsc.prepare.ledger import remove_notes
+from avsc.prepare.lock import hold
+from avsc.prepare.plan import Part, clips_in, pending, share
+from avsc.store import record
+from avsc.store.clips import StoredClip
+from avsc.store.create import open_for_writing
+from avsc.store.finish import mark_complete, mark_incomplete, unfinished
+from avsc.store.read import Store
+from avsc.store.schema import StoreSettings, array_specs, partition_count, partition_range
+
+CLIP_TIMEOUT_S = 120.0
+NAMED = 10  # how many quarantined clips a message lists
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a prepare did and what the store lacks now."""
+
+    clips: int  # of this part, or of the store
+    prepared: int  # clips of partitions done in this run
+    quarantined: dict[str, str]  # of those clips, with reasons
+    missing: int  # partitions of the whole store
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole store is there and marked so."""
+        return self.missing == 0
+
+    def text(self, store: Path) -> str:
+        """For a person."""
+        good = self.clips - len(self.quarantined)
+        bad = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
+        lines = [f"{good} of {self.clips} clips are good{bad}; {self.prepared} prepared now"]
+        if self.complete:
+            lines.append(f"{store} is complete")
+        else:
+            lines.append(
+                f"{store} lacks {self.missing} partitions that belong to other parts; when all"
+                " have ended, `avsc prepare DATASET STORE --finalise` marks it complete"
+            )
+        return "\n".join(lines)
+
+
+def prepare(
+    dataset: Path,
+    store: Path,
+    settings: StoreSettings | None = None,
+    execute: Executor = synchronous,
+    *,
+    part: Part | None = None,
+    max_bad: int = 0,
+    retry_bad: bool = False,
+    clip_timeout_s: float = CLIP_TIMEOUT_S,
+) -> Summary:
+    """Prepares a data set into a store, or what is still missing of it.
+
+    Args:
+        dataset: A data set in TAU's layout.
+        store: Where the store is or will be.
+        settings: How; the clips' length comes from the data set.
+        execute: Runs the partitions (``avsc.prepare.executors``).
+        part: Only this share of the partitions; others prepare theirs at the same time.
+        max_bad: So many quarantined clips are accepted.
+        retry_bad: Prepare partitions with quarantined clips again.
+        clip_timeout_s: A clip that takes longer is stopped, by executors that watch.
+
+    Raises:
+        AvscError: The data set or the store is not what it should be, somebody else prepares the
+            store, writing failed, or more than ``max_bad`` clips are quarantined.
+    """
+    data = read_dataset(dataset)
+    for warning in data.warnings:
+        say(f"warning: {warning}")
+    settings = settings_for(data, settings)
+    clips = stored_clips(data)
+    open_for_writing(store, clips, settings)
+    count = len(clips)
+    with hold(store, part):
+        to_do = _to_do(store, clips, settings, part, retry_bad)
+        _sweep(store, count, settings, part)
+        prepared = clips_in(to_do, count, settings)
+        if to_do:
+            mark_incomplete(store)
+            mine = clips_in(share(partition_count(count, settings), part), count, settings)
+            with progress("prepare", mine, "clips", done=mine - prepared) as line:
+                _run(execute, Job(data.root, store, clip_timeout_s), to_do, line)
+        return _conclude(store, part, max_bad, prepared)
+
+
+def finalise(store: Path, max_bad: int = 0) -> Summary:
+    """The last step by itself, after the parts of a job array: marks the store complete.
+
+    Raises:
+        AvscError: Partitions are missing, a part is still at work, or more than ``max_bad`` clips
+            are quarantined.
+    """
+    opened = Store.open(store, complete=False)
+    with hold(store):
+        _sweep(store, len(opened.clips), opened.settings, None)
+        if unfinished(store):
+            mark_complete(store)  # raises, and names what is missing
+        return _conclude(store, None, max_bad, 0)
+
+
+def settings_for(data: Dataset, settings: StoreSettings | None) -> StoreSettings:
+    """The settings with the data set's own clip length."""
+    asked = settings or StoreSettings()
+    return asked.model_copy(update={"clip_seconds": data.clip_seconds})
+
+
+def stored_clips(data: Dataset) -> tuple[StoredClip, ...]:
+    """The data set's clips as rows of ``clips.csv``."""
+    return tuple(
+        StoredClip(c.id, c.scene, c.city, c.location, c.fold, c.audio, c.video) for c in data.clips
+    )
+
+
+def _to_do(
+    store: Path,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    part: Part | None,
+    retry_bad: bool,
+) -> list[int]:
+    again: list[int] = []
+    if retry_bad:
+        reasons = Store.open(store, complete=False).reasons()
+        again = [row for row, clip in enumerate(clips) if clip.id in reasons]
+    return pending(unfinished(store), len(clips), settings, part, again)
+
+
+def _run(execute: Executor, job: Job, partitions: Sequence[int], line: ProgressLine) -> None:
+    bad = 0
+    with closing(execute(job, partitions)) as events:
+        for event in events:
+            match event:
+                case ClipDone(clip, reason):
+                    if reason:
+                        bad += 1
+                        say(f"quarantined {clip}: {reason}")
+                    line.advance(note=f"{bad} quarantined" if bad else "")
+                case PartitionAgain(partition, lost, clip, why):
+                    at = f"at clip {clip}: {why}" if clip else why
+                    say(f"partition {partition} begins again, its worker died {at}")
+                    line.advance(-lost)
+
+
+def _conclude(store: Path, part: Part | None, max_bad: int, prepared: int) -> Summary:
+    missing = unfinished(store)
+    opened = Store.open(store, complete=False)
+    clips, settings = opened.clips, opened.settings
+    partitions = share(partition_count(len(clips), settings), part if missing else None)
+    mine = [clips[row].id for p in partitions for row in partition_range(p, len(clips), settings)]
+    reasons = opened.reasons()
+    quarantined = {clip: reasons[clip] for clip in mine if clip in reasons}
+    if len(quarantined) > max_bad:
+        raise too_many_bad(store, quarantined, len(mine), max_bad)
+    if not missing:
+        mark_complete(store)
+    return Summary(len(mine), prepared, quarantined, len(missing))
+
+
+def too_many_bad(store: Path, quarantined: dict[str, str], clips: int, max_bad: int) -> AvscError:
+    """The error that ends a prepare with more bad clips than allowed."""
+    listed = [f"{clip}: {reason}" for clip, reason in list(quarantined.items())[:NAMED]]
+    if len(quarantined) > NAMED:
+        listed.append(f"... and {len(quarantined) - NAMED} more")
+    return AvscError(
+        f"{len(quarantined)} of {clips} clips are quarantined:\n  " + "\n  ".join(listed),
+        f"at most {max_bad} (--max-bad); the other clips are prepared and kept",
+        f"`avsc info {store}` lists them all; mend the files and run again with --retry-bad, or go"
+        f" on without those clips: the same command with --max-bad {len(quarantined)}",
+    )
+
+
+def _sweep(store: Path, clips: int, settings: StoreSettings, part: Part | None) -> None:
+    """Removes what a killed run of this share left half written; others' files stay."""
+    partitions = share(partition_count(clips, settings), part)
+    mine = {spec.shard_name(p) for spec in array_specs(clips, settings) for p in partitions}
+    mine |= {record.name(partition) for partition in partitions}
+    for folder in {(store / name).parent for name in mine}:
+        for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
+            target = left.name.removeprefix(TEMPORARY_PREFIX).rpartition("-")[0]
+            if str((folder / target).relative_to(store)) in mine:
+                left.unlink(missing_ok=True)
+    if part is None:
+        remove_notes(store)
+        # Of one that was killed while it created this store, or has just lost that race.
+        for skeleton in store.parent.glob(f"{TEMPORARY_PREFIX}{store.name}-*"):
+            shutil.rmtree(skeleton, ignore_errors=True)

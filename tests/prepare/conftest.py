@@ -1,0 +1,77 @@
+"""Small real data sets: WAV and H.264 files of ten seconds, with a few tiny pictures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from avsc.scenes import SCENES
+
+MakeDataset = Callable[..., Path]
+
+
+def write_wav(path: Path, seed: int, seconds: float = 10.0) -> None:
+    noise = np.random.default_rng(seed).normal(0, 0.1, (round(seconds * 16_000), 2))
+    soundfile.write(path, noise.astype(np.float32), 16_000, subtype="PCM_16")
+
+
+def write_mp4(path: Path, seed: int, seconds: int = 10, fps: int = 4) -> None:
+    draw = np.random.default_rng(seed)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"preset": "ultrafast", "g": "8"}
+        )
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(seconds * fps):
+            coarse = draw.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            picture = coarse.repeat(8, axis=0).repeat(8, axis=1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]), encoding="utf-8")
+
+
+def clip_ids(count: int) -> list[str]:
+    return [f"{SCENES[i % 10]}-lyon-{1000 + i % 10}-{i}" for i in range(count)]
+
+
+@pytest.fixture(scope="session")
+def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
+    """Makes a data set of so many different good clips, anew on each call."""
+    media = tmp_path_factory.mktemp("media")
+
+    def make(clips: int) -> Path:
+        root = tmp_path_factory.mktemp("dataset")
+        for folder in ("audio", "video"):
+            (root / folder).mkdir()
+        rows = []
+        for number, clip in enumerate(clip_ids(clips)):
+            wav, mp4 = media / f"{number}.wav", media / f"{number}.mp4"
+            if not mp4.exists():
+                write_wav(wav, number)
+                write_mp4(mp4, number)
+            (root / f"audio/{clip}.wav").write_bytes(wav.read_bytes())
+            (root / f"video/{clip}.mp4").write_bytes(mp4.read_bytes())
+            rows.append((f"audio/{clip}.wav", f"video/{clip}.mp4", clip.split("-")[0]))
+        header = ("filename_audio", "filename_video", "scene_label")
+        write_table(root / "meta.csv", header, rows)
+        write_table(root / "evaluation_setup/fold1_train.csv", header, rows[::2])
+        write_table(root / "evaluation_setup/fold1_evaluate.csv", header, rows[1::2])
+        write_table(
+            root / "evaluation_setup/fold1_test.csv", header[:2], [row[:2] for row in rows[1::2]]
+        )
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dataset(make_dataset: MakeDataset) -> Path:
+    """Ten good clips; tests do not change it."""
+    return make_dataset(10)
