@@ -1,6 +1,6 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,9 @@ from avsc.store.schema import (
     partition_range,
 )
 from avsc.store.write import ClipData, write_partition
+
+MakeClips = Callable[..., list[StoredClip]]
+MakeClipData = Callable[..., ClipData]
 
 
 class MakeStore(Protocol):
@@ -56,6 +59,18 @@ def make_store() -> MakeStore:
     return _make_store
 
 
+@pytest.fixture(scope="session")
+def make_clips() -> MakeClips:
+    """``make_clips(n_clips, clips_per_location=1)``: the clips of a store that is made."""
+    return _clips
+
+
+@pytest.fixture(scope="session")
+def make_clip_data() -> MakeClipData:
+    """``make_clip_data(settings, (height, width), (seed, row), scene=None)``: one clip's data."""
+    return _clip_data
+
+
 def _make_store(
     path: Path,
     n_clips: int = 12,
@@ -77,7 +92,7 @@ def _make_store(
         partition_clips=partition_clips,
         image=ImageSettings(short_side=min(size)),
     )
-    clips = make_clips(n_clips, clips_per_location)
+    clips = _clips(n_clips, clips_per_location)
     bad = set(quarantined)
     open_for_writing(path, clips, settings)
     for partition in range(partition_count(n_clips, settings)):
@@ -87,13 +102,13 @@ def _make_store(
                     writer.quarantine(row, "made bad by the test")
                     continue
                 scene = SCENES.index(clips[row].scene) if learnable else None
-                writer.add(row, make_clip(settings, size, (seed, row), scene))
+                writer.add(row, _clip_data(settings, size, (seed, row), scene))
     if complete:
         mark_complete(path)
     return path
 
 
-def make_clips(n_clips: int, clips_per_location: int = 1) -> list[StoredClip]:
+def _clips(n_clips: int, clips_per_location: int = 1) -> list[StoredClip]:
     """Clips of all scenes in turn, sorted by id."""
     clips = []
     for number in range(n_clips):
@@ -109,7 +124,7 @@ def make_clips(n_clips: int, clips_per_location: int = 1) -> list[StoredClip]:
     return sorted(clips)
 
 
-def make_clip(
+def _clip_data(
     settings: StoreSettings,
     size: tuple[int, int],
     seed: tuple[int, ...],

@@ -51,7 +51,10 @@ def decode(data: bytes, where: str) -> tuple[StoredClip, ...]:
     Raises:
         AvscError: It has not the columns of a store's ``clips.csv``.
     """
-    rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
     width = len(schema.CLIP_COLUMNS)
     if not rows or tuple(rows[0]) != schema.CLIP_COLUMNS or any(len(r) != width for r in rows):
         raise AvscError(

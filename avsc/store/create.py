@@ -91,9 +91,10 @@ def _write_skeleton(folder: Path, clips: Sequence[StoredClip], settings: StoreSe
     for spec in schema.array_specs(len(clips), settings):
         document = metadata.render(metadata.array_document(spec))
         files.write_bytes(folder / spec.name / ZARR_JSON, document)
-        files.write_bytes((folder / spec.name).parent / ZARR_JSON, group)
+        files.write_bytes(folder / spec.group / ZARR_JSON, group)
     attributes = Attributes(
         schema_version=schema.VERSION,
+        clips=len(clips),
         clips_csv_sha256=hashlib.sha256(listed).hexdigest(),
         settings=settings,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from avsc import files
 from avsc.errors import AvscError
 from avsc.store import metadata, record, schema
-from avsc.store.location import Location, read_attributes, read_clips
+from avsc.store.location import Location, read_attributes, read_clips, read_record
 from avsc.store.metadata import ZARR_JSON, Attributes
 
 NAMED = 5  # how many partitions a message names
@@ -21,9 +21,8 @@ def unfinished(path: Path) -> dict[int, str]:
         AvscError: ``path`` is no store.
     """
     attributes = read_attributes(Location(str(path)))
-    clips = len(read_clips(Location(str(path)), attributes))
-    specs = schema.array_specs(clips, attributes.settings)
-    partitions = range(schema.partition_count(clips, attributes.settings))
+    specs = schema.array_specs(attributes.clips, attributes.settings)
+    partitions = range(schema.partition_count(attributes.clips, attributes.settings))
     found = {partition: _missing(path, specs, partition) for partition in partitions}
     return {partition: what for partition, what in found.items() if what}
 
@@ -74,19 +73,21 @@ def _missing(path: Path, specs: tuple[schema.ArraySpec, ...], partition: int) ->
     if not status.exists():
         return "not written"
     try:
-        noted = record.decode((path / record.name(partition)).read_bytes(), record.name(partition))
-    except FileNotFoundError:
-        return f"no {record.name(partition)}"
+        noted = read_record(Location(str(path)), partition)
     except AvscError as error:
         return error.got
     for spec in specs:
-        name = spec.shard_name(partition)
-        file = path / name
-        size = file.stat().st_size if file.exists() else None
-        if size is None:
-            return f"no {name}"
-        if size != noted.shards[spec.name].nbytes:
-            return f"{name} has {size} bytes, expected {noted.shards[spec.name].nbytes}"
+        what = _wrong_size(path / spec.shard_name(partition), noted.shards[spec.name].nbytes)
+        if what:
+            return what
     if hashlib.sha256(status.read_bytes()).hexdigest() != noted.shards[schema.STATUS].sha256:
-        return f"{specs[-1].shard_name(partition)} is damaged"
+        return f"{status} is damaged"
     return ""
+
+
+def _wrong_size(file: Path, expected: int) -> str:
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        return f"no {file}"
+    return f"{file} has {size} bytes, expected {expected}" if size != expected else ""

@@ -73,7 +73,10 @@ def read_clips(store: Location, attributes: Attributes) -> tuple[StoredClip, ...
     found = hashlib.sha256(data).hexdigest()
     if found != attributes.clips_csv_sha256:
         raise _other_clips(where, f"was altered or damaged: its SHA-256 is {found}", attributes)
-    return clip_list.decode(data, where)
+    clips = clip_list.decode(data, where)
+    if len(clips) != attributes.clips:
+        raise _other_clips(where, f"lists {len(clips)} clips", attributes)
+    return clips
 
 
 def read_record(store: Location, partition: int) -> PartitionRecord:
@@ -92,6 +95,7 @@ def read_record(store: Location, partition: int) -> PartitionRecord:
 def _other_clips(where: str, what: str, attributes: Attributes) -> AvscError:
     return AvscError(
         f"{where} {what}",
-        f"the list the store was begun with, SHA-256 {attributes.clips_csv_sha256}",
+        f"the {attributes.clips} clips the store was begun with, SHA-256 "
+        f"{attributes.clips_csv_sha256}",
         "restore the file from a copy, or prepare the store again",
     )

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avsc.errors import AvscError
 from avsc.store import schema
@@ -27,7 +27,8 @@ class Attributes(BaseModel):
 
     Attributes:
         schema_version: The version of ``avsc.store.schema`` that wrote it.
-        clips_csv_sha256: Of ``clips.csv``, whose rows are the arrays' rows.
+        clips: How many rows the arrays have.
+        clips_csv_sha256: Of ``clips.csv``, whose lines are those rows.
         settings: Everything that decides what the bytes are.
         complete: Whether the last step found every partition written.
         content_sha256: Of all partitions' records, which hold every shard's; empty until complete.
@@ -36,6 +37,7 @@ class Attributes(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     schema_version: int
+    clips: int = Field(ge=1)
     clips_csv_sha256: str
     settings: StoreSettings
     complete: bool = False
@@ -107,7 +109,7 @@ def parse_store(data: bytes, where: str) -> Attributes:
 def _attributes_in(data: bytes, where: str) -> Document:
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     fields = document.get("attributes") if isinstance(document, dict) else None
     if not isinstance(fields, dict) or _VERSION not in fields:

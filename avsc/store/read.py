@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
 from avsc.store.damage import damage
+from avsc.store.finish import describe, unfinished
 from avsc.store.location import Location, read_attributes, read_clips, read_record
 from avsc.store.mapped import MappedArray
 from avsc.store.metadata import ZARR_JSON
@@ -178,17 +179,23 @@ class Store:
         return status
 
     def _require_complete(self) -> None:
-        absent = np.flatnonzero(self._status == Status.ABSENT)
-        if self.is_complete and not absent.size:
+        missing = self._missing()
+        if self.is_complete and not missing:
             return
-        named = sorted({int(row) // self.settings.partition_clips for row in absent})
-        shown = ", ".join(map(str, named[:10])) + (", ..." if len(named) > 10 else "")
-        lacks = f"{len(named)} of {self.partitions} partitions are not written ({shown})"
+        lacks = f"{len(missing)} of {self.partitions} partitions: {describe(missing)}"
         raise AvscError(
-            f"{self.place} is incomplete: {lacks if named else 'it was never marked complete'}",
+            f"{self.place} is incomplete; it lacks {lacks if missing else 'only its last step'}",
             "a store that `avsc prepare` ran through to the end",
             "run the same `avsc prepare` again; what is complete is kept",
         )
+
+    def _missing(self) -> dict[int, str]:
+        folder = self._location.folder
+        if folder is not None and all(isinstance(a, MappedArray) for a in self._arrays.values()):
+            return unfinished(folder)
+        # A copy with other codecs has files of other sizes; its statuses must do.
+        rows = np.flatnonzero(self._status == Status.ABSENT)
+        return dict.fromkeys((rows // self.settings.partition_clips).tolist(), "not written")
 
     def _open_images(self, partition: int) -> "_Images":
         rows = schema.partition_range(partition, len(self.clips), self.settings)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
@@ -68,7 +68,7 @@ def decode(data: bytes, where: str) -> PartitionRecord:
         if fields.pop("sha256") != metadata.digest(fields):
             raise ValueError("its digest does not match")
         return PartitionRecord.model_validate_json(json.dumps(fields))
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AvscError(
             f"{where} was altered or damaged: {str(error).splitlines()[0]}",
             "the record of a partition that `avsc prepare` wrote",

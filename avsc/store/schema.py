@@ -144,6 +144,11 @@ class ArraySpec:
     checksummed: bool  # crc32c behind each chunk; JPEG bytes carry one an image instead
 
     @property
+    def group(self) -> str:
+        """The Zarr group it is in."""
+        return self.name.split("/")[0]
+
+    @property
     def chunks(self) -> int:
         """Chunks of a shard; they lie along one axis only."""
         return math.prod(self.shard) // math.prod(self.chunk)

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -170,7 +171,11 @@ class _ShardFile:
 
     def cut(self, chunk: int) -> None:
         """Makes what was written into whole chunks, the last one padded with zeros."""
-        self.write(bytes(-self.size % chunk))
+        padding = -self.size % chunk
+        # A hole: it reads as zeros and takes no space on most file systems.
+        self._file.seek(padding, os.SEEK_CUR)
+        self._sha256.update(bytes(padding))
+        self.size += padding
         self._extents = [(start, chunk) for start in range(0, self.size, chunk)]
 
     def end(self) -> None:
