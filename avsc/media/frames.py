@@ -54,6 +54,16 @@ class Timeline:
         rows = [i for i, p in enumerate(self.packets) if p.is_shown and (p.is_key or not keys_only)]
         return sorted(rows, key=lambda i: self.packets[i].pts)
 
+    def has_open_groups(self) -> bool:
+        """Whether some picture is decoded after a keyframe and shown before it."""
+        key_pts = None
+        for packet in self.packets:
+            if packet.is_key:
+                key_pts = packet.pts
+            elif key_pts is not None and packet.pts < key_pts:
+                return True
+        return False
+
     def end(self) -> int:
         """The tick at which the last picture leaves the screen."""
         order = self.shown()
