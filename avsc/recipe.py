@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from avsc.errors import AvscError
 
@@ -61,6 +61,19 @@ class TrainRecipe(_Section):
     compile: bool | None = None  # likewise
     deterministic: bool = False
     threads: int | None = Field(default=None, ge=1)  # None: one a core
+    checkpoint_minutes: float = Field(default=10.0, gt=0)  # between those within an epoch
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "TrainRecipe":
+        if self.lr_min > self.lr_max:
+            raise ValueError(f"lr_min {self.lr_min} is above lr_max {self.lr_max}")
+        if self.strategy == "audio" and self.images:
+            raise ValueError("the strategy audio has no images: leave `images` out")
+        if self.acoustic and self.strategy in ("audio", "video"):
+            raise ValueError(
+                f"`acoustic` is for joint and pipeline, not for the strategy {self.strategy}"
+            )
+        return self
 
     def image_source(self) -> Literal["raw", "embedding"]:
         """Where the picture enters: as a raw image or as a stored embedding (section 3.3)."""

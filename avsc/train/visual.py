@@ -122,6 +122,11 @@ class VisualEncoder(nn.Module):
         """Where images are encoded."""
         return self._execution.device
 
+    @property
+    def is_bf16(self) -> bool:
+        """Whether it computes in bfloat16."""
+        return self._execution.bf16
+
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Encodes uint8 images [n, H, W, 3] or [n, 3, H, W] to float32 [n, D]."""
