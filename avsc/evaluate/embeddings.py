@@ -1,0 +1,107 @@
+"""Embeddings of a sample of segments, kept in ``embeddings.npz``, and their maps (figure 2).
+
+Shape legend: m segments of the sample, E features of the joint embedding.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc import files
+from avsc.errors import AvscError
+
+EMBEDDINGS = "embeddings.npz"
+MOST = 1000  # segments; a t-SNE of these takes seconds
+FEWEST = 10
+SEED = 0
+COMPONENTS = 50  # t-SNE starts from this many principal components, as is usual
+PERPLEXITY = 30.0
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Joint embeddings e = AE(a) ++ VE(v) of some segments.
+
+    Attributes:
+        names: The segments, m.
+        labels: Their scenes by number, [m].
+        joint: float32 [m, E].
+        acoustic_features: How many of the E columns, the first, are AE(a); 0 for a system that
+            does not listen, E for one that does not look.
+    """
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    joint: NDArray[np.float32]
+    acoustic_features: int
+
+    def parts(self) -> dict[str, NDArray[np.float32]]:
+        """What can be mapped, by title: the whole, and the acoustic part where there are two."""
+        width = self.acoustic_features
+        if width == self.joint.shape[1]:
+            return {"Acoustic embeddings": self.joint}
+        if width == 0:
+            return {"Visual embeddings": self.joint}
+        return {
+            "Audio-visual embeddings": self.joint,
+            "Acoustic embeddings": self.joint[:, :width],
+        }
+
+
+def choose(segments: int, most: int = MOST) -> NDArray[np.int64]:
+    """Which segments of so many are embedded: all of a few, else a fixed sample, rising order."""
+    if segments <= most:
+        return np.arange(segments, dtype=np.int64)
+    drawn = np.random.default_rng(SEED).choice(segments, most, replace=False)
+    return np.sort(drawn).astype(np.int64)
+
+
+def write_embeddings(folder: Path, found: Embeddings) -> None:
+    """Writes ``embeddings.npz``, plain arrays without pickles."""
+    with files.write_aside(folder / EMBEDDINGS) as file:
+        np.savez(
+            file,
+            names=np.array(found.names, np.str_),
+            labels=found.labels,
+            joint=found.joint,
+            acoustic_features=np.array(found.acoustic_features),
+        )
+
+
+def read_embeddings(folder: Path) -> Embeddings:
+    """Reads ``embeddings.npz`` of an evaluation.
+
+    Raises:
+        AvscError: It is absent or damaged.
+    """
+    path = folder / EMBEDDINGS
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return Embeddings(
+                tuple(held["names"].tolist()),
+                held["labels"],
+                held["joint"],
+                int(held["acoustic_features"]),
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise AvscError(
+            f"cannot read {path}: {error}",
+            "the embeddings that `avsc evaluate` writes",
+            f"evaluate the run again: avsc evaluate {folder.parent}",
+        ) from None
+
+
+def project(values: NDArray[np.float32], seed: int = SEED) -> NDArray[np.float64]:
+    """The t-SNE of rows in the plane, [m, 2]; the same for the same values and seed."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    rows, columns = values.shape
+    assert rows >= FEWEST
+    components = min(COMPONENTS, rows, columns)
+    reduced = PCA(components, svd_solver="randomized", random_state=seed).fit_transform(values)
+    perplexity = min(PERPLEXITY, (rows - 1) / 3)
+    plane = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(reduced)
+    return np.asarray(plane, np.float64)
