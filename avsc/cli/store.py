@@ -269,6 +269,22 @@ def verify(
     store: Annotated[Path, typer.Argument(help="A store.")],
 ) -> None:
     """Read every byte of a store, check every checksum, and name what is damaged."""
-    from avsc.store.verify import verify as check
+    from avsc.console import progress
+    from avsc.store.location import Location, read_attributes
+    from avsc.store.schema import partition_count
+    from avsc.store.verify import verify as find_damage
 
-    print(check(store))
+    attributes = read_attributes(Location(str(store)))
+    total = partition_count(attributes.clips, attributes.settings)
+    with progress("verify", total, "partitions") as line:
+        damaged = find_damage(store, line.advance)
+    for damage in damaged:
+        print(damage)
+    if damaged:
+        raise AvscError(
+            f"{store}: {len(damaged)} things are not as they were written (listed above)",
+            "every byte as `avsc prepare` wrote it",
+            "delete the damaged files and run the same `avsc prepare` again: only their partitions"
+            " are made anew",
+        )
+    say(f"{store}: every checksum of {attributes.clips} clips agrees")

@@ -23,7 +23,6 @@ from avsc.prepare.supervise import supervise
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-    Prepared = Future[list[Event]]
 
 LOSSES_OF_A_PARTITION = 20  # lost workers at changing clips: the cluster is at fault, not a clip
 
@@ -115,7 +114,7 @@ def prepare_with(client: "Client", job: Job, partitions: Sequence[int]) -> Event
     losses: dict[int, int] = {}
     at_work: dict[Prepared, int] = {}
 
-    def submit(partition: int) -> "Prepared":
+    def submit(partition: int) -> "Future":
         future = client.submit(
             _prepare_one, job, partition, dict(ledger.banned(partition)), pure=False, retries=0
         )

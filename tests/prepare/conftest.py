@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from avsc.prepare.run import prepare
 from avsc.scenes import SCENES
+from avsc.store.schema import ImageSettings, StoreSettings
 
 MakeDataset = Callable[..., Path]
 
@@ -72,6 +74,65 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
 
 
 @pytest.fixture(scope="session")
+def ids() -> list[str]:
+    """The ids of a made data set's first ten clips, in the order of the store."""
+    return sorted(clip_ids(10))
+
+
+@pytest.fixture(scope="session")
 def dataset(make_dataset: MakeDataset) -> Path:
     """Ten good clips; tests do not change it."""
     return make_dataset(10)
+
+
+FilesOf = Callable[[Path], dict[str, bytes]]
+
+
+@pytest.fixture(scope="session")
+def files_of() -> FilesOf:
+    """Reads every file of a store, to compare byte by byte."""
+
+    def read(store: Path) -> dict[str, bytes]:
+        found = (file for file in sorted(store.rglob("*")) if file.is_file())
+        return {str(file.relative_to(store)): file.read_bytes() for file in found}
+
+    return read
+
+
+@pytest.fixture
+def settings() -> StoreSettings:
+    """Small pictures, and partitions of three clips."""
+    return StoreSettings(partition_clips=3, image=ImageSettings(short_side=32))
+
+
+@pytest.fixture(scope="session")
+def prepared(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set's store with the small settings, made in one go in this process."""
+    store = tmp_path_factory.mktemp("prepared") / "store"
+    prepare(dataset, store, StoreSettings(partition_clips=3, image=ImageSettings(short_side=32)))
+    return store
+
+
+Sabotage = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture
+def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sabotage:
+    """Makes chosen clips run Python of the test's in worker processes, before they are read."""
+
+    def install(code_by_clip: dict[str, str]) -> None:
+        folder = tmp_path / "sabotage"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(
+            "import os, signal, time, pathlib\n"
+            "import avsc.prepare.partition as partition\n"
+            f"CODE = {code_by_clip!r}\n"
+            "honest = partition.prepare_clip\n"
+            "def prepare_clip(dataset, clip, *rest):\n"
+            "    exec(CODE.get(clip.id, ''))\n"
+            "    return honest(dataset, clip, *rest)\n"
+            "partition.prepare_clip = prepare_clip\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(folder))
+
+    return install
