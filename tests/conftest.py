@@ -155,3 +155,12 @@ def _clip_data(
 def _colour(scene: int) -> np.ndarray:
     angle = 2 * np.pi * (scene / len(SCENES) + np.arange(3) / 3)
     return 128 + 80 * np.cos(angle)
+
+
+@pytest.fixture(scope="session")
+def real_audio() -> list[Path]:
+    """Eight original clips of TAU (not in the repository), sorted; skips where they are absent."""
+    folder = Path(__file__).parents[1].parent / "shared" / "real" / "audio"
+    if not folder.is_dir():
+        pytest.skip(f"no real clips in {folder}")
+    return sorted(folder.glob("*.wav"))

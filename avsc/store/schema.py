@@ -47,7 +47,7 @@ class BankSettings(_Settings):
     spectrum: Literal["magnitude", "power"] = "magnitude"
     row_norm: Literal["peak", "sum"] = "peak"
     # Near what the rounding of 24-bit samples and of a float32 FFT leaves in a narrow band, under
-    # everything recorded (the least in TAU, next to 8 kHz, is 6.5e-5): cuts digital silence only.
+    # all sound in eight clips of TAU (least next to 8 kHz, 6.5e-5): cuts digital silence only.
     log_floor: float = Field(default=1e-5, gt=0)
 
 
