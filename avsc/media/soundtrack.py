@@ -104,7 +104,7 @@ def _track_blocks(path: Path) -> Iterator[Samples]:
                 for mixed in mixer.resample(frame):
                     samples = mixed.to_ndarray().reshape(-1, len(mixed.layout.channels))
                     written += len(samples)
-                    yield resampler.feed(_as_stereo(samples))
+                    yield resampler.feed(_as_stereo(np.asarray(samples, np.float32)))
             yield resampler.end()
     except (av.FFmpegError, OSError) as error:
         raise _unreadable(path, error) from error
