@@ -237,7 +237,8 @@ def _open_arrays(store: Location, specs: Sequence[ArraySpec]) -> dict[str, Mappe
         if store.folder is not None and _is_ours(store, spec):
             arrays[spec.name] = MappedArray(store.folder, spec)
         else:
-            group = group or open_group(store.place)
+            if group is None:
+                group = open_group(store.place)
             arrays[spec.name] = ZarrArray(group, spec)
     return arrays
 

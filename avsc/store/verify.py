@@ -132,7 +132,7 @@ class _Partition:
             and noted is not None
             and hashlib.sha256(data.data).hexdigest() != noted.sha256
         ):
-            found = [self._damage(spec, "what lies outside its values is not what was written")]
+            found = [self._damage(spec, "what lies outside its checksums is not what was written")]
         return found
 
     def _check_body(
@@ -186,9 +186,9 @@ class _Partition:
         return found
 
     def _is_good(self, place: int) -> bool:
-        # Where the status itself is damaged it is named, and every clip is taken for good.
+        # Where the status itself is damaged it is named, and SHA-256 alone speaks for the shards.
         status = self._tables.get(schema.STATUS)
-        return status is None or int(status[place]) == Status.GOOD
+        return status is not None and int(status[place]) == Status.GOOD
 
     def _damage(
         self, spec: ArraySpec, what: str, clip: str | None = None, second: int | None = None

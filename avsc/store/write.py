@@ -246,7 +246,11 @@ def _plain_disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno not in _FULL:
-            raise
+            raise AvscError(
+                f"cannot write to {path}: {error}",
+                "a store that can be written to",
+                "correct that and run the same command again; what is complete is kept",
+            ) from error
         raise AvscError(
             f"no room to write to {path}: {error.strerror}",
             "free space, within the quota and the limit on a file's size",

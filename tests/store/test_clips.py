@@ -1,0 +1,48 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avsc.errors import AvscError
+from avsc.store import clips
+from avsc.store.clips import StoredClip
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=12)
+CLIPS = st.lists(st.builds(StoredClip, *[TEXT] * 7), unique_by=lambda clip: clip.id, max_size=5)
+
+
+def clip(name: str, fold: str = "train") -> StoredClip:
+    return StoredClip(name, "bus", "lyon", "1", fold, f"audio/{name}.wav", f"video/{name}.mp4")
+
+
+@given(CLIPS)
+def test_clips_survive_the_file_exactly(listed: list[StoredClip]) -> None:
+    assert list(clips.decode(clips.encode(listed), "clips.csv")) == listed
+
+
+@given(CLIPS, CLIPS)
+def test_lists_differ_in_words_exactly_when_they_differ(
+    one: list[StoredClip], other: list[StoredClip]
+) -> None:
+    assert bool(clips.difference(one, other)) == (one != other)
+
+
+def test_a_difference_names_the_clips_and_what_changed() -> None:
+    lines = clips.difference(
+        [clip("a"), clip("b"), clip("c")], [clip("b", fold="test"), clip("c"), clip("d")]
+    )
+    assert lines == [
+        "only in the store: 1 clips: a",
+        "only asked for: 1 clips: d",
+        "changed: 1 clips: b (fold 'train', asked for 'test')",
+    ]
+
+
+def test_another_order_is_a_difference() -> None:
+    lines = clips.difference([clip("a"), clip("b")], [clip("b"), clip("a")])
+    assert lines == ["the same clips in another order"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"id,scene\na,b\n", b"id,scene,city,location\n"])
+def test_a_file_with_other_columns_is_refused(data: bytes) -> None:
+    with pytest.raises(AvscError, match="not a store's list of clips"):
+        clips.decode(data, "clips.csv")
