@@ -6,8 +6,8 @@ Shapes: [2, n] left and right, n samples at 24 kHz until the last step resamples
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 import soxr
-from scipy.signal import oaconvolve
 
 from avsc.synth.plan import CHARACTERS, ClipPlan, Place, SoundFamily, generator
 from avsc.synth.sounds import (
@@ -54,11 +54,11 @@ def make_room(seed: int, place: Place) -> Room:
     families = [name for name in FAMILIES if name != CHARACTERS[place.scene].sound]
     return Room(
         response,
-        [(hz, float(rng.normal(0, 5))) for hz in corners_hz],
+        [(hz, float(rng.normal(0, 3))) for hz in corners_hz],
         [(hz, float(rng.normal(-5 * number, 5))) for number, hz in enumerate(corners_hz)],
-        float(rng.uniform(0.1, 0.4)),
+        float(rng.uniform(0.1, 0.3)),
         families[rng.integers(len(families))],
-        float(rng.uniform(0.0, 0.45)),
+        float(rng.uniform(0.0, 0.3)),
     )
 
 
@@ -73,7 +73,7 @@ def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
     sound = unit(FAMILIES[character.sound](rng, n, lean))
     other = unit(FAMILIES[room.other](rng, n, float(rng.uniform(-1, 1))))
     sound += room.other_level * rng.uniform(0.5, 1.5) * other
-    sound = oaconvolve(sound, room.response, axes=1)[:, :n]
+    sound = _reverberated(sound, room.response)
     background = np.stack([shaped_noise(rng, n, room.background) for _ in range(2)])
     sound = unit(sound) + room.background_level * background + _gusts(rng, n)
     sound = unit(equalised(sound, room.equaliser)) * rng.uniform(QUIETEST, LOUDEST)
@@ -82,6 +82,13 @@ def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
     hiss = HISS * rng.standard_normal(wide.shape, np.float32)
     samples: Signal = np.clip(wide + hiss, -0.95, 0.95)
     return samples
+
+
+def _reverberated(sound: Signal, response: Signal) -> Signal:
+    n = sound.shape[1]
+    size = scipy.fft.next_fast_len(n + response.shape[1], real=True)
+    spectrum = scipy.fft.rfft(sound, size) * scipy.fft.rfft(response, size)
+    return np.asarray(scipy.fft.irfft(spectrum, size)[:, :n], np.float32)
 
 
 def _gusts(rng: np.random.Generator, n: int) -> Signal:

@@ -25,17 +25,23 @@ def unit(signal: Signal) -> Signal:
 
 def shaped_noise(rng: np.random.Generator, n: int, points: list[tuple[float, float]]) -> Signal:
     """Noise whose spectrum runs through (Hz, dB) points, straight in log frequency, [n]."""
-    return unit(equalised(rng.standard_normal(n, np.float32), points))
+    # White noise has a white spectrum, so it is drawn there and one transform is saved.
+    white = rng.standard_normal(2 * (n // 2 + 1), np.float32).view(np.complex64)
+    return unit(np.asarray(scipy.fft.irfft(white * gains(n, points), n), np.float32))
 
 
 def equalised(signal: Signal, points: list[tuple[float, float]]) -> Signal:
     """The signal [..., n] through a filter whose gain runs through (Hz, dB) points."""
     n = signal.shape[-1]
+    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(signal) * gains(n, points), n), np.float32)
+
+
+def gains(n: int, points: list[tuple[float, float]]) -> Signal:
+    """The gain of each bin of a real transform of n samples, [n // 2 + 1]."""
     corner_hz, level_db = zip(*points, strict=True)
     hz = np.maximum(scipy.fft.rfftfreq(n, 1 / RATE_HZ), 1.0)
     gain_db = np.interp(np.log(hz), np.log(corner_hz), level_db)
-    gain = (10 ** (gain_db / 20)).astype(np.float32)
-    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(signal) * gain, n), np.float32)
+    return np.asarray(10 ** (gain_db / 20), np.float32)
 
 
 def glide(hz: Signal | NDArray[np.float64]) -> Signal:
@@ -157,15 +163,13 @@ def engines(rng: np.random.Generator, n: int, lean: float) -> Signal:
 
 
 def _motor(rng: np.random.Generator, n: int, turns_hz: float) -> Signal:
-    hz = turns_hz * np.exp(0.18 * slow_curve(rng, n, 0.7))
-    phase = glide(hz)
-    levels = (1 / np.arange(1, 19) ** rng.uniform(0.6, 1.0)).tolist()
-    shifts = rng.uniform(0, 2 * np.pi, 18).tolist()
-    parts = [
-        level * np.sin(np.float32(order) * phase + np.float32(shift))
-        for order, level, shift in zip(range(1, 19), levels, shifts, strict=True)
-    ]
-    return unit(np.sum(parts, axis=0, dtype=np.float32))
+    """Eighteen harmonics of a speed that wanders."""
+    orders = np.arange(1, 19)[:, None]
+    levels = 1 / orders ** rng.uniform(0.6, 1.0)
+    turn = 2 * np.pi * np.arange(4096) / 4096
+    cycle = np.sum(levels * np.sin(orders * turn + rng.uniform(0, 2 * np.pi, (18, 1))), axis=0)
+    phase = glide(turns_hz * np.exp(0.18 * slow_curve(rng, n, 0.7)))
+    return unit(cycle.astype(np.float32)[(phase * (4096 / (2 * np.pi))).astype(np.int32) % 4096])
 
 
 def air(rng: np.random.Generator, n: int, lean: float) -> Signal:
