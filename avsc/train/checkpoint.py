@@ -22,6 +22,7 @@ from torch import Tensor
 from avsc import files
 from avsc.console import say
 from avsc.errors import AvscError
+from avsc.train.ranks import Ranks
 from avsc.train.weights import State, read_safetensors
 
 FORMAT = "avsc-checkpoint"
@@ -163,6 +164,23 @@ def recover(parent: Path, name: str) -> Checkpoint | None:
         shutil.rmtree(damaged, ignore_errors=True)
         current.rename(damaged)
     return found
+
+
+def recover_on_ranks(parent: Path, name: str, ranks: Ranks) -> Checkpoint | None:
+    """The checkpoint to go on from, the same on every rank; the first one repairs.
+
+    Raises:
+        AvscError: See ``recover``.
+    """
+    if ranks.writes:
+        found = recover(parent, name)
+        ranks.wait()
+        return found
+    ranks.wait()
+    for there in (parent / name, parent / f"{name}.previous"):
+        if there.exists():
+            return load(there)
+    return None
 
 
 def _move_into_place(aside: Path, path: Path) -> None:

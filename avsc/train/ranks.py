@@ -46,12 +46,11 @@ class Ranks:
         dist.broadcast(shared, 0)
         return [float(value) for value in shared.tolist()]
 
-    def reduced(self, values: torch.Tensor, largest: bool = False) -> torch.Tensor:
-        """The sum (or the largest) over ranks, elementwise; a new tensor."""
-        reduced = values.clone()
+    def summed(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over ranks, elementwise; may be ``values`` itself, changed."""
         if self.world > 1:
-            dist.all_reduce(reduced, dist.ReduceOp.MAX if largest else dist.ReduceOp.SUM)
-        return reduced
+            dist.all_reduce(values)
+        return values
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
         """The module with gradients averaged over ranks."""

@@ -96,6 +96,7 @@ class VisualEncoder(nn.Module):
         self.register_buffer("shift", -torch.tensor(config.mean) / deviation, persistent=False)
         self._encode: Callable[[Tensor], Tensor] = self._normalise_and_encode
         self._execution = Execution(torch.device("cpu"))
+        self._widest = 0  # images of a training batch so far
         self.train(False)
         black = torch.zeros(1, config.size, config.size, 3, dtype=torch.uint8)
         self.features = int(self(black).shape[1])
@@ -133,6 +134,21 @@ class VisualEncoder(nn.Module):
         how = self._execution
         with torch.autocast(how.device.type, torch.bfloat16, enabled=how.bf16):
             return self._encode(images).float()
+
+    def encode_steadily(self, images: Tensor) -> Tensor:
+        """Encodes as ``forward`` does, but shows a compiled encoder one batch size only.
+
+        The last batches of an epoch are smaller: compiling for them would take longer than
+        encoding some black images along with them.
+        """
+        count = len(images)
+        self._widest = max(self._widest, count)
+        if not self._execution.compile or count == self._widest:
+            encoded: Tensor = self(images)
+            return encoded
+        padding = images.new_zeros((self._widest - count, *images.shape[1:]))
+        encoded = self(torch.cat([images, padding]))
+        return encoded[:count]
 
     def _normalise_and_encode(self, images: Tensor) -> Tensor:
         x = images.permute(0, 3, 1, 2) if images.shape[3] == 3 else images
