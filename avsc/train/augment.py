@@ -36,6 +36,7 @@ _COLOUR = _FLIP + 1
 GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 # Luma and two chroma axes (YIQ): grey stays grey and keeps its luma when the chroma plane turns.
 _CHROMA = np.array([GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+_FROM_CHROMA = np.linalg.inv(_CHROMA)
 
 
 @dataclass(frozen=True)
@@ -124,20 +125,19 @@ def crop_resize(image: Pixels, box: NDArray[np.int64], flip: bool, out: Pixels) 
         cv2.resize(crop, (side, side), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
-def colour_maps(colour: Floats, mean_grey: Floats) -> Floats:
+def colour_maps(colour: Floats) -> Floats:
     """The linear maps of n images, [n, 3, 4]: a matrix and, in the last column, an offset.
+
+    The offset is for a mean grey of 1 and grows with it: the mean is known only once an image is
+    there, the rest is worked out for many images at once.
 
     Args:
         colour: Factors as in ``Augmentations.colour``, [n, 4].
-        mean_grey: Each image's mean grey before its colours change, [n].
     """
     brightness, contrast, saturation, hue = (colour[:, i, None, None] for i in range(4))
-    to_grey = np.tile(GREY, (3, 1))
-    matrix = (
-        brightness * contrast * (saturation * _turns(hue[:, 0, 0]) + (1 - saturation) * to_grey)
-    )
-    offset = brightness * (1 - contrast) * mean_grey[:, None, None]
-    return np.concatenate([matrix, np.broadcast_to(offset, (len(colour), 3, 1))], axis=2)
+    mixed = saturation * _turns(hue[:, 0, 0]) + (1 - saturation) * GREY
+    offset = np.broadcast_to(brightness * (1 - contrast), (len(colour), 3, 1))
+    return np.concatenate([brightness * contrast * mixed, offset], axis=2)
 
 
 def _turns(hue: Floats) -> Floats:
@@ -148,10 +148,12 @@ def _turns(hue: Floats) -> Floats:
     turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
     turn[:, 2, 1] = np.sin(angle)
     turn[:, 1, 2] = -turn[:, 2, 1]
-    return np.asarray(np.linalg.inv(_CHROMA) @ turn @ _CHROMA, np.float64)
+    return np.asarray(_FROM_CHROMA @ turn @ _CHROMA, np.float64)
 
 
-def jitter(image: Pixels, colour: Floats, out: Pixels) -> None:
-    """Changes one image's colours, [Z, Z, 3], by factors [4]; the result is written to ``out``."""
-    mean = np.array(cv2.mean(image)[:3])
-    cv2.transform(image, colour_maps(colour[None], np.array([GREY @ mean]))[0], dst=out)
+def jitter(image: Pixels, colour_map: Floats, out: Pixels) -> None:
+    """Changes one image's colours, [Z, Z, 3], by its map [3, 4]; written to ``out``."""
+    red, green, blue, _ = cv2.mean(image)
+    of_this_image = colour_map.copy()
+    of_this_image[:, 3] *= GREY[0] * red + GREY[1] * green + GREY[2] * blue
+    cv2.transform(image, of_this_image, dst=out)

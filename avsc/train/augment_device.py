@@ -66,8 +66,7 @@ def jitter(images: Tensor, colour: NDArray[np.float64]) -> Tensor:
     out = torch.empty_like(images)
     for i in range(0, len(images), _AT_ONCE):
         pixels = images[i : i + _AT_ONCE].float().flatten(1, 2)  # [m, Z * Z, 3]
-        # The offset is linear in the mean grey: its part an image is worked out once, on the host.
-        maps = augment.colour_maps(colour[i : i + _AT_ONCE], np.ones(len(pixels)))
+        maps = augment.colour_maps(colour[i : i + _AT_ONCE])
         on_device = torch.from_numpy(maps.astype(np.float32)).to(images.device, non_blocking=True)
         offset = on_device[:, :, 3] * (pixels.mean(1) @ grey)[:, None]  # [m, 3]
         changed = torch.baddbmm(offset[:, None], pixels, on_device[:, :, :3].transpose(1, 2))

@@ -111,7 +111,10 @@ def measure(source: ImageSource, clips: int, seconds: int, threads: int) -> Ints
     """(H, W) of every image of a fold from their headers, [C, S, 2]."""
 
     def of(clip: int) -> list[tuple[int, int]]:
-        return [images.size_of(source.fetch(clip, second)) for second in range(seconds)]
+        return [
+            images.size_of(source, clip, second, source.fetch(clip, second))
+            for second in range(seconds)
+        ]
 
     with ThreadPoolExecutor(threads, thread_name_prefix="avsc-images") as pool:
         sizes = list(pool.map(of, range(clips)))
@@ -161,7 +164,6 @@ def load(
 
 def _decoded(source: ImageSource, kept: HostImages, threads: int) -> Generator[int]:
     """Fills ``kept`` clip by clip; yields how many images each clip had."""
-
     seconds = len(kept.sizes[0])
 
     def decode(clip: int) -> int:

@@ -3,6 +3,8 @@
 Shape legend: C clips of the fold, S seconds of a clip, H, W lines and columns of an image.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -44,11 +46,16 @@ class StoredImages:
         return f"clip {self._store.clips[self._rows[clip]].id}, second {second}"
 
 
-def size_of(item: Item) -> tuple[int, int]:
-    """(H, W) of an image, without decoding it."""
+def size_of(source: ImageSource, clip: int, second: int, item: Item) -> tuple[int, int]:
+    """(H, W) of an image, without decoding it.
+
+    Raises:
+        AvscError: Its header is damaged; the source's name for the image is in the message.
+    """
     if isinstance(item, np.ndarray):
         return item.shape[0], item.shape[1]
-    return jpeg.size(item)
+    with _named(source, clip, second):
+        return jpeg.size(item)
 
 
 def decoded(source: ImageSource, clip: int, second: int, item: Item) -> Pixels:
@@ -59,8 +66,14 @@ def decoded(source: ImageSource, clip: int, second: int, item: Item) -> Pixels:
     """
     if isinstance(item, np.ndarray):
         return item
-    try:
+    with _named(source, clip, second):
         return jpeg.decode(item)
+
+
+@contextmanager
+def _named(source: ImageSource, clip: int, second: int) -> Iterator[None]:
+    try:
+        yield
     except AvscError as error:
         raise AvscError(
             f"{source.name(clip, second)}: {error.got}", error.expected, error.remedy

@@ -212,8 +212,11 @@ class TripleStream:
             for c, s in zip(plan.clip[start:stop], plan.second[start:stop], strict=True)
         ]
         items = [source.fetch(*place) for place in where]
-        sizes = np.array([images.size_of(item) for item in items])
+        sizes = np.array(
+            [images.size_of(source, *at, item) for at, item in zip(where, items, strict=True)]
+        )
         todo = augment.plan(plan.uniform[start:stop], sizes, self._side, self._recipe)
+        maps = augment.colour_maps(todo.colour)
         scratch = np.empty_like(buffer.pixels[0])
         jitters_here = augment.jitters(self._recipe) and not self._on_cuda
         for i, item in enumerate(items):
@@ -223,7 +226,7 @@ class TripleStream:
                 pixels, todo.box[i], bool(todo.flip[i]), scratch if jitters_here else out
             )
             if jitters_here:
-                augment.jitter(scratch, todo.colour[i], out)
+                augment.jitter(scratch, maps[i], out)
 
     def _delivered(self, plan: _Plan, buffer: _Buffer) -> Tensor:
         """A filled buffer's images on the device, uint8 [m, Z, Z, 3], their colours done."""
