@@ -38,6 +38,10 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def share(self, rank: int, world: int) -> "LabelledImages":
+        """Every ``world``-th image from ``rank`` on."""
+        return LabelledImages(self.root, self.paths[rank::world], self.labels[rank::world])
+
     def fetch(self, clip: int, second: int) -> Item:
         """One image, as a stream asks for it: a JPEG's bytes, or the pixels of another file."""
         assert second == 0
