@@ -43,7 +43,7 @@ class TrainRecipe(_Section):
     acoustic: Literal["trainable", "pretrained"] | None = None  # None: as the strategy has it
     audio_run: str | None = None  # the run a pretrained acoustic encoder comes from
     epochs: int = Field(default=150, ge=1)
-    batch_size: int = Field(default=256, ge=2)
+    batch_size: int = Field(default=256, ge=4)
     lr_max: float = Field(default=1e-2, gt=0)
     lr_min: float = Field(default=1e-5, ge=0)
     restart_epochs: int = Field(default=10, ge=1)  # length of the first cosine cycle
