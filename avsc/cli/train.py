@@ -1,11 +1,14 @@
 """Commands of stage 2 that train."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from avsc.cli.app import app
+
+if TYPE_CHECKING:
+    from avsc.recipe import Recipe
 
 STAGE = "Stage 2: from a store to scores"
 WHAT, HOW = "What is trained", "How it runs"
@@ -24,7 +27,7 @@ RecipeFile = Annotated[
     typer.Option(
         "--recipe",
         metavar="FILE",
-        help="A TOML recipe, such as pipelines/table3-joint-scalogram-effnetv2s.toml.",
+        help="A TOML recipe, such as pipelines/recipes/joint-scalogram-effnetv2s.toml.",
         rich_help_panel=WHAT,
     ),
 ]
@@ -103,23 +106,66 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node 8 -m avsc train STORE --out RUN ...
     """
-    from avsc.recipe import load
-    from avsc.train import folder
     from avsc.train.run import train as run
 
-    chosen = {
+    shortcuts = {
         "train.strategy": strategy,
         "visual.weights": ve_weights,
         "train.audio_run": audio_run,
         "train.threads": threads,
     }
-    # As TOML strings, so that a path that looks like a number stays a path.
-    shortcuts = [f"{key}={_toml(value)}" for key, value in chosen.items() if value is not None]
-    every = [*(settings or []), *shortcuts]
-    if resume and recipe is None and (out / folder.CONFIG).is_file():
-        recipe = out / folder.CONFIG
-    asked = load(recipe, every)
+    asked = _recipe(out, recipe, settings, shortcuts, resume=resume)
     run(store, out, asked, resume=resume, device=device)
+
+
+@app.command(rich_help_panel=STAGE)
+def pretrain(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            help="train/SCENE/*.jpg and val/SCENE/*.jpg, or Places365 (the 256-pixel edition, "
+            "as torchvision.datasets.Places365 keeps it)."
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="VE", help="The folder --ve-weights will take.")],
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    ve_weights: VeWeights = None,
+    resume: Resume = False,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Fine-tune a visual encoder on labelled pictures of scenes.
+
+    The recipe's sections visual, train and augment count; give `--set visual.model=resnet50` for
+    another encoder. It begins from the model's ImageNet weights, or from --ve-weights. The best
+    epoch by validation loss is kept; top-1 and top-5 are in VE/log.jsonl.
+    """
+    from avsc.train.pretrain import pretrain as run
+
+    shortcuts = {"visual.weights": ve_weights, "train.threads": threads}
+    asked = _recipe(out, recipe, settings, shortcuts, resume=resume)
+    run(images, out, asked, resume=resume, device=device)
+
+
+def _recipe(
+    out: Path,
+    file: Path | None,
+    settings: list[str] | None,
+    shortcuts: dict[str, object],
+    *,
+    resume: bool,
+) -> "Recipe":
+    """The recipe of the options; a run that goes on takes its own where no file is given."""
+    from avsc.recipe import load
+    from avsc.train import folder
+
+    # As TOML strings, so that a path that looks like a number stays a path.
+    words = [f"{key}={_toml(value)}" for key, value in shortcuts.items() if value is not None]
+    if resume and file is None and (out / folder.CONFIG).is_file():
+        file = out / folder.CONFIG
+    return load(file, [*(settings or []), *words])
 
 
 def _toml(value: object) -> str:
