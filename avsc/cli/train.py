@@ -1,5 +1,6 @@
 """Commands of stage 2 that train."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -153,7 +154,7 @@ def _recipe(
     out: Path,
     file: Path | None,
     settings: list[str] | None,
-    shortcuts: dict[str, object],
+    shortcuts: Mapping[str, object],
     *,
     resume: bool,
 ) -> "Recipe":
