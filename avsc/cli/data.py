@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.console import say
+from avsc.console import byte_size, say, table
 
 Edition = Literal["development", "evaluation"]
 
@@ -14,6 +14,7 @@ Edition = Literal["development", "evaluation"]
 @app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to make; run again to complete it.")],
+    *,
     clips_per_scene: Annotated[
         int, typer.Option(min=2, help="Ten-second clips of each of the ten scenes.")
     ] = 20,
@@ -47,3 +48,43 @@ def synth(
     )
     made = make_dataset(out, settings, workers)
     say(f"{made} clips made, {10 * clips_per_scene - made} were there: {out}")
+
+
+@app.command()
+def download(
+    out: Annotated[Path, typer.Argument(help="Folder of the data set; run again to go on.")],
+    *,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="documentation, meta, examples, audio or video; all but examples."),
+    ] = None,
+    edition: Annotated[
+        Edition, typer.Option(help="development has labels and folds; evaluation has neither.")
+    ] = "development",
+    base_url: Annotated[
+        str | None,
+        typer.Option(envvar="AVSC_BASE_URL", help="A mirror of the archives instead of Zenodo."),
+    ] = None,
+    keep_archives: Annotated[
+        bool, typer.Option(help="Keep each archive after it is unpacked (twice the space).")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List archives, bytes and what is missing.")
+    ] = False,
+) -> None:
+    """Fetch TAU Urban Audio-Visual Scenes 2021 (108 GB), check it and unpack it.
+
+    Goes on where it stopped, in the middle of an archive too; archives that lie in OUT/archives
+    already are checked and used.
+    """
+    from avsc import download as downloads
+
+    parts = tuple(part) if part else downloads.USUAL_PARTS
+    if dry_run:
+        steps = downloads.plan(out, edition, parts)
+        rows = [(s.archive.filename, byte_size(s.archive.size), s.state) for s in steps]
+        table(f"{edition} edition", ("archive", "size", "state"), rows)
+        say(f"{byte_size(sum(step.to_fetch for step in steps))} to fetch")
+        return
+    downloads.download(out, edition, parts, base_url=base_url, keep_archives=keep_archives)
+    say(f"complete: {out}")
