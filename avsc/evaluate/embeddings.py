@@ -97,11 +97,15 @@ def project(values: NDArray[np.float32], seed: int = SEED) -> NDArray[np.float64
     """The t-SNE of rows in the plane, [m, 2]; the same for the same values and seed."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     rows, columns = values.shape
     assert rows >= FEWEST
     components = min(COMPONENTS, rows, columns)
-    reduced = PCA(components, svd_solver="randomized", random_state=seed).fit_transform(values)
     perplexity = min(PERPLEXITY, (rows - 1) / 3)
-    plane = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(reduced)
+    # OpenMP's threads wait for each other in a spin: where others use the cores too, two take ten
+    # times as long as one, and a thousand points are too few for more to help much.
+    with threadpool_limits(1):
+        reduced = PCA(components, svd_solver="randomized", random_state=seed).fit_transform(values)
+        plane = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(reduced)
     return np.asarray(plane, np.float64)
