@@ -17,6 +17,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from avsc.errors import BadClipError
+from avsc.media import h264
 from avsc.media.frames import Packet, Timeline
 
 MOST_PIXELS = 7680 * 4320  # 8K; a header that claims more is refused before anything is allocated
@@ -65,8 +66,7 @@ def read_timeline(path: Path) -> Timeline:
                 raise bad(path, "it is cut off or damaged: a packet is not whole")
             if packet.pts is None:
                 raise bad(path, "its packets carry no presentation times", _REMUX)
-            shown = not packet.is_discard
-            packets.append(Packet(packet.pts, packet.duration or 0, packet.is_keyframe, shown))
+            packets.append(_header(packet, packet.pts, stream))
         tick_s = _tick_s(stream)
         return Timeline(packets, tick_s, _zero(container, tick_s))
 
@@ -135,6 +135,19 @@ def _refuse_truncated(path: Path, stream: VideoStream) -> None:
     needed = max((e.pos + e.size for e in stream.index_entries), default=0)
     if needed > held:
         raise bad(path, f"it is cut off: its index names {needed} bytes, {held} are there")
+
+
+def _header(packet: "av.Packet[VideoStream]", pts: int, stream: VideoStream) -> Packet:
+    key = packet.is_keyframe
+    start = key and _decodes_alone(packet, stream)
+    return Packet(pts, packet.duration or 0, key, start, not packet.is_discard)
+
+
+def _decodes_alone(packet: "av.Packet[VideoStream]", stream: VideoStream) -> bool:
+    if stream.codec_context.name != "h264":
+        return True
+    lengths = h264.length_bytes(stream.codec_context.extradata)
+    return h264.is_idr(memoryview(packet), lengths)
 
 
 def _tick_s(stream: VideoStream) -> Fraction:

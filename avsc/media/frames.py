@@ -23,8 +23,9 @@ class Packet(NamedTuple):
 
     pts: int
     duration: int  # 0 when the container does not say
-    is_key: bool
-    is_shown: bool  # False outside the edit list: decoded for others' sake only
+    is_key: bool  # the container's word: a player recovers from here
+    is_start: bool  # decoding is exact from here on, for what is shown from here on
+    is_shown: bool = True  # False outside the edit list: decoded for others' sake only
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,20 @@ class Timeline:
         """The last tick that is not after a time; exact, as floats are fractions."""
         return self.zero + floor(Fraction(time_s) / self.tick_s)
 
-    def shown(self, *, keys_only: bool = False) -> list[int]:
+    def shown(self) -> list[int]:
         """The packets that reach the screen, as indices in the order of showing."""
-        rows = [i for i, p in enumerate(self.packets) if p.is_shown and (p.is_key or not keys_only)]
+        rows = [i for i, packet in enumerate(self.packets) if packet.is_shown]
         return sorted(rows, key=lambda i: self.packets[i].pts)
 
-    def has_open_groups(self) -> bool:
-        """Whether some picture is decoded after a keyframe and shown before it."""
+    def has_clean_cuts(self) -> bool:
+        """Whether nothing decoded after a keyframe depends on anything before it."""
         key_pts = None
         for packet in self.packets:
             if packet.is_key:
                 key_pts = packet.pts
-            elif key_pts is not None and packet.pts < key_pts:
-                return True
-        return False
+            if packet.is_key != packet.is_start or (key_pts is not None and packet.pts < key_pts):
+                return False
+        return True
 
     def end(self) -> int:
         """The tick at which the last picture leaves the screen."""
@@ -116,7 +117,7 @@ def on_screen(timeline: Timeline, times_s: Sequence[float]) -> list[int] | NoPic
 
 def nearest_keyframes(timeline: Timeline, times_s: Sequence[float]) -> list[int] | NoPicture:
     """The keyframe nearest to each time (the earlier of two), at most half a second away."""
-    order = timeline.shown(keys_only=True)
+    order = [i for i in timeline.shown() if timeline.packets[i].is_start]
     starts = [timeline.packets[i].pts for i in order]
     chosen = []
     for time_s in times_s:
@@ -159,6 +160,6 @@ def _keyframe_before(packets: Sequence[Packet], packet: int) -> int:
     # decoded after it, refers to the group before.
     shown_at = packets[packet].pts
     for i in range(packet, -1, -1):
-        if packets[i].is_key and packets[i].pts <= shown_at:
+        if packets[i].is_start and packets[i].pts <= shown_at:
             return i
     raise LookupError(packet)

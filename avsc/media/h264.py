@@ -1,14 +1,22 @@
 """What a packet of H.264 says of its picture, without decoding it.
 
+Containers call every picture a keyframe from which a player recovers, also one that later pictures
+reach back over (open groups, periodic intra refresh). Decoding is exact from an IDR picture only.
+
 In MP4 and Matroska a packet is a row of NAL units, each behind its length (ISO/IEC 14496-15). The
 byte after the length holds ``nal_ref_idc``, which is 0 when no other picture refers to this one,
 and the unit's type (ITU-T H.264, 7.3.1).
 """
 
+import re
+from collections.abc import Iterator
 from enum import Enum, auto
 
 _AVCC_VERSION = 1
 _SLICES = {1, 2, 5}
+_IDR = 5
+# Elsewhere (MPEG-TS, AVI) units stand behind start codes: Annex B. nal_ref_idc of IDR is not 0.
+_IDR_BEHIND_START_CODE = re.compile(rb"\x00\x00\x01[\x25\x45\x65]")
 
 
 class Role(Enum):
@@ -37,15 +45,36 @@ def role(packet: memoryview, size_bytes: int) -> Role:
         packet: The packet's bytes.
         size_bytes: `length_bytes` of its stream.
     """
-    at, reference, slices = 0, 0, 0
+    try:
+        slices = [head for head in _unit_heads(packet, size_bytes) if head & 31 in _SLICES]
+    except ValueError:
+        return Role.BROKEN
+    if not slices:
+        return Role.BROKEN
+    return Role.REFERENCE if any(head & 0x60 for head in slices) else Role.DISPOSABLE
+
+
+def is_idr(packet: memoryview, size_bytes: int | None) -> bool:
+    """Whether decoding is exact from this packet on.
+
+    Args:
+        packet: The packet's bytes.
+        size_bytes: `length_bytes` of its stream.
+    """
+    if size_bytes is None:
+        return _IDR_BEHIND_START_CODE.search(packet) is not None
+    try:
+        return any(head & 31 == _IDR for head in _unit_heads(packet, size_bytes))
+    except ValueError:
+        return False
+
+
+def _unit_heads(packet: memoryview, size_bytes: int) -> Iterator[int]:
+    """The first byte of every unit; ValueError when the lengths do not add up."""
+    at = 0
     while at < len(packet):
         start = at + size_bytes
         at = start + int.from_bytes(packet[at:start], "big")
         if at == start or at > len(packet) or packet[start] & 0x80:
-            return Role.BROKEN
-        if packet[start] & 31 in _SLICES:
-            slices += 1
-            reference |= packet[start] & 0x60
-    if not slices:
-        return Role.BROKEN
-    return Role.REFERENCE if reference else Role.DISPOSABLE
+            raise ValueError(at)
+        yield packet[start]

@@ -4,9 +4,10 @@ The packets are demultiplexed twice: once for their times alone, from which `avs
 chooses, and once to decode the chosen stretches. The first pass decodes nothing and costs a few
 milliseconds; nothing ever seeks, and neither the file nor more than one picture is held in memory.
 
-Pictures are as the screen shows them: upright (turned by the file's rotation), the frame's own
-colour matrix, 8 bits; grey and 10-bit videos become RGB too. The conversion is FFmpeg's plain one,
-which is also decord's, bit for bit; pixels that are not square stay as they are.
+Pictures are as the screen shows them: upright (turned by the file's rotation), by the file's own
+colour matrix and range; grey and 10-bit videos become 8-bit RGB too. The conversion is FFmpeg's
+plain one, which is also decord's, bit for bit (but for 10 bits, which the two dither differently).
+Pixels that are not square and fields that are interlaced stay as they are.
 
 Damage. A clip is refused when anything that had to be decoded for it is damaged and it shows:
 H.264 has no checksums, so that a flipped bit may decode to another valid picture (a few in a
@@ -14,6 +15,7 @@ hundred single bits did; of clips with five or more flipped bits none passed), a
 look for damage inside pictures of HEVC at all. Archives' own checksums guard against that.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
@@ -74,11 +76,11 @@ def read_pictures(
         from avsc.media.video_decord import decode
     else:
         decode = _decode
-    once = list(dict.fromkeys(chosen))
+    times = Counter(chosen)  # in the order of showing
     # Strict, so that the decoder runs to its end and can still say that something was damaged.
-    for packet, rgb in zip(once, decode(path, timeline, once), strict=True):
+    for packet, rgb in zip(times, decode(path, timeline, list(times)), strict=True):
         picture = Picture(rgb, timeline.seconds(timeline.packets[packet].pts))
-        yield from repeat(picture, chosen.count(packet))
+        yield from repeat(picture, times[packet])
 
 
 def _choose(
@@ -100,7 +102,7 @@ def _decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[N
     try:
         runs = frames.plan_runs(timeline, chosen)
     except LookupError as error:
-        raise bad(path, "no keyframe comes before a wanted picture") from error
+        raise bad(path, "no clean keyframe comes before a wanted picture") from error
     with open_video(path) as (container, stream):
         packets = enumerate(demux(path, container, stream))
         reformatter = VideoReformatter()

@@ -38,8 +38,8 @@ def decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[ND
         at = 0
         for packet in chosen:
             wanted = _find(path, starts_s, timeline.seconds(timeline.packets[packet].pts))
-            if timeline.has_open_groups():
-                # decord loses count when it skips pictures of open groups.
+            if not timeline.has_clean_cuts():
+                # decord loses count when it skips to a keyframe that is no clean cut.
                 for _ in range(at, wanted):
                     reader.next()
                 picture, at = reader.next(), wanted + 1
