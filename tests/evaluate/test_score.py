@@ -41,7 +41,7 @@ def _by_hand(run: LoadedRun, store: Store, row: int, second: int) -> NDArray[np.
     picture = jpeg.decode(store.jpeg(row, second))
     embedding = None if run.visual is None else run.embed([picture])
     if not run.listens:
-        return run.probabilities(None, embedding)[0]
+        return np.asarray(run.probabilities(None, embedding)[0])
     frames = store.segments("scalogram", [row])[0, second]
     rows = [run.probabilities(frame[None], embedding)[0] for frame in frames]
     return np.asarray(np.mean(rows, axis=0))
