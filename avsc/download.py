@@ -121,7 +121,7 @@ def _url(archive: Archive, base_url: str | None) -> str:
 
 
 def _unpack(step: Step, out: Path, keep_archive: bool) -> None:
-    note = {"md5": step.archive.md5, "files": unpack(step.path, out)}
+    note = {"md5": step.archive.md5, "files": unpack(step.path, out, (ARCHIVES_FOLDER,))}
     write_text(_note_path(step.path), json.dumps(note, indent=1) + "\n")
     if not keep_archive:
         step.path.unlink()
@@ -159,7 +159,8 @@ def _check_space(out: Path, todo: Sequence[Step], keep: bool) -> None:
 def _report_missing(
     out: Path, edition: Edition, parts: Sequence[str], reasons: dict[str, str]
 ) -> None:
-    missing = [step for step in plan(out, edition, parts) if step.state != "unpacked"]
+    steps = plan(out, edition, parts)
+    missing = [step for step in steps if step.state != "unpacked"]
     if not missing:
         return
     lines = [
@@ -167,7 +168,7 @@ def _report_missing(
         for step in missing
     ]
     raise AvscError(
-        f"{len(missing)} archives are missing in {out}:\n" + "\n".join(lines),
+        f"{len(missing)} of {len(steps)} archives missing in {out}:\n" + "\n".join(lines),
         "",
         "run the same command again: it goes on from here",
     )
@@ -177,8 +178,13 @@ def _report_missing(
 def _alone(out: Path) -> Iterator[None]:
     """Holds ``out`` against a second download."""
     path = out / ARCHIVES_FOLDER / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        got = f"cannot write {path}: {error.strerror}"
+        raise AvscError(got, "a folder to write in", "choose another folder") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 from avsc.errors import AvscError
@@ -109,12 +108,15 @@ def held(path: Path, size: int) -> int:
 def _fetch_whole(
     remote: Remote, part: Path, arrived: Callable[[int], None], patience: Patience
 ) -> None:
-    failures, wait_s = 0, patience.wait_s
+    failures, wait_s, most = 0, patience.wait_s, 0
     while (have := _usable(part, remote.size)) < remote.size:
         try:
             _fetch_rest(remote, part, have, arrived, patience.timeout_s)
         except _LineError as error:
-            advanced = part.exists() and part.stat().st_size > have
+            # Against the most there ever was: a server without ranges begins again each time.
+            now = part.stat().st_size if part.exists() else 0
+            advanced = now > max(have, most)
+            most = max(now, have, most)
             failures, wait_s = (0, patience.wait_s) if advanced else (failures + 1, 2 * wait_s)
             if failures >= patience.failures:
                 raise UnreachableError(
@@ -156,18 +158,11 @@ def _fetch_rest(
             if begin < have:
                 part.unlink()
                 arrived(begin - have)
-            with part.open("ab") as file:
-                _copy(response, file, remote.size - begin, arrived)
+            _copy(response, part, remote.size - begin, arrived)
     except urllib.error.HTTPError as error:
         with error:
             _judge(error, remote.url, part, arrived)
     except (OSError, http.client.HTTPException) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise AvscError(
-                f"cannot write {error.filename}: {error.strerror}",
-                "room and permission to write",
-                "free some space; the same command goes on from here",
-            ) from None
         raise _LineError(str(error) or type(error).__name__) from None
 
 
@@ -195,16 +190,28 @@ def _begin(status: int, headers: Message, have: int, remote: Remote) -> int:
 
 
 def _copy(
-    response: http.client.HTTPResponse, file: IO[bytes], size: int, arrived: Callable[[int], None]
+    response: http.client.HTTPResponse, part: Path, size: int, arrived: Callable[[int], None]
 ) -> None:
     left = size
     while left > 0:
         piece = response.read(min(PIECE, left))
         if not piece:
             raise _LineError(f"the line was cut with {left} bytes to come")
-        file.write(piece)
+        _append(part, piece)
         left -= len(piece)
         arrived(len(piece))
+
+
+def _append(part: Path, piece: bytes) -> None:
+    try:
+        with part.open("ab") as file:
+            file.write(piece)
+    except OSError as error:
+        raise AvscError(
+            f"cannot write {part}: {error.strerror}",
+            "room and permission to write",
+            "free some space; the same command goes on from here",
+        ) from None
 
 
 def _judge(

@@ -3,7 +3,7 @@
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from avsc.errors import AvscError
@@ -17,9 +17,7 @@ IGNORED = ("__MACOSX", ".DS_Store")
 _ENCRYPTED = 0x1
 
 
-def unpack(
-    archive: Path, out: Path, arrived: Callable[[int], None] = lambda count: None
-) -> list[str]:
+def unpack(archive: Path, out: Path, reserved: Collection[str] = ()) -> list[str]:
     """Unpacks an archive below ``out``; everything in it is judged before anything is written.
 
     Each file is written aside and moved, and one that is there already with the right length and
@@ -28,7 +26,7 @@ def unpack(
     Args:
         archive: A zip file.
         out: The folder.
-        arrived: Called with the number of bytes written or found right.
+        reserved: Names in ``out`` that are not the archive's to write.
 
     Returns:
         The files' paths below ``out``.
@@ -39,20 +37,27 @@ def unpack(
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = _judged(opened, archive, out)
+            members = _judged(opened, archive, out, reserved)
             for member in members:
                 _extract(opened, member, out / member.filename)
-                arrived(member.file_size)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise AvscError(
             f"{archive} cannot be unpacked: {error}",
             "a sound zip archive",
             "remove it and download it again",
         ) from None
+    except OSError as error:
+        raise AvscError(
+            f"cannot unpack {archive} to {out}: {error.strerror}",
+            "room and permission to write",
+            "free some space; the same command goes on from here",
+        ) from None
     return [member.filename for member in members]
 
 
-def _judged(opened: zipfile.ZipFile, archive: Path, out: Path) -> list[zipfile.ZipInfo]:
+def _judged(
+    opened: zipfile.ZipFile, archive: Path, out: Path, reserved: Collection[str]
+) -> list[zipfile.ZipInfo]:
     """The archive's files, when all of them may be written."""
     members = opened.infolist()
     size = sum(member.file_size for member in members)
@@ -68,6 +73,8 @@ def _judged(opened: zipfile.ZipFile, archive: Path, out: Path) -> list[zipfile.Z
         if member.filename.casefold() in seen:
             _refuse(archive, f"has {member.filename} twice")
         seen.add(member.filename.casefold())
+        if PurePosixPath(member.filename).parts[0] in reserved:
+            _refuse(archive, f"would write {member.filename}, which is not its to write")
         _judge_target(out, member.filename, archive)
         files.append(member)
     return files
