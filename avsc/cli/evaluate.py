@@ -1,1 +1,163 @@
 """Commands that score and compare."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from avsc.cli.app import app
+from avsc.console import out as console_out
+from avsc.console import say, table
+
+if TYPE_CHECKING:
+    from avsc.evaluate.run import Result
+
+STAGE = "Stage 2: from a store to scores"
+RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
+
+Run = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="RUN", help="The folder that `avsc train --out` made.", show_default=False
+    ),
+]
+StorePath = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="The store to score on; by default the one the run was trained on.",
+        rich_help_panel=BOTH,
+    ),
+]
+Fold = Annotated[
+    Literal["test", "train", "all"],
+    typer.Option(
+        help="The fold. In a store of the unlabelled evaluation edition, test is every clip.",
+        rich_help_panel=BOTH,
+    ),
+]
+Protocol = Annotated[
+    Literal["segment", "context"],
+    typer.Option(
+        help="segment: each second is cut out first and nothing outside it is heard; the official "
+        "protocol. context: frames of the whole clip, each counted to the second that holds its "
+        "centre.",
+        rich_help_panel=RUN,
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=RUN)]
+VeWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="The visual encoder's weights, if they are no longer where the run found them.",
+        rich_help_panel=RUN,
+    ),
+]
+PredictionsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions",
+        metavar="FILE",
+        help="Score this file instead of a run: tab-separated, with the columns filename "
+        "(CLIP-ID_SECOND), scene_label and one for each scene's probability.",
+        rich_help_panel=FILE,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write DIR/evaluation/ instead of RUN/evaluation/. With --predictions, nothing is "
+        "written without it.",
+    ),
+]
+Report = Annotated[bool, typer.Option(help="Write report.html too, one page that opens offline.")]
+
+
+@app.command(rich_help_panel=STAGE)
+def evaluate(
+    run: Run = None,
+    *,
+    predictions: PredictionsFile = None,
+    store: StorePath = None,
+    fold: Fold = "test",
+    protocol: Protocol = "segment",
+    device: Device = "auto",
+    ve_weights: VeWeights = None,
+    out: Out = None,
+    report: Report = True,
+) -> None:
+    """Score a run over one-second segments: log-loss, accuracy, and where it errs.
+
+    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other folds and
+    protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
+    means of the class-wise values, as in the paper, with 95 % intervals by resampling locations.
+
+    Another system's predictions are scored alike:
+    avsc evaluate --predictions FILE --store STORE --out DIR
+    """
+    from avsc.evaluate import run as evaluation
+
+    if (run is None) == (predictions is None):
+        raise typer.BadParameter("name a RUN, or a file with --predictions")
+    if run is not None:
+        result = evaluation.evaluate(
+            run,
+            store=store,
+            fold=fold,
+            protocol=protocol,
+            device=device,
+            ve_weights=ve_weights,
+            out=out,
+            with_report=report,
+        )
+    else:
+        assert predictions is not None
+        if store is None:
+            raise typer.BadParameter("--predictions needs --store, whose fold it is scored on")
+        result = evaluation.evaluate_file(
+            predictions, store, fold=fold, out=out, with_report=report
+        )
+    _show(result)
+
+
+@app.command(rich_help_panel=STAGE)
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN ...",
+            help="Two or more evaluated runs (or evaluation folders, or predictions files); the "
+            "first is what the others are compared with.",
+        ),
+    ],
+) -> None:
+    """Set systems side by side, with paired intervals of their differences.
+
+    All must be scored on the same segments. The differences are those to the first system, on the
+    same resampled locations; a star marks an interval that excludes 0.
+
+    avsc compare runs/audio runs/video runs/joint
+    """
+    from avsc.evaluate.compare import compare as compare_systems
+    from avsc.evaluate.compare import comparison_table
+
+    if len(runs) < 2:
+        raise typer.BadParameter("two systems at least")
+    systems = compare_systems(runs)
+    segments = systems[0].scores.n_segments
+    table(f"{segments:,} segments", *comparison_table(systems))
+
+
+def _show(result: "Result") -> None:
+    from avsc.evaluate.summary import closing_line, score_table
+
+    if result.summary is not None:
+        segments = result.segments
+        title = f"fold {segments.fold}, {len(segments.names):,} segments"
+        table(title, *score_table(result.summary))
+        console_out.print(closing_line(result.summary), markup=False)
+    if result.folder is not None:
+        say(f"written to {result.folder}")

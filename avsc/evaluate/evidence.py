@@ -10,7 +10,7 @@ from avsc import manifests, paper, recipe
 from avsc.evaluate import embeddings, metrics
 from avsc.evaluate.embeddings import Embeddings
 from avsc.evaluate.metrics import Probabilities
-from avsc.evaluate.report import Learning, Projection, ReportData, WorstSegment
+from avsc.evaluate.report_data import Learning, Projection, ReportData, WorstSegment
 from avsc.evaluate.segments import Segments
 from avsc.evaluate.summary import Summary
 from avsc.store.read import Store

@@ -1,7 +1,7 @@
 """The report's figures, from plain numbers to SVG text; pure.
 
-Each is drawn about 400 units wide, to be read on a phone as it is, and carries a description
-that says its numbers.
+Each is drawn 360 units wide, so that a phone shows its letters as they are, and carries a
+description that says its numbers.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avsc.evaluate import svg
 from avsc.evaluate.metrics import Calibration
 
-WIDTH = 400.0
+WIDTH = 360.0
 HALF_LETTER = 3.2  # half the width of a letter, about
 LINE = 13.0
 
@@ -47,7 +47,7 @@ def bars(title: str, rows: Sequence[Bar], top: float | None, mean: float | None 
         top: The end of the axis; None: a round number beyond the longest mark.
         mean: A value marked by a line through all rows.
     """
-    left, right, step = 118.0, WIDTH - 62.0, 22.0
+    left, right, step = 112.0, WIDTH - 58.0, 22.0
     foot = 8 + step * len(rows)
     end = top if top is not None else _beyond([v for r in rows for v in (r.value, r.high)])
     scale = svg.Scale(0, end, left, right)
@@ -119,13 +119,15 @@ def reliability(found: Calibration) -> str:
     most = max(int(found.count.max()), 1)
     down = svg.Scale(0, most, 300, 252)
     for k in np.flatnonzero(found.count):
-        x, width = across(found.edges[k]) + 1, across(found.edges[k + 1]) - across(found.edges[k])
-        height = foot - up(float(found.accuracy[k]))
-        parts.append(svg.rect(x, up(float(found.accuracy[k])), width - 2, height, "bar"))
-        gap = sorted((up(float(found.accuracy[k])), up(float(found.confidence[k]))))
-        parts.append(svg.rect(x, gap[0], width - 2, gap[1] - gap[0], "gap"))
+        x = across(found.edges[k]) + 1
+        width = across(found.edges[k + 1]) - across(found.edges[k]) - 2
+        right_at, sure_at = up(float(found.accuracy[k])), up(float(found.confidence[k]))
+        lower, upper = max(right_at, sure_at), min(right_at, sure_at)
+        parts.append(svg.rect(x, lower, width, foot - lower, "bar"))
+        parts.append(svg.rect(x, upper, width, lower - upper, "gap"))
+        parts.append(svg.line(x, right_at, x + width, right_at, "whisker"))
         level = down(float(found.count[k]))
-        parts.append(svg.rect(x, level, width - 2, 300 - level, "count"))
+        parts.append(svg.rect(x, level, width, 300 - level, "count"))
     parts.append(svg.line(across(0), up(0), across(1), up(1), "diagonal"))
     parts.append(svg.line(left, 300, right, 300, "axis"))
     parts.append(svg.text(left - 6, 262, f"{most:,}", "small", "end"))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.evaluate import bootstrap, metrics
+from avsc.evaluate import bootstrap, metrics, wording
 from avsc.evaluate.bootstrap import Interval, Intervals
-from avsc.evaluate.metrics import Calibration, Probabilities, Scores
+from avsc.evaluate.metrics import Calibration, ClassScore, Probabilities, Scores
 from avsc.evaluate.segments import Segments
 from avsc.scenes import SCENES
 
@@ -96,6 +96,39 @@ def as_json(summary: Summary) -> dict[str, Any]:
             for city, (s, i) in summary.cities.items()
         },
     }
+
+
+def score_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Header and rows for a person: each scene, and their mean."""
+    scores, found = summary.scores, summary.intervals
+    header = ["scene", "segments", "log-loss", "95 %", "accuracy %", "95 %"]
+    mean = ClassScore(scores.log_loss, scores.accuracy, scores.n_segments)
+    rows = [
+        *zip(SCENES, scores.per_class, found.class_log_loss, found.class_accuracy, strict=True),
+        ("mean of the scenes", mean, found.log_loss, found.accuracy),
+    ]
+    return header, [_table_row(*row) for row in rows]
+
+
+def closing_line(summary: Summary) -> str:
+    """What stands under the table."""
+    scores = summary.scores
+    return (
+        f"over all segments alike: log-loss {wording.loss(scores.log_loss_micro)}, accuracy "
+        f"{wording.per_cent(scores.accuracy_micro)} %; calibration error "
+        f"{summary.calibration.ece:.3f}; intervals by resampling {summary.n_locations} locations"
+    )
+
+
+def _table_row(name: str, score: ClassScore, loss: Interval, right: Interval) -> list[str]:
+    return [
+        name,
+        f"{score.n:,}",
+        wording.loss(score.log_loss),
+        wording.loss_bounds(loss),
+        wording.per_cent(score.accuracy),
+        wording.per_cent_bounds(right),
+    ]
 
 
 def _four(scores: Scores) -> dict[str, float]:
