@@ -5,6 +5,7 @@ epoch, batch number, rank), from which dropout is seeded; so an epoch can be tak
 any step. Shape legend: n samples of a batch on this rank, C classes.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +18,6 @@ from avsc.errors import AvscError
 from avsc.train.ranks import Ranks
 
 CHECK_EVERY = 8  # steps between looks at the losses, each of which waits for the device
-_MIX = 0x9E3779B97F4A7C15  # odd, so that multiplying by it keeps all 64 bits
 
 
 class Sampled(Protocol):
@@ -164,11 +164,8 @@ def not_finite(what: str, epoch: int, batch: int | None = None) -> AvscError:
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
     """A seed for one step's dropout, below 2^63."""
-    mixed = seed
-    for part in (epoch, batch, rank):
-        mixed = ((mixed ^ part) * _MIX + 1) % 2**64
-        mixed ^= mixed >> 29
-    return mixed >> 1
+    place = f"{seed} {epoch} {batch} {rank}".encode()
+    return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "little") >> 1
 
 
 def _timed(batches: Iterable[BatchT], tally: Tally, device: torch.device) -> Iterator[BatchT]:
