@@ -15,7 +15,7 @@ the same, and on real clips their worst rounding is four to eight times smaller.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,9 @@ from avsc.store.schema import Feature, StoreSettings
 # rounding of the float32 FFT, and the Gaussians become some ten deviations wide.
 NEGLIGIBLE = 1e-6
 TILT = 15 / 16
-BLOCK_FRAMES = 128  # of a long piece at once: 8 MB
+# Spectra made at once, 1 MB a step: they stay near in the cache, and an hour of sound takes no more
+# memory than a clip.
+BLOCK_ROWS = 28
 
 
 @dataclass(frozen=True)
@@ -73,31 +75,29 @@ class FeatureExtractor:
         rate, seconds = timebase.SAMPLE_RATE_HZ, self.settings.clip_seconds
         assert stereo.shape == (2, seconds * rate), stereo.shape
         channels = average_and_difference(stereo)
-        whole = _frames(channels)  # [F, 2, N]
-        apart = _frames(channels.reshape(2, seconds, rate))  # [S, f, 2, N]
-        rows = math.prod(whole.shape[:-1])
-        windowed = np.empty((rows + math.prod(apart.shape[:-1]), timebase.WINDOW), np.float32)
-        np.multiply(whole, self._window, out=windowed[:rows].reshape(whole.shape))
-        np.multiply(apart, self._window, out=windowed[rows:].reshape(apart.shape))
-        magnitudes = _tilted_magnitudes(windowed)
-        both = {name: self._log_bands(name, magnitudes) for name in self.settings.features}
-        return {
-            name: ClipFeatures(
-                bands[:rows].reshape(*whole.shape[:-1], -1),
-                bands[rows:].reshape(*apart.shape[:-1], -1),
-            )
-            for name, bands in both.items()
-        }
+        whole = self._features(_frames(channels), self.settings.features)
+        apart = self._features(_frames(channels.reshape(2, seconds, rate)), self.settings.features)
+        return {name: ClipFeatures(whole[name], apart[name]) for name in whole}
 
     def frames(self, stereo: NDArray[np.float32], feature: Feature) -> NDArray[np.float32]:
         """One feature of a piece of any length: float32 [2, n] to float32 [F, 2, B]."""
-        frames = _frames(average_and_difference(stereo))
-        out = np.empty((len(frames), 2, self.settings.bank(feature).bands), np.float32)
-        for start in range(0, len(frames), BLOCK_FRAMES):
-            windowed = frames[start : start + BLOCK_FRAMES] * self._window
+        return self._features(_frames(average_and_difference(stereo)), (feature,))[feature]
+
+    def _features(
+        self, frames: NDArray[np.float32], names: Sequence[Feature]
+    ) -> dict[Feature, NDArray[np.float32]]:
+        # [n, ..., 2, N] -> [n, ..., 2, B] each
+        shape = frames.shape[:-1]
+        out = {
+            name: np.empty((*shape, self.settings.bank(name).bands), np.float32) for name in names
+        }
+        at_once = max(1, BLOCK_ROWS // math.prod(shape[1:]))
+        for start in range(0, len(frames), at_once):
+            windowed = frames[start : start + at_once] * self._window
             magnitudes = _tilted_magnitudes(windowed.reshape(-1, timebase.WINDOW))
-            block = out[start : start + BLOCK_FRAMES]
-            block[:] = self._log_bands(feature, magnitudes).reshape(block.shape)
+            for name, whole in out.items():
+                block = whole[start : start + at_once]
+                block[:] = self._log_bands(name, magnitudes).reshape(block.shape)
         return out
 
     def _log_bands(self, feature: Feature, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,7 +105,8 @@ class FeatureExtractor:
         settings = self.settings.bank(feature)
         spectrum = magnitudes if settings.spectrum == "magnitude" else magnitudes**2
         bands = np.maximum(self._banks[feature] @ spectrum, np.float32(settings.log_floor))
-        return np.ascontiguousarray(np.log(bands, out=bands).T)
+        logs: NDArray[np.float32] = np.log(bands, out=bands).T
+        return logs
 
 
 def average_and_difference(stereo: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,9 +139,7 @@ def _tilted_magnitudes(windowed: NDArray[np.float32]) -> NDArray[np.float32]:
     windowed[:, 1:] -= delayed[:, :-1]
     windowed[:, 0] -= delayed[:, -1]
     spectra = scipy.fft.rfft(windowed, overwrite_x=True, workers=1)
-    magnitudes = np.empty(spectra.shape[::-1], np.float32)
-    np.abs(spectra, out=magnitudes.T)
-    return magnitudes
+    return np.ascontiguousarray(np.abs(spectra).T)
 
 
 def _sparse_bank(settings: StoreSettings, feature: Feature) -> scipy.sparse.csr_array:
