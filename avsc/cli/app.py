@@ -11,6 +11,8 @@ from avsc import __version__
 from avsc.console import err, say
 from avsc.errors import AvscError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="avsc",
     help="Name the scene from one second of sound and picture: prepare, train, evaluate.",
@@ -52,11 +54,10 @@ def main() -> None:
             raise
         err.print(f"avsc: {error}", style="red", markup=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        say("avsc: stopped; what is complete is kept, run the same command again to go on")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer has made an exit code of the interrupt
+            say("avsc: stopped; what is complete is kept, run the same command again to go on")
+        raise
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -15,12 +15,11 @@ from avsc.prepare.executors import synchronous
 from avsc.prepare.ledger import remove_notes
 from avsc.prepare.lock import hold
 from avsc.prepare.plan import Part, clips_in, pending, share
-from avsc.store import record
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
 from avsc.store.finish import mark_complete, mark_incomplete, unfinished
 from avsc.store.read import Store
-from avsc.store.schema import StoreSettings, array_specs, partition_count, partition_range
+from avsc.store.schema import StoreSettings, partition_count, partition_range
 
 CLIP_TIMEOUT_S = 120.0
 NAMED = 10  # how many quarantined clips a message lists
@@ -91,7 +90,8 @@ def prepare(
     count = len(clips)
     with hold(store, part):
         to_do = _to_do(store, clips, settings, part, retry_bad)
-        _sweep(store, count, settings, part)
+        if part is None:
+            _sweep(store)
         prepared = clips_in(to_do, count, settings)
         if to_do:
             mark_incomplete(store)
@@ -108,9 +108,9 @@ def finalise(store: Path, max_bad: int = 0) -> Summary:
         AvscError: Partitions are missing, a part is still at work, or more than ``max_bad`` clips
             are quarantined.
     """
-    opened = Store.open(store, complete=False)
+    Store.open(store, complete=False)  # or it is no store, and no place for a lock
     with hold(store):
-        _sweep(store, len(opened.clips), opened.settings, None)
+        _sweep(store)
         if unfinished(store):
             mark_complete(store)  # raises, and names what is missing
         return _conclude(store, None, max_bad, 0)
@@ -187,18 +187,9 @@ def too_many_bad(store: Path, quarantined: dict[str, str], clips: int, max_bad: 
     )
 
 
-def _sweep(store: Path, clips: int, settings: StoreSettings, part: Part | None) -> None:
-    """Removes what a killed run of this share left half written; others' files stay."""
-    partitions = share(partition_count(clips, settings), part)
-    mine = {spec.shard_name(p) for spec in array_specs(clips, settings) for p in partitions}
-    mine |= {record.name(partition) for partition in partitions}
-    for folder in {(store / name).parent for name in mine}:
-        for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
-            target = left.name.removeprefix(TEMPORARY_PREFIX).rpartition("-")[0]
-            if str((folder / target).relative_to(store)) in mine:
-                left.unlink(missing_ok=True)
-    if part is None:
-        remove_notes(store)
-        # Of one that was killed while it created this store, or has just lost that race.
-        for skeleton in store.parent.glob(f"{TEMPORARY_PREFIX}{store.name}-*"):
-            shutil.rmtree(skeleton, ignore_errors=True)
+def _sweep(store: Path) -> None:
+    """Removes what a killed run left, apart from partitions, which sweep their own."""
+    remove_notes(store)
+    # Of one that was killed while it created this store, or has just lost that race.
+    for skeleton in store.parent.glob(f"{TEMPORARY_PREFIX}{store.name}-*"):
+        shutil.rmtree(skeleton, ignore_errors=True)
