@@ -12,6 +12,7 @@ from avsc.errors import AvscError
 from avsc.store import clips as clip_list
 from avsc.store import metadata, schema
 from avsc.store.clips import StoredClip
+from avsc.store.location import Location, read_clips
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import StoreSettings
 
@@ -19,7 +20,8 @@ from avsc.store.schema import StoreSettings
 def open_for_writing(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     """Makes sure a store of exactly these clips and settings is at ``path``.
 
-    Any number of processes may do so at once: one creates it, the others find it.
+    Any number of processes may do so at once: one creates it, the others find it. Metadata and
+    list of clips are written again where they were deleted.
 
     Raises:
         AvscError: Something else is there; for a store, the message shows the differences.
@@ -28,6 +30,7 @@ def open_for_writing(path: Path, clips: Sequence[StoredClip], settings: StoreSet
         with contextlib.suppress(_TakenError):
             _create(path, clips, settings)
     _refuse_other(path, clips, settings)
+    _mend_skeleton(path, clips, settings)
 
 
 def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
@@ -84,22 +87,32 @@ def _folder_aside(path: Path) -> Iterator[Path]:
 
 
 def _write_skeleton(folder: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
-    listed = clip_list.encode(clips)
-    files.write_bytes(folder / schema.CLIPS_CSV, listed)
     (folder / schema.RECORDS).mkdir()
-    group = metadata.render(metadata.group_document({}))
-    for spec in schema.array_specs(len(clips), settings):
-        document = metadata.render(metadata.array_document(spec))
-        files.write_bytes(folder / spec.name / ZARR_JSON, document)
-        files.write_bytes(folder / spec.group / ZARR_JSON, group)
+    skeleton = _skeleton(clips, settings)
+    for name, data in skeleton.items():
+        files.write_bytes(folder / name, data)
     attributes = Attributes(
         schema_version=schema.VERSION,
         clips=len(clips),
-        clips_csv_sha256=hashlib.sha256(listed).hexdigest(),
+        clips_csv_sha256=_sha256(skeleton[schema.CLIPS_CSV]),
         settings=settings,
     )
-    whole = metadata.render(metadata.store_document(attributes))
-    files.write_bytes(folder / ZARR_JSON, whole)
+    document = metadata.store_document(attributes)
+    files.write_bytes(folder / ZARR_JSON, metadata.render(document))
+
+
+def _skeleton(clips: Sequence[StoredClip], settings: StoreSettings) -> dict[str, bytes]:
+    """Every file of an empty store but its ``zarr.json``, by name."""
+    skeleton = {schema.CLIPS_CSV: clip_list.encode(clips)}
+    for spec in schema.array_specs(len(clips), settings):
+        group = metadata.group_document({})
+        skeleton[f"{spec.group}/{ZARR_JSON}"] = metadata.render(group)
+        skeleton[f"{spec.name}/{ZARR_JSON}"] = metadata.render(metadata.array_document(spec))
+    return skeleton
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _check_clips(clips: Sequence[StoredClip]) -> None:
@@ -113,21 +126,39 @@ def _check_clips(clips: Sequence[StoredClip]) -> None:
 
 
 def _refuse_other(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
-    try:
-        there = metadata.parse_store((path / ZARR_JSON).read_bytes(), str(path / ZARR_JSON))
-        listed = (path / schema.CLIPS_CSV).read_bytes()
-    except OSError as error:
-        raise AvscError(
-            f"{path} is there and is not a store: {error.strerror}: {error.filename}",
-            "a store, an empty folder or nothing",
-            "name another folder",
-        ) from None
+    there = _attributes(path)
     found = schema.difference(there.settings, settings)
-    if listed != clip_list.encode(clips):
-        found += clip_list.difference(clip_list.decode(listed, str(path / schema.CLIPS_CSV)), clips)
+    if there.clips_csv_sha256 != _sha256(clip_list.encode(clips)):
+        listed = read_clips(Location(str(path)), there)
+        found += clip_list.difference(listed, clips)
     if found:
         raise AvscError(
             f"{path} was prepared otherwise:\n  " + "\n  ".join(found),
             "the settings and clips the store was begun with",
             "give the same settings and data set, or name another store",
         )
+
+
+def _attributes(path: Path) -> Attributes:
+    try:
+        return metadata.parse_store((path / ZARR_JSON).read_bytes(), str(path / ZARR_JSON))
+    except OSError as error:
+        raise AvscError(
+            f"{path} is there and is not a store: {error.strerror}: {error.filename}",
+            "a store, an empty folder or nothing",
+            "name another folder",
+        ) from None
+
+
+def _mend_skeleton(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+    """Writes again what was deleted; refuses what was altered, such as a re-encoded copy."""
+    for name, data in _skeleton(clips, settings).items():
+        file = path / name
+        if not file.exists():
+            files.write_bytes(file, data)
+        elif file.read_bytes() != data:
+            raise AvscError(
+                f"{file} is not what `avsc prepare` wrote",
+                "a store as it was prepared; a re-encoded copy can be read, but not gone on with",
+                "if it was damaged, delete that file and run the same command again",
+            )

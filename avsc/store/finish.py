@@ -77,8 +77,10 @@ def _missing(path: Path, specs: tuple[schema.ArraySpec, ...], partition: int) ->
     except AvscError as error:
         return error.got
     for spec in specs:
-        what = _wrong_size(path / spec.shard_name(partition), noted.shards[spec.name].nbytes)
-        if what:
+        expected = noted.shards.get(spec.name)
+        if expected is None:
+            return f"{record.name(partition)} has no {spec.name}"
+        if what := _wrong_size(path / spec.shard_name(partition), expected.nbytes):
             return what
     if hashlib.sha256(status.read_bytes()).hexdigest() != noted.shards[schema.STATUS].sha256:
         return f"{status} is damaged"

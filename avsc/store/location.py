@@ -87,9 +87,12 @@ def read_record(store: Location, partition: int) -> PartitionRecord:
     """
     where = store.name(record.name(partition))
     try:
-        return record.decode(store.read(record.name(partition)), where)
+        noted = record.decode(store.read(record.name(partition)), where)
     except OSError as error:
         raise damage(where, f"cannot be read: {error.strerror}") from None
+    if noted.partition != partition:
+        raise damage(where, f"it is the record of partition {noted.partition}")
+    return noted
 
 
 def _other_clips(where: str, what: str, attributes: Attributes) -> AvscError:

@@ -54,6 +54,9 @@ class Store:
         specs = schema.array_specs(len(self.clips), self.settings)
         self._arrays = _open_arrays(store, specs)
         self._status = self._read_status()
+        # Single items of bytes and lists are got much faster than those of arrays.
+        self._status_bytes = self._status.tobytes()
+        self._run, self._seconds = self.settings.partition_clips, self.settings.clip_seconds
         # Bounded, so that a store of very many partitions cannot use up the file descriptors. A
         # map that is dropped lives on until the last view of it is gone.
         self._images = lru_cache(maxsize=MAPS)(self._open_images)
@@ -93,7 +96,9 @@ class Store:
         written = self._status != Status.ABSENT
         partitions = np.unique(np.flatnonzero(written) // self.settings.partition_clips)
         records = [read_record(self._location, int(partition)) for partition in partitions]
-        return {self.clips[q.row].id: q.reason for r in records for q in r.quarantined}
+        given = {q.row: q.reason for noted in records for q in noted.quarantined}
+        rows = np.flatnonzero(self._status == Status.QUARANTINED).tolist()
+        return {self.clips[row].id: given.get(row, "no reason was recorded") for row in rows}
 
     def audio(self, feature: Feature, rows: Rows) -> NDArray[np.float32]:
         """The frames of whole clips, checksums verified, float32 [n, F, 2, B].
@@ -126,11 +131,11 @@ class Store:
             AvscError: The clip is not good, or its picture is missing or damaged; clip, second
                 and file are named.
         """
-        if not (0 <= row < len(self.clips) and 0 <= second < self.settings.clip_seconds):
+        if not (0 <= row < len(self.clips) and 0 <= second < self._seconds):
             raise IndexError(f"second {second} of row {row}")
-        if self._status[row] != Status.GOOD:
+        if self._status_bytes[row] != Status.GOOD:
             raise self._not_good(row)
-        partition, within = divmod(row, self.settings.partition_clips)
+        partition, within = divmod(row, self._run)
         images = self._images(partition)
         offset = images.offset[within][second]
         jpeg = images.body[offset : offset + images.length[within][second]]
@@ -222,7 +227,7 @@ class Store:
 
 @dataclass(frozen=True)
 class _Images:
-    """The pictures of a partition; lists, because single items of arrays are slow to get."""
+    """The pictures of a partition."""
 
     body: NDArray[np.uint8] | ZarrBytes
     offset: list[list[int]]  # [clip of the partition][second]

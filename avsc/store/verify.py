@@ -70,6 +70,8 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
         AvscError: There is no store, or its attributes cannot be trusted at all.
     """
     store = Location(str(place))
+    if store.folder is None:
+        raise AvscError(f"{place} is not a folder", "a folder", "copy the store, or mount it")
     attributes = read_attributes(store)
     specs = schema.array_specs(attributes.clips, attributes.settings)
     ids, found = _clip_ids(store, attributes)
@@ -80,7 +82,7 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
         advance()
     if not found:
         found += _check_content(store, attributes)
-    return found + _strangers(Path(store.place), specs, attributes)
+    return found + _strangers(store.folder, specs, attributes)
 
 
 class _Partition:

@@ -71,6 +71,21 @@ def test_a_second_create_is_refused(tmp_path: Path, make_clips: "MakeClips") -> 
         create.create(tmp_path / "store", make_clips(1), SETTINGS)
 
 
+@pytest.mark.parametrize("name", ["clips.csv", "audio/fbank/zarr.json", "image/zarr.json"])
+def test_what_was_deleted_of_the_skeleton_is_written_again_and_what_was_altered_refused(
+    tmp_path: Path, make_clips: "MakeClips", name: str
+) -> None:
+    open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
+    file = tmp_path / "store" / name
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"a", b"A", 1))
+    with pytest.raises(AvscError, match="not what `avsc prepare` wrote"):
+        open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
+    file.unlink()
+    open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["file", "folder"])
 def test_what_is_not_a_store_is_never_written_into(
     tmp_path: Path, make_clips: "MakeClips", name: str

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,11 @@ def test_a_damaged_partition_counts_as_unfinished(
     found = unfinished(store)
     assert list(found) == [1]
     assert expected in found[1]
+
+
+def test_the_record_of_another_partition_is_not_taken(store: Path) -> None:
+    shutil.copy(store / "partitions/000000.json", store / "partitions/000001.json")
+    assert "record of partition 0" in unfinished(store)[1]
 
 
 def test_a_partition_made_anew_is_whole_again(store: Path, make_clip_data: "MakeClipData") -> None:
