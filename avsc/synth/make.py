@@ -1,24 +1,15 @@
 """Writes a synthetic data set: media first, in any order, then the tables that say it is whole."""
 
 import dataclasses
-import json
-import multiprocessing
-import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
-from avsc import synth
-from avsc.console import ProgressLine, progress
-from avsc.errors import AvscError
-from avsc.files import TEMPORARY_PREFIX, write_bytes, write_text
+from avsc.console import progress
+from avsc.files import write_bytes, write_text
 from avsc.synth import plan
 from avsc.synth.plan import ClipPlan, SynthSettings
-
-VERSION = 1  # of the drawings and sounds; another one makes another data set
-SETTINGS_FILE = "synthetic.json"
-NOTE_FILE = "SYNTHETIC.txt"
-NOTE = "This data set is synthetic: made by `avsc synth`, nothing in it was recorded.\n\n"
+from avsc.synth.work import claim, run_all
 
 
 def make_dataset(
@@ -38,79 +29,21 @@ def make_dataset(
         AvscError: ``out`` holds something else, or a data set of other settings.
     """
     settings = settings or SynthSettings()
-    _claim(out, dataclasses.asdict(settings))
+    claim(out, dataclasses.asdict(settings))
     clips = plan.clips(settings)
     missing = [clip for clip in clips if not all(p.exists() for p in _paths(out, clip, settings))]
     with progress("synth", len(clips), "clips", done=len(clips) - len(missing)) as line:
-        _make_all(out, missing, settings, workers or _cores(), line)
+        run_all([partial(_make_clip, out, clip, settings) for clip in missing], workers, line)
     _write_tables(out, clips, settings)
     return len(missing)
 
 
-def _claim(out: Path, settings: dict[str, object]) -> None:
-    """Marks ``out`` as a synthetic data set of these settings."""
-    asked = {"generator_version": VERSION, **settings}
-    path = out / SETTINGS_FILE
-    if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        differing = [
-            f"{key} is {there.get(key)!r}, asked for {asked.get(key)!r}"
-            for key in sorted(there.keys() | asked.keys())
-            if there.get(key) != asked.get(key)
-        ]
-        if differing:
-            raise AvscError(
-                f"{out} holds a synthetic data set of other settings: {'; '.join(differing)}",
-                "a new folder, or the same settings",
-                "choose another folder, or remove this one",
-            )
-    elif out.is_dir() and any(out.iterdir()):
-        raise AvscError(
-            f"{out} is not empty, and no synthetic data set",
-            "a new or empty folder",
-            "choose another folder",
-        )
-    for partial in out.glob(f"*/{TEMPORARY_PREFIX}*"):
-        partial.unlink(missing_ok=True)  # a maker that was killed left it
-    write_text(path, json.dumps(asked, indent=2) + "\n")
-    write_text(out / NOTE_FILE, NOTE + (synth.__doc__ or ""))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _make_all(
-    out: Path, clips: list[ClipPlan], settings: SynthSettings, workers: int, line: ProgressLine
-) -> None:
-    if workers == 1 or len(clips) < 2:
-        for clip in clips:
-            _make_clip(out, clip, settings)
-            line.advance()
-        return
-    # Not forked: a fork of a process that has threads (torch, OpenCV) may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(clips)), mp_context=context) as pool:
-        try:
-            for made in as_completed(
-                [pool.submit(_make_clip, out, clip, settings) for clip in clips]
-            ):
-                made.result()
-                line.advance()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def _make_clip(out: Path, clip: ClipPlan, settings: SynthSettings) -> None:
     """Writes a clip's files. Clips depend on nothing but the settings and their id."""
-    import cv2
-
     from avsc.synth import encode
     from avsc.synth.picture import make_pictures
     from avsc.synth.sound import WAV_RATE_HZ, make_sound
 
-    cv2.setNumThreads(1)
     size = (settings.width, settings.height)
     seconds = 10 if settings.edition == "development" else plan.EVALUATION_PIECES
     sound = make_sound(settings.seed, clip, seconds)

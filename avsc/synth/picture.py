@@ -14,7 +14,7 @@ from avsc.synth.canvas import CANVAS_HEIGHT, CANVAS_WIDTH, Picture, texture
 from avsc.synth.plan import CHARACTERS, ClipPlan, PictureFamily, Place, generator
 
 OCCLUSIONS_PER_S = 0.06
-NOISE_TILES = 8
+NOISE_SHIFTS = 16  # one field of noise, shifted from picture to picture
 NOISE_ZERO = 128
 STAGE_WIDTH, STAGE_HEIGHT = (
     CANVAS_WIDTH // 2,
@@ -32,7 +32,7 @@ class Camera:
     curves: NDArray[np.uint8]  # [1, 256, 3]: exposure, contrast and cast of each channel
     vignette: NDArray[np.uint8]  # [H, W, 3], 255 leaves a pixel as it is
     blur: float  # canvas pixels
-    noise: list[NDArray[np.uint8]]  # [H, W, 3] each, around NOISE_ZERO
+    noise: NDArray[np.uint8]  # [H + NOISE_SHIFTS, W + NOISE_SHIFTS, 3] around NOISE_ZERO
 
 
 def make_camera(seed: int, place: Place, size: tuple[int, int]) -> Camera:
@@ -40,22 +40,20 @@ def make_camera(seed: int, place: Place, size: tuple[int, int]) -> Camera:
     rng = generator(seed, place.name, "camera")
     width, height = size
     level = np.linspace(0, 1, 256)[:, None]
-    cast = np.exp(rng.normal(0, 0.13, 3))
+    cast = np.exp(rng.normal(0, 0.11, 3))
     cast /= cast.mean()
     gamma, exposure = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(-0.08, 0.22))
     curves = np.clip(255 * exposure * cast * level**gamma + rng.uniform(0, 20), 0, 255)
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     vignette = 1 - rng.uniform(0, 0.35) * (x**2 + y**2) / 2
     strength = rng.uniform(2, 9)
-    noise = [
-        np.clip(rng.normal(NOISE_ZERO, strength, (height, width, 3)), 0, 255).astype(np.uint8)
-        for _ in range(NOISE_TILES)
-    ]
+    noise_size = (height + NOISE_SHIFTS, width + NOISE_SHIFTS, 3)
+    noise = rng.normal(NOISE_ZERO, strength, noise_size)
     return Camera(
         curves.astype(np.uint8)[None],
         np.repeat(np.round(255 * vignette).astype(np.uint8)[..., None], 3, axis=2),
         float(rng.uniform(0.6, 3.0)),
-        noise,
+        np.clip(noise, 0, 255).astype(np.uint8),
     )
 
 
@@ -171,5 +169,6 @@ def _photographed(stage: Picture, view: NDArray[np.float64], camera: Camera, ind
     height, width = camera.vignette.shape[:2]
     picture = cv2.warpAffine(stage, view, (width, height), borderMode=cv2.BORDER_REPLICATE)
     picture = cv2.multiply(cv2.LUT(picture, camera.curves), camera.vignette, scale=1 / 255)
-    noise = camera.noise[index // 2 % NOISE_TILES]
+    down, right = 7 * index % NOISE_SHIFTS, 11 * index // 2 % NOISE_SHIFTS
+    noise = camera.noise[down : down + height, right : right + width]
     return np.asarray(cv2.addWeighted(picture, 1, noise, 1, -NOISE_ZERO), np.uint8)

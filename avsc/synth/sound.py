@@ -24,7 +24,7 @@ from avsc.synth.sounds import (
 
 WAV_RATE_HZ = 48_000
 HISS = 1e-4  # of full scale: the microphone's own noise, the only thing above 12 kHz
-LEAN_SPREAD = 0.7  # of a clip around its scene's side: the hint is right in most clips only
+LEAN_SPREAD = 0.5  # of a clip around its scene's side: the hint is right in most clips only
 GUSTS_PER_S = 0.07
 PEAK = 0.9
 QUIETEST, LOUDEST = 0.02, 0.09  # power of a clip's samples, full scale is 1
@@ -54,11 +54,11 @@ def make_room(seed: int, place: Place) -> Room:
     families = [name for name in FAMILIES if name != CHARACTERS[place.scene].sound]
     return Room(
         response,
-        [(hz, float(rng.normal(0, 3))) for hz in corners_hz],
+        [(hz, float(rng.normal(0, 2.5))) for hz in corners_hz],
         [(hz, float(rng.normal(-5 * number, 5))) for number, hz in enumerate(corners_hz)],
         float(rng.uniform(0.1, 0.3)),
         families[rng.integers(len(families))],
-        float(rng.uniform(0.0, 0.3)),
+        float(rng.uniform(0.0, 0.25)),
     )
 
 
