@@ -142,13 +142,13 @@ def compare(
     avsc compare runs/audio runs/video runs/joint
     """
     from avsc.evaluate.compare import compare as compare_systems
-    from avsc.evaluate.compare import comparison_table
+    from avsc.evaluate.compare import gap_rows, score_rows
 
     if len(runs) < 2:
         raise typer.BadParameter("two systems at least")
     systems = compare_systems(runs)
-    segments = systems[0].scores.n_segments
-    table(f"{segments:,} segments", *comparison_table(systems))
+    table(f"{systems[0].scores.n_segments:,} segments", *score_rows(systems))
+    table(f"differences to {systems[0].name}", *gap_rows(systems))
 
 
 def _show(result: "Result") -> None:

@@ -94,23 +94,30 @@ def truth(path: Path, names: Sequence[str]) -> tuple[Labels, list[str]]:
     return labels, locations
 
 
-def comparison_table(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the comparison, for a person."""
-    header = ["system", "log-loss", "95 %", "accuracy %", "95 %", "Δ log-loss", "Δ accuracy"]
-    rows = [
+def score_rows(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the systems' scores, for a person."""
+    return ["system", "log-loss", "95 %", "accuracy %", "95 %"], [
         [
             system.name,
             wording.loss(system.scores.log_loss),
             wording.loss_bounds(system.intervals.log_loss),
             wording.per_cent(system.scores.accuracy),
             wording.per_cent_bounds(system.intervals.accuracy),
-            wording.loss_gap(system.gap_log_loss, system.gap_intervals.log_loss),
-            wording.per_cent_gap(system.gap_accuracy, system.gap_intervals.accuracy),
         ]
         for system in systems
     ]
-    rows[0][-2:] = ["", ""]
-    return header, rows
+
+
+def gap_rows(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of what the systems have more or less than the first."""
+    return ["system", "log-loss", "95 %", "accuracy, points", "95 %"], [
+        [
+            system.name,
+            *wording.loss_gap(system.gap_log_loss, system.gap_intervals.log_loss),
+            *wording.per_cent_gap(system.gap_accuracy, system.gap_intervals.accuracy),
+        ]
+        for system in systems[1:]
+    ]
 
 
 def _compared(system: _System, first: _System, labels: Labels) -> Compared:

@@ -108,7 +108,7 @@ def _interval_words(bounds: str) -> str:
 
 def _run(data: ReportData) -> str:
     return page.grid(
-        f"<div>{page.facts(data.facts)}</div>",
+        f"<div><h3>System and data</h3>{page.facts(data.facts)}</div>",
         f"<div><h3>Made with</h3>{page.facts(data.environment)}</div>",
     ) + (f"<h3>The resolved recipe</h3><pre>{escape(data.recipe)}</pre>" if data.recipe else "")
 

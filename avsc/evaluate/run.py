@@ -87,6 +87,7 @@ def evaluate(
     summary = summarise(probabilities, segments)
     about = _about(opened, segments, protocol) | {
         "run": str(run.resolve()),
+        "weights_sha256": runs.weights_sha256(run),
         "strategy": loaded.recipe.train.strategy,
         "epoch": loaded.facts.epoch,
         "hardware": runs.hardware(loaded.device),

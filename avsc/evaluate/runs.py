@@ -71,6 +71,24 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         ) from None
 
 
+def weights_sha256(run: Path) -> str | None:
+    """The digest of a run's best weights as its manifest has it; None before the first epoch."""
+    files = _manifest(run / CHECKPOINTS / "best").get("files", {})
+    found: str | None = files.get("weights.safetensors", {}).get("sha256")
+    return found
+
+
+def current_scores(run: Path) -> dict[str, Any] | None:
+    """The official scores of a run that is finished; None if it or its evaluation is not."""
+    if not _manifest(run / CHECKPOINTS / "last").get("finished"):
+        return None
+    try:
+        found = read_metrics(run / EVALUATION)
+    except AvscError:
+        return None
+    return found if found.get("weights_sha256") == weights_sha256(run) else None
+
+
 def versions() -> dict[str, str]:
     """Versions of what scores depend on."""
     own = {"avsc": __version__, "python": platform.python_version()}

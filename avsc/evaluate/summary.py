@@ -101,11 +101,11 @@ def as_json(summary: Summary) -> dict[str, Any]:
 def score_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Header and rows for a person: each scene, and their mean."""
     scores, found = summary.scores, summary.intervals
-    header = ["scene", "segments", "log-loss", "95 %", "accuracy %", "95 %"]
+    header = ["scene", "n", "log-loss", "95 %", "accuracy %", "95 %"]
     mean = ClassScore(scores.log_loss, scores.accuracy, scores.n_segments)
     rows = [
         *zip(SCENES, scores.per_class, found.class_log_loss, found.class_accuracy, strict=True),
-        ("mean of the scenes", mean, found.log_loss, found.accuracy),
+        ("mean of scenes", mean, found.log_loss, found.accuracy),
     ]
     return header, [_table_row(*row) for row in rows]
 

@@ -5,7 +5,7 @@ import math
 from avsc.evaluate.bootstrap import Interval
 
 MINUS = "\N{MINUS SIGN}"
-NONE = "\N{EN DASH}"
+DASH = "\N{EN DASH}"
 
 
 def loss(value: float) -> str:
@@ -14,7 +14,7 @@ def loss(value: float) -> str:
     >>> loss(0.15171), loss(float("nan"))
     ('0.1517', '–')
     """
-    return NONE if math.isnan(value) else f"{value:.4f}"
+    return DASH if math.isnan(value) else f"{value:.4f}"
 
 
 def per_cent(share: float) -> str:
@@ -23,14 +23,14 @@ def per_cent(share: float) -> str:
     >>> per_cent(0.94587)
     '94.59'
     """
-    return NONE if math.isnan(share) else f"{100 * share:.2f}"
+    return DASH if math.isnan(share) else f"{100 * share:.2f}"
 
 
 def loss_bounds(interval: Interval) -> str:
     """The interval of a log-loss.
 
     >>> loss_bounds(Interval(0.1311, 0.176))
-    '[0.131, 0.176]'
+    '0.131–0.176'
     """
     return _bounds(interval, 1, 3)
 
@@ -39,43 +39,45 @@ def per_cent_bounds(interval: Interval) -> str:
     """The interval of an accuracy.
 
     >>> per_cent_bounds(Interval(0.9312, 0.96))
-    '[93.1, 96.0]'
+    '93.1–96.0'
     """
     return _bounds(interval, 100, 1)
 
 
-def loss_gap(value: float, interval: Interval) -> str:
-    """A difference of log-losses with its interval; a star says that it excludes 0.
+def loss_gap(value: float, interval: Interval) -> tuple[str, str]:
+    """A difference of log-losses and its interval; a star says that it excludes 0.
 
     >>> loss_gap(-0.0981, Interval(-0.12, -0.07))
-    '−0.0981 [−0.120, −0.070] *'
+    ('−0.0981', '[−0.120, −0.070] *')
     """
-    return f"{_signed(value, 1, 4)} {_bounds(interval, 1, 3, signed=True)}{_star(interval)}"
+    return _signed(value, 1, 4), _signed_bounds(interval, 1, 3)
 
 
-def per_cent_gap(value: float, interval: Interval) -> str:
-    """A difference of accuracies in points with its interval, likewise.
+def per_cent_gap(value: float, interval: Interval) -> tuple[str, str]:
+    """A difference of accuracies in points and its interval, likewise.
 
     >>> per_cent_gap(0.0152, Interval(-0.001, 0.03))
-    '+1.52 [−0.1, +3.0]'
+    ('+1.52', '[−0.1, +3.0]')
     """
-    return f"{_signed(value, 100, 2)} {_bounds(interval, 100, 1, signed=True)}{_star(interval)}"
+    return _signed(value, 100, 2), _signed_bounds(interval, 100, 1)
 
 
-def _bounds(interval: Interval, factor: float, digits: int, signed: bool = False) -> str:
+def _bounds(interval: Interval, factor: float, digits: int) -> str:
     if math.isnan(interval.low):
         return ""
     ends = (interval.low, interval.high)
-    if signed:
-        return "[" + ", ".join(_signed(end, factor, digits) for end in ends) + "]"
-    return "[" + ", ".join(f"{factor * end:.{digits}f}" for end in ends) + "]"
+    return DASH.join(f"{factor * end:.{digits}f}" for end in ends)
+
+
+def _signed_bounds(interval: Interval, factor: float, digits: int) -> str:
+    if math.isnan(interval.low):
+        return ""
+    ends = (interval.low, interval.high)
+    star = " *" if interval.low > 0 or interval.high < 0 else ""
+    return "[" + ", ".join(_signed(end, factor, digits) for end in ends) + "]" + star
 
 
 def _signed(value: float, factor: float, digits: int) -> str:
     rounded = round(factor * value, digits)
     sign = "+" if rounded > 0 else MINUS if rounded < 0 else ""
     return f"{sign}{abs(rounded):.{digits}f}"
-
-
-def _star(interval: Interval) -> str:
-    return " *" if interval.low > 0 or interval.high < 0 else ""

@@ -7,7 +7,7 @@ import pytest
 
 from avsc.errors import AvscError
 from avsc.evaluate import metrics
-from avsc.evaluate.compare import compare, comparison_table, predictions_of
+from avsc.evaluate.compare import compare, gap_rows, predictions_of, score_rows
 from avsc.evaluate.predictions import read_predictions, write_predictions
 from avsc.scenes import SCENES
 
@@ -80,11 +80,11 @@ def test_a_run_without_predictions_is_told_how_to_get_them(tmp_path: Path) -> No
         predictions_of(tmp_path / "absent")
 
 
-def test_the_table_leaves_the_reference_without_differences(tmp_path: Path) -> None:
+def test_the_tables_have_a_row_a_system_and_differences_to_the_first_alone(tmp_path: Path) -> None:
     systems = compare([_run(tmp_path / "a", 0.0), _run(tmp_path / "b", 8.0, seed=3)])
-    header, rows = comparison_table(systems)
-    assert all(len(row) == len(header) for row in rows)
-    assert rows[0][0] == "a"
-    assert rows[0][-2:] == ["", ""]
-    assert rows[1][-1].startswith("+")
-    assert rows[1][-2].endswith("*")
+    for header, rows in (score_rows(systems), gap_rows(systems)):
+        assert all(len(row) == len(header) for row in rows)
+    assert [row[0] for row in score_rows(systems)[1]] == ["a", "b"]
+    ((name, loss, loss_bounds, points, _),) = gap_rows(systems)[1]
+    assert (name, loss[0], points[0]) == ("b", "\N{MINUS SIGN}", "+")
+    assert loss_bounds.endswith("*")
