@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,21 @@ def write_aside(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Deletes what writers of ``path`` that were killed have left beside it.
+
+    A writer that is still at work then fails to move its file and leaves ``path`` as it is.
+    """
+    # tempfile's random part has no dash, so that the leftovers of `a-b` are not taken for `a`'s.
+    ours = re.compile(re.escape(f"{TEMPORARY_PREFIX}{path.name}-") + "[^-]*")
+    for left in path.parent.glob(f"{TEMPORARY_PREFIX}*"):
+        if ours.fullmatch(left.name):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -72,6 +72,7 @@ def _create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) ->
             f"cannot create {path}: {error}", "a folder that can be written to", "name another"
         ) from error
     files.sync_folder(path.parent)
+    files.remove_leftovers(path)
 
 
 @contextlib.contextmanager

@@ -205,6 +205,8 @@ def write_partition(
         AvscError: The disk is full, or the store cannot be written to.
     """
     specs = {spec.name: spec for spec in schema.array_specs(clips, settings)}
+    for name in (record.name(partition), *(s.shard_name(partition) for s in specs.values())):
+        files.remove_leftovers(path / name)
     with _plain_disk_errors(path), ExitStack() as aside:
         shards = {
             name: _open_aside(aside, path, spec, partition)

@@ -124,6 +124,16 @@ def test_a_creation_that_fails_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_creation_left_is_cleared_and_nothing_else(
+    tmp_path: Path, make_clips: "MakeClips"
+) -> None:
+    for name in (".partial-store-abcd1234", ".partial-store-two-abcd1234", "store-two"):
+        (tmp_path / name / "store").mkdir(parents=True)
+    open_for_writing(tmp_path / "store", make_clips(1), SETTINGS)
+    left = sorted(file.name for file in tmp_path.iterdir())
+    assert left == [".partial-store-two-abcd1234", "store", "store-two"]
+
+
 def _open_and_report(path: Path, clips: list[StoredClip], settings: StoreSettings) -> str:
     try:
         open_for_writing(path, clips, settings)

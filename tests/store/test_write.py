@@ -182,6 +182,7 @@ def test_a_writer_killed_at_any_sync_leaves_the_partition_absent_or_whole(
         assert is_absent == (0 in unfinished(empty))
         assert is_absent or status == [1, 1, 1, 0, 0]
     assert died > 10
+    assert not [name for name in contents(empty) if ".partial-" in name]
     store = Store.open(empty, complete=False)
     assert np.array_equal(store.audio("fbank", [2])[0], clip.audio["fbank"])
     assert list(unfinished(empty)) == [1]
