@@ -125,7 +125,7 @@ def _main_stream(path: Path, container: InputContainer) -> VideoStream:
     if stream.width * stream.height > MOST_PIXELS:
         raise bad(path, f"its header claims {stream.width} x {stream.height} pixels")
     if stream.width * stream.height == 0:
-        raise bad(path, "its header gives no picture size")
+        raise bad(path, "its header gives no picture size, or an absurd one")
     return stream
 
 

@@ -28,9 +28,9 @@ class Role(Enum):
 
 
 def length_bytes(extradata: bytes | None) -> int | None:
-    """How long the lengths are, 1 to 4 bytes; None when units are not stored behind lengths.
+    r"""How long the lengths are, 1 to 4 bytes; None when units are not stored behind lengths.
 
-    >>> length_bytes(bytes([1, 100, 0, 31, 255])), length_bytes(bytes([0, 0, 0, 1, 103]))
+    >>> length_bytes(bytes([1, 100, 0, 31, 255, 225, 0])), length_bytes(b"\0\0\0\1\x67\0\0")
     (4, None)
     """
     if extradata is None or len(extradata) < 7 or extradata[0] != _AVCC_VERSION:

@@ -1,6 +1,9 @@
 """The same pictures through decord, for those who want its decoder.
 
-decord mends damage inside pictures without a word, which PyAV's way does not: prefer that.
+decord mends damage inside pictures without a word, which PyAV's way does not: prefer that. It also
+miscounts pictures, or hangs, where a file does not start at 0 or has an edit list that cuts; such
+files are refused here. Pictures of sound files are the same, bit for bit, if they are 8-bit and
+progressive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,8 +32,12 @@ def decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[ND
         uint8 [H, W, 3], upright.
 
     Raises:
-        BadClipError: decord fails, or has no picture that appears at one of the times.
+        BadClipError: decord fails, or has no picture that appears at one of the times, or would
+            mistake one for another.
     """
+    first = timeline.packets[timeline.shown()[0]].pts
+    if first != 0 or timeline.zero != 0 or not all(p.is_shown for p in timeline.packets):
+        raise bad(path, "decord cannot read files that do not start at 0", _REMEDY)
     decord.logging.set_level(decord.logging.QUIET)
     try:
         reader = decord.VideoReader(str(path), num_threads=1)

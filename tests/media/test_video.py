@@ -1,0 +1,416 @@
+"""Pictures by time, and every way a video can be bad."""
+
+import resource
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from avsc.errors import BadClipError
+from avsc.media.demux import read_timeline
+from avsc.media.video import Picture, read_pictures
+from avsc.store.schema import ImageSettings
+from avsc.timebase import image_times_s
+from tests.media import make_video
+from tests.media.make_video import NTSC, number_of, numbered_picture, write_video
+
+REAL = Path(__file__).parents[3] / "shared" / "real" / "video"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real media are not here")
+needs_decord = pytest.mark.skipif(find_spec("decord") is None, reason="no decord on this machine")
+TEN_S = image_times_s(10).tolist()
+KEYFRAMES = ImageSettings(frame_choice="keyframe")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds at 29.97 fps as x264 makes them by default. Tests copy it, never change it."""
+    return write_video(tmp_path_factory.mktemp("plain") / "plain.mp4")
+
+
+def read(
+    path: Path, times_s: Sequence[float] = TEN_S, settings: ImageSettings | None = None
+) -> list[Picture]:
+    return list(read_pictures(path, times_s, settings or ImageSettings()))
+
+
+def numbers(path: Path, times_s: Sequence[float] = TEN_S) -> list[int]:
+    return [number_of(picture.rgb) for picture in read(path, times_s)]
+
+
+def numbers_at(rate: Fraction, offset_s: Fraction = Fraction(0)) -> list[int]:
+    """The frames on screen of a constant rate, in exact arithmetic."""
+    return [int((Fraction(t) + offset_s) * rate) for t in TEN_S]
+
+
+# The choice by time
+
+
+def test_the_image_of_each_second_is_the_frame_on_screen_half_way(plain: Path) -> None:
+    pictures = read(plain)
+    assert [number_of(p.rgb) for p in pictures] == numbers_at(NTSC) == list(range(14, 300, 30))
+    for picture, time_s in zip(pictures, TEN_S, strict=True):
+        assert picture.pts_s <= time_s < picture.pts_s + float(1 / NTSC)
+        assert picture.pts_s == pytest.approx(number_of(picture.rgb) / float(NTSC), abs=1e-9)
+
+
+def test_a_variable_frame_rate_is_read_by_time_and_not_by_index(tmp_path: Path) -> None:
+    shown_at = [int(i + i * i / 700) for i in range(250)]  # ever slower
+    path = write_video(tmp_path / "vfr.mp4", shown_at)
+    expected = [sum(1 for s in shown_at if Fraction(s) / NTSC <= t) - 1 for t in TEN_S]
+    assert expected != numbers_at(NTSC)
+    assert numbers(path) == expected
+
+
+def test_an_edit_list_moves_the_presentation_into_the_media(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "edit.mp4", 360)
+    make_video.patch_edit_list(path, 22_500)  # 0.75 s of 1/30000
+    assert numbers(path) == numbers_at(NTSC, Fraction(3, 4))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_late_start_is_late_where_the_clock_starts_at_zero(tmp_path: Path, suffix: str) -> None:
+    path = write_video(tmp_path / f"late.{suffix}", 320, start_ticks=9)
+    assert numbers(path) == [n - 9 for n in numbers_at(NTSC)]
+
+
+def test_a_transport_stream_counts_from_its_start(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "late.ts", 310, start_ticks=90)
+    assert numbers(path) == numbers_at(NTSC)
+
+
+def test_the_same_picture_may_come_twice(plain: Path) -> None:
+    assert numbers(plain, [0.5, 0.5, 0.5001, 0.6]) == [14, 14, 14, 17]
+
+
+def test_every_frame_of_a_group_can_be_asked_for_at_once(plain: Path) -> None:
+    times_s = [(i + 0.5) / float(NTSC) for i in range(300)]
+    assert numbers(plain, times_s) == list(range(300))
+
+
+CODECS: dict[str, dict[str, Any]] = {
+    "x264.mp4": {"options": {"x264-params": "keyint=40:bframes=3"}},
+    "open_groups.mp4": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3"}},
+    "intra_refresh.mp4": {"options": {"x264-params": "intra-refresh=1:keyint=40"}},
+    "x264.ts": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3"}},
+    "x264.mkv": {"options": {"x264-params": "keyint=30:bframes=3"}},
+    "interlaced.mp4": {"options": {"x264-params": "interlaced=1:keyint=40"}},
+    "hevc_open_groups.mp4": {
+        "codec": "libx265",
+        "options": {"x265-params": "log-level=none:keyint=30:open-gop=1"},
+    },
+    "odd_size.mp4": {"codec": "mpeg4", "size": (97, 161)},
+    "grey.mp4": {"pix_fmt": "gray"},
+    "ten_bits.mp4": {"pix_fmt": "yuv420p10le"},
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "deadline": "realtime"}},
+    "vp8_hidden_pictures.webm": {
+        "codec": "libvpx",
+        "options": {"cpu-used": "4", "auto-alt-ref": "1", "lag-in-frames": "16"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_picture_read_alone_is_the_one_of_decoding_everything(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, 100, rate=Fraction(25), **CODECS[name])
+    everything = make_video.decode_all(path)
+    assert len(everything) == 100
+    for number in range(3, 100, 12):
+        [picture] = read(path, [number / 25 + 0.02])
+        np.testing.assert_array_equal(picture.rgb, everything[number])
+    together = read(path, [number / 25 + 0.02 for number in range(3, 100, 12)])
+    for number, picture in zip(range(3, 100, 12), together, strict=True):
+        np.testing.assert_array_equal(picture.rgb, everything[number])
+
+
+def test_pictures_are_turned_upright(plain: Path, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.mp4"
+    data = bytearray(plain.read_bytes())
+    at = data.index(b"\x00\x01\x00\x00" + bytes(12) + b"\x00\x01\x00\x00", data.index(b"tkhd"))
+    quarter = [0, 1 << 16, 0, -(1 << 16), 0, 0]
+    data[at : at + 24] = b"".join(v.to_bytes(4, "big", signed=True) for v in quarter)
+    turned.write_bytes(data)
+    [upright], [as_coded] = read(turned, [0.5]), read(plain, [0.5])
+    np.testing.assert_array_equal(upright.rgb, np.rot90(as_coded.rgb, -1))
+
+
+# Choosing keyframes
+
+
+def test_keyframes_every_half_second_are_found_within_reach(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "keys.mp4", options={"g": "15", "x264-params": "scenecut=0"})
+    pictures = read(path, TEN_S, KEYFRAMES)
+    chosen = [number_of(p.rgb) for p in pictures]
+    assert all(number % 15 == 0 for number in chosen)
+    assert all(abs(p.pts_s - t) <= 0.26 for p, t in zip(pictures, TEN_S, strict=True))
+
+
+def test_keyframes_too_far_apart_are_refused_with_the_way_out(plain: Path) -> None:
+    with pytest.raises(BadClipError, match="nearest keyframe is 1") as caught:
+        read(plain, TEN_S, KEYFRAMES)
+    assert "--frame-choice on-screen" in caught.value.remedy
+
+
+def test_a_keyframe_that_others_reach_back_over_is_none(tmp_path: Path) -> None:
+    options = {"x264-params": "open-gop=1:keyint=15:bframes=3:scenecut=0"}
+    path = write_video(tmp_path / "open.mp4", options=options)
+    with pytest.raises(BadClipError, match="nearest keyframe"):
+        read(path, TEN_S, KEYFRAMES)
+
+
+# decord
+
+
+@needs_decord
+@needs_real
+@pytest.mark.parametrize(
+    "name", ["arm_wrestling.mp4", "mma_test.mp4", "nasa_two_streams.mp4", "pancake.mkv"]
+)
+def test_decord_returns_the_same_pictures_of_real_files(name: str) -> None:
+    _assert_backends_agree(REAL / name, TEN_S)
+
+
+@needs_decord
+@needs_real
+def test_decord_returns_the_same_pictures_where_groups_are_open() -> None:
+    _assert_backends_agree(REAL / "short_h265.mp4", [0.05, 0.35, 0.5, 0.95])
+
+
+@needs_decord
+def test_decord_returns_the_same_pictures_at_2997_fps(tmp_path: Path) -> None:
+    _assert_backends_agree(write_video(tmp_path / "a.mp4"), TEN_S)
+
+
+@needs_decord
+def test_decord_refuses_what_it_would_mistake(tmp_path: Path) -> None:
+    late = write_video(tmp_path / "late.mp4", 320, start_ticks=9)
+    with pytest.raises(BadClipError, match="decord") as caught:
+        read(late, TEN_S, ImageSettings(backend="decord"))
+    assert "--video-backend pyav" in caught.value.remedy
+
+
+def _assert_backends_agree(path: Path, times_s: list[float]) -> None:
+    ours = read(path, times_s)
+    theirs = read(path, times_s, ImageSettings(backend="decord"))
+    assert [p.pts_s for p in ours] == [p.pts_s for p in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a.rgb, b.rgb)
+
+
+# Streams
+
+
+@needs_real
+def test_of_two_video_streams_the_one_with_more_pixels_is_read() -> None:
+    pictures = read(REAL / "nasa_two_streams.mp4")
+    assert {p.rgb.shape for p in pictures} == {(270, 480, 3)}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_more_pixels_win_in_either_order(tmp_path: Path, order: tuple[int, int]) -> None:
+    sizes = [(96, 160), (120, 200)]
+    path = make_video.write_two_videos(tmp_path / "two.mkv", [sizes[i] for i in order])
+    assert read(path, [0.5])[0].rgb.shape == (120, 200, 3)
+
+
+@needs_real
+def test_a_file_without_a_frame_count_is_read() -> None:
+    assert len(read(REAL / "pancake.mkv")) == 10
+
+
+def test_cover_art_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=1)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width, stream.pix_fmt = 480, 640, "yuvj420p"
+        stream.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(numbered_picture(1, 480, 640), format="rgb24")
+        container.mux(stream.encode(picture.reformat(format="yuvj420p")))
+        container.mux(stream.encode(None))
+    with pytest.raises(BadClipError, match="no video stream"):
+        read(path, [0.5])
+
+
+# A bad day
+
+
+def _empty(data: bytes) -> bytes:
+    return b""
+
+
+def _html(data: bytes) -> bytes:
+    return b"<!DOCTYPE html><html><body><h1>403 Forbidden</h1></body></html>\n" * 40
+
+
+def _half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _last_bytes_missing(data: bytes) -> bytes:
+    return data[:-100]
+
+
+@pytest.mark.parametrize("damage", [_empty, _html, _half, _last_bytes_missing])
+@pytest.mark.parametrize("index", ["end", "front", "mkv"])
+def test_a_file_that_is_no_whole_video_is_refused(
+    tmp_path: Path, index: str, damage: Callable[[bytes], bytes]
+) -> None:
+    suffix = "mkv" if index == "mkv" else "mp4"
+    faststart = {"movflags": "faststart"} if index == "front" else None
+    path = write_video(tmp_path / f"a.{suffix}", container_options=faststart)
+    path.write_bytes(damage(path.read_bytes()))
+    assert_refused(path, "cannot be opened|cut off|cannot be read|no picture for")
+
+
+def test_a_file_cut_between_packets_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", container_options={"movflags": "faststart"})
+    position, size, _ = make_video.packets_of(path)[296]
+    path.write_bytes(path.read_bytes()[: position + size])
+    assert_refused(path, "cut off")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "absent.mp4", "No such file")
+
+
+def test_two_megabytes_of_zeros_inside_are_refused(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "qp": "1"}
+    path = write_video(tmp_path / "a.mp4", size=(144, 256), options=options)
+    data = bytearray(path.read_bytes())
+    assert len(data) > 4_000_000
+    middle = len(data) // 2
+    data[middle : middle + 2_000_000] = bytes(2_000_000)
+    path.write_bytes(data)
+    assert_refused(path, "damaged")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_four_hundred_flipped_bits_are_refused(plain: Path, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "flipped.mp4"
+    packets = make_video.packets_of(plain)
+    path.write_bytes(_flipped(plain.read_bytes(), packets[0][0], packets[-1][0], 400, seed))
+    assert_refused(path, "damaged")
+
+
+def test_damage_that_nobody_decodes_does_not_matter(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "flipped.mp4"
+    packets = make_video.packets_of(plain)
+    wanted_last = next(i for i, p in enumerate(packets) if p[2] == 284 * 1001)
+    after = packets[wanted_last + 1][0]
+    path.write_bytes(_flipped(plain.read_bytes(), after + 8, packets[-1][0], 40, 0))
+    for ours, sound in zip(read(path), read(plain), strict=True):
+        np.testing.assert_array_equal(ours.rgb, sound.rgb)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "other type", "second half zeros"])
+def test_a_damaged_reference_picture_is_refused_or_harmless(
+    plain: Path, tmp_path: Path, kind: str
+) -> None:
+    path, sound = tmp_path / "a.mp4", read(plain)
+    refused = 0
+    for position, size, _ in make_video.packets_of(plain)[::25]:
+        data = bytearray(plain.read_bytes())
+        if kind == "zeros":
+            data[position : position + size] = bytes(size)
+        elif kind == "second half zeros":
+            data[position + size // 2 : position + size] = bytes(size - size // 2)
+        else:
+            data[position + 4] = data[position + 4] & 0xE0 | 12
+        path.write_bytes(data)
+        try:
+            pictures = read(path)
+        except BadClipError:
+            refused += 1
+            continue
+        for a, b in zip(pictures, sound, strict=True):
+            np.testing.assert_array_equal(a.rgb, b.rgb)
+    assert refused
+
+
+@needs_real
+def test_the_real_damaged_file_is_refused() -> None:
+    assert_refused(REAL / "corrupted.mp4", "damaged", image_times_s(5).tolist())
+
+
+@needs_real
+def test_real_hevc_is_read() -> None:
+    assert len(read(REAL / "short_h265.mp4", [0.5])) == 1
+
+
+def test_a_video_that_is_too_short_says_how_long_it_is(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "short.mp4", 222)  # 7.4 s
+    with pytest.raises(BadClipError) as caught:
+        read(path)
+    assert "ends at 7.407 s" in caught.value.got
+    assert "up to 9.5 s" in caught.value.expected
+
+
+def test_a_longer_video_is_fine(tmp_path: Path) -> None:
+    assert numbers(write_video(tmp_path / "long.mp4", 400)) == numbers_at(NTSC)
+
+
+def test_sound_alone_is_refused(tmp_path: Path) -> None:
+    assert_refused(make_video.write_audio(tmp_path / "sound.mp4"), "no video stream")
+
+
+def test_a_header_that_claims_absurd_sizes_is_refused_before_allocating(
+    plain: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "huge.mp4"
+    path.write_bytes(plain.read_bytes())
+    make_video.patch_size_claim(path, 29_984)
+    most_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_refused(path, "no picture size, or an absurd one")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most_kib < 100_000
+
+
+# Resources
+
+
+def test_nothing_stays_open(plain: Path, tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    read(plain)
+    next(read_pictures(plain, TEN_S, ImageSettings()))  # and dropped
+    broken = tmp_path / "b.mp4"
+    broken.write_bytes(plain.read_bytes()[:5000])
+    for _ in range(3):
+        with pytest.raises(BadClipError):
+            read(broken)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_pictures_that_nobody_needs_are_not_decoded(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from avsc.media import video
+
+    fed = []
+    original = video._Decoder._pictures
+
+    def counted(self: video._Decoder, packet: "av.Packet[av.VideoStream] | None") -> object:
+        fed.append(packet)
+        return original(self, packet)
+
+    monkeypatch.setattr(video._Decoder, "_pictures", counted)
+    read(plain)
+    packets = len(read_timeline(plain).packets)
+    assert len(fed) < 0.8 * packets
+
+
+def assert_refused(path: Path, reason: str, times_s: Sequence[float] = TEN_S) -> None:
+    with pytest.raises(BadClipError, match=reason) as caught:
+        read(path, times_s)
+    assert path.name in caught.value.got
+    assert caught.value.remedy
+
+
+def _flipped(data: bytes, first: int, end: int, bits: int, seed: int) -> bytes:
+    damaged = bytearray(data)
+    for bit in np.random.default_rng(seed).integers(8 * first, 8 * end, bits):
+        damaged[bit // 8] ^= 1 << (bit % 8)
+    return bytes(damaged)
