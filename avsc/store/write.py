@@ -218,13 +218,19 @@ def write_partition(
         yield writer
         small = writer.finish()
         noted = record.encode(writer.record(partition, small))
-        (path / specs[schema.STATUS].shard_name(partition)).unlink(missing_ok=True)
+        _withdraw(path / specs[schema.STATUS].shard_name(partition))
         aside.close()
         status = small.pop(schema.STATUS)
         for name, data in small.items():
             files.write_bytes(path / specs[name].shard_name(partition), data)
         files.write_bytes(path / record.name(partition), noted)
         files.write_bytes(path / specs[schema.STATUS].shard_name(partition), status)
+
+
+def _withdraw(status: Path) -> None:
+    if status.exists():
+        status.unlink()
+        files.sync_folder(status.parent)  # before any shard is replaced
 
 
 def _open_aside(aside: ExitStack, path: Path, spec: ArraySpec, partition: int) -> _ShardFile:
