@@ -4,6 +4,7 @@ Images are kept by size, those of one size in one tensor, so that a fold of mixe
 padding. Shape legend: C clips of the fold, S seconds of a clip, N images of one size H x W.
 """
 
+import os
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -181,20 +182,32 @@ def _decoded(source: ImageSource, kept: HostImages, threads: int) -> Generator[i
 
 
 def host_room(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes of host memory free by the kernel and by the cgroup, less a reserve."""
-    room = 0
-    for line in _lines(meminfo):
-        if line.startswith("MemAvailable:"):
-            room = int(line.split()[1]) * 1024
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    """Bytes of host memory free by the kernel and by the cgroup, less a reserve.
+
+    Processes that torchrun started on this machine share it evenly.
+    """
+    room = _values(meminfo).get("MemAvailable:", 0) * 1024
+    for folder, limit, used, cached in (
+        (cgroup, "memory.max", "memory.current", "inactive_file"),
+        (
+            cgroup / "memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
     ):
-        texts = _lines(cgroup / limit), _lines(cgroup / used)
-        if all(text and text[0].isdigit() for text in texts):
-            # Page cache counts as used there, though it gives way; it is left out to be safe.
-            room = min(room, int(texts[0][0]) - int(texts[1][0]))
-    return room - HOST_RESERVE
+        most, taken = _lines(folder / limit), _lines(folder / used)
+        if most and taken and most[0].isdigit():
+            # Cached files count as used in a cgroup, though they give way.
+            given_back = _values(folder / "memory.stat").get(cached, 0)
+            room = min(room, int(most[0]) - int(taken[0]) + given_back)
+    return (room - HOST_RESERVE) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _values(path: Path) -> dict[str, int]:
+    """The numbers of a file with a name and a number in every line."""
+    fields = (line.split() for line in _lines(path))
+    return {field[0]: int(field[1]) for field in fields if len(field) > 1 and field[1].isdigit()}
 
 
 def _lines(path: Path) -> list[str]:

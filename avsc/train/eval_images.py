@@ -37,7 +37,7 @@ def eval_image(image: Pixels, view: EvalView) -> Pixels:
     scaled = torch.nn.functional.interpolate(
         planes, size, mode=view.interpolation, antialias=True, align_corners=False
     )[0].permute(1, 2, 0)
-    top, left = ((length - view.side + 1) // 2 for length in size)
+    top, left = (round((length - view.side) / 2) for length in size)  # halves to even, as there
     square = scaled[top : top + view.side, left : left + view.side]
     return np.ascontiguousarray(square.numpy())
 

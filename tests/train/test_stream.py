@@ -84,6 +84,12 @@ def our_threads() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name.startswith("avsc-images")]
 
 
+@pytest.fixture(autouse=True)
+def nobody_elses_threads() -> None:
+    """What tests before these left to be collected is gone."""
+    gc.collect()
+
+
 def test_an_epoch_holds_every_triple_once_with_its_own_sound_label_and_image(store: Store) -> None:
     with_stream = stream_of(store)
     every = with_stream.triples
