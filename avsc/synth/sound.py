@@ -71,7 +71,9 @@ def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
     lean = character.sound_lean + LEAN_SPREAD * rng.standard_normal()
     lean = float(np.clip(lean, -1, 1))
     sound = unit(FAMILIES[character.sound](rng, n, lean))
-    other = unit(FAMILIES[room.other](rng, n, float(rng.uniform(-1, 1))))
+    # Half as long and heard twice: nobody listens to what is next door.
+    other = unit(FAMILIES[room.other](rng, -(-n // 2), float(rng.uniform(-1, 1))))
+    other = np.concatenate([other, other], axis=1)[:, :n]
     sound += room.other_level * rng.uniform(0.5, 1.5) * other
     sound = _reverberated(sound, room.response)
     background = np.stack([shaped_noise(rng, n, room.background) for _ in range(2)])
