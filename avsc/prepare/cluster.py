@@ -112,7 +112,7 @@ def prepare_with(client: "Client", job: Job, partitions: Sequence[int]) -> Event
 
     ledger = Ledger(LOSSES)
     losses: dict[int, int] = {}
-    at_work: dict[Prepared, int] = {}
+    at_work: dict[Future, int] = {}
 
     def submit(partition: int) -> "Future":
         future = client.submit(
@@ -139,7 +139,7 @@ def prepare_with(client: "Client", job: Job, partitions: Sequence[int]) -> Event
 
 def job_script(profile: SlurmProfile) -> str:
     """The script that SLURM would be given for each job; nothing is submitted."""
-    with _slurm_cluster(profile, dry=True) as cluster:
+    with _slurm_cluster(profile) as cluster:
         return str(cluster.job_script())
 
 
@@ -208,7 +208,7 @@ def _own_cluster(profile: LocalProfile | SlurmProfile) -> Iterator[Any]:
 
 
 @contextmanager
-def _slurm_cluster(profile: SlurmProfile, dry: bool = False) -> Iterator[Any]:
+def _slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError:
@@ -223,16 +223,24 @@ def _slurm_cluster(profile: SlurmProfile, dry: bool = False) -> Iterator[Any]:
         "interface": profile.interface,
         "log_directory": profile.log_directory,
     }
-    with SLURMCluster(
-        cores=profile.cores,
-        processes=profile.cores,  # one decoder thread each
-        memory=profile.memory,
-        walltime=profile.walltime,
-        job_extra_directives=list(profile.directives),
-        job_script_prologue=list(profile.prologue),
-        scheduler_options={"dashboard_address": None},
-        **{key: value for key, value in optional.items() if value is not None},
-    ) as cluster:
+    try:
+        cluster = SLURMCluster(
+            cores=profile.cores,
+            processes=profile.cores,  # one decoder thread each
+            memory=profile.memory,
+            walltime=profile.walltime,
+            job_extra_directives=list(profile.directives),
+            job_script_prologue=list(profile.prologue),
+            scheduler_options={"dashboard_address": None},
+            **{key: value for key, value in optional.items() if value is not None},
+        )
+    except (RuntimeError, ValueError) as error:
+        raise AvscError(
+            f"the SLURM cluster cannot be described: {error}",
+            "a profile that fits this machine",
+            "correct the cluster profile",
+        ) from None
+    with cluster:
         yield cluster
 
 

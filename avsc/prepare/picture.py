@@ -4,7 +4,7 @@ Shape legend: F frames, 2 channels (average, difference), B bands, S seconds.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from avsc.store.schema import Feature, Status, StoreSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 TICKS_HZ = (6400, 3200, 1600, 800, 400, 200, 100, 50, 10)
 TICKS_APART = 1 / 30  # of the axis
@@ -73,7 +73,7 @@ def _figure(store: Store, row: int) -> "Figure":
     clip, settings = store.clips[row], store.settings
     features = settings.features
     figure = Figure(figsize=(6.5 * max(len(features), 2), 9.2), layout="constrained")
-    sound, sight = figure.subfigures(2, 1, height_ratios=(5, 1))
+    sound, sight = figure.subfigures(2, 1, squeeze=False, height_ratios=(5, 1))[:, 0]
     words = [clip.id, *filter(None, [clip.scene, clip.city, clip.fold])]
     figure.suptitle(" · ".join(dict.fromkeys(words)), fontsize=14)
     axes = sound.subplots(2, len(features), squeeze=False, sharex=True)
@@ -90,7 +90,7 @@ def _figure(store: Store, row: int) -> "Figure":
 
 
 def _draw_feature(
-    figure: Any,
+    figure: "SubFigure",
     axes: "NDArray[np.object_]",
     values: NDArray[np.float32],
     settings: StoreSettings,
@@ -102,9 +102,8 @@ def _draw_feature(
     half_hop_s = timebase.HOP / timebase.SAMPLE_RATE_HZ / 2
     centres_s = timebase.frame_centres_s(len(values))
     extent = (centres_s[0] - half_hop_s, centres_s[-1] + half_hop_s, -0.5, len(hz) - 0.5)
-    drawn = None
-    for channel, place in enumerate(axes):
-        drawn = place.imshow(
+    drawn = [
+        place.imshow(
             rising[:, channel].T,
             origin="lower",
             aspect="auto",
@@ -114,13 +113,16 @@ def _draw_feature(
             vmin=low,
             vmax=high,
         )
-        _label(place, np.sort(hz), f"{CHANNELS[channel]}\nfrequency (Hz)")
+        for channel, place in enumerate(axes)
+    ]
+    for place, channel_name in zip(axes, CHANNELS, strict=True):
+        _label(place, np.sort(hz), f"{channel_name}\nfrequency (Hz)")
     axes[0].set_title(f"{TITLES[feature]}, {len(hz)} bands")
     axes[-1].set_xlabel("time (s)")
     axes[-1].set_xlim(0, settings.clip_seconds)
     axes[-1].set_xticks(range(settings.clip_seconds + 1))
     settings_words = f"ln({settings.bank(feature).spectrum} in the band)"
-    figure.colorbar(drawn, ax=list(axes), label=settings_words, pad=0.01, aspect=40)
+    figure.colorbar(drawn[0], ax=list(axes), label=settings_words, pad=0.01, aspect=40)
 
 
 def _label(place: "Axes", rising_hz: NDArray[np.float64], name: str) -> None:

@@ -1,24 +1,14 @@
-import os
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from avsc.errors import AvscError
 from avsc.prepare.cluster import (
-    AddressProfile,
     LocalProfile,
-    SlurmProfile,
     dask_cluster,
-    job_script,
     read_profile,
 )
 from avsc.prepare.run import prepare
-from avsc.resources import resource
 from avsc.store.read import Store
 from avsc.store.schema import Status, StoreSettings
 
@@ -56,7 +46,9 @@ def test_a_partition_whose_dask_worker_is_lost_is_tried_again(
     lost = tmp_path / "lost"
     once = f"p = pathlib.Path({str(lost)!r})\nif not p.exists():\n p.touch()\n {LOSE_DASK_WORKER}"
     sabotage({ids[4]: once})
-    prepare(dataset, tmp_path / "store", settings, dask_cluster(LocalProfile(kind="local", workers=1)))
+    prepare(
+        dataset, tmp_path / "store", settings, dask_cluster(LocalProfile(kind="local", workers=1))
+    )
     assert lost.exists()
     assert files_of(tmp_path / "store") == files_of(prepared)
 

@@ -147,7 +147,7 @@ def test_a_second_prepare_does_nothing_while_one_is_at_work(
     dataset: Path, settings: StoreSettings, tmp_path: Path, prepared: Path, files_of: FilesOf
 ) -> None:
     store = tmp_path / "store"
-    refused = []
+    refused: list[AvscError] = []
 
     def with_rival(job: Job, partitions: object) -> Events:
         for event in synchronous(job, partitions):  # type: ignore[arg-type]

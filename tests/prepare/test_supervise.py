@@ -153,9 +153,7 @@ def test_the_note_in_the_store_names_the_clip_at_work_and_is_taken_away(
     assert all(noted for _, noted in seen[:-1])
 
 
-def test_what_is_lost_with_a_worker_is_told(
-    job: Job, ids: list[str], sabotage: Sabotage
-) -> None:
+def test_what_is_lost_with_a_worker_is_told(job: Job, ids: list[str], sabotage: Sabotage) -> None:
     sabotage({ids[5]: CRASH})
     again = [e for e in supervise(job, [1], workers=1) if isinstance(e, PartitionAgain)]
     assert [(e.partition, e.clips_lost, e.clip) for e in again] == [(1, 2, ids[5])] * 2
