@@ -93,7 +93,7 @@ class AugmentRecipe(_Section):
     brightness: float = Field(default=0.2, ge=0, le=1)
     contrast: float = Field(default=0.2, ge=0, le=1)
     saturation: float = Field(default=0.2, ge=0, le=1)
-    hue: float = Field(default=0.0, ge=0, le=0.5)  # 3 ms an image on a CPU
+    hue: float = Field(default=0.0, ge=0, le=0.5)  # turns about the grey axis
 
 
 class Recipe(_Section):
@@ -183,6 +183,6 @@ def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        # JSON's escapes are all escapes of a TOML basic string.
-        return json.dumps(value, ensure_ascii=False)
+        # JSON's escapes are all escapes of a TOML basic string, which has DEL escaped as well.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from avsc import recipe as recipes
 from avsc.errors import AvscError
-from avsc.recipe import Recipe
+from avsc.recipe import Recipe, VisualRecipe
 from avsc.store.read import Store
 from avsc.train import checkpoint, folder, inputs, loop, trainer, visual, weights
 from avsc.train.fold import standardisation, training_fold
@@ -24,6 +24,7 @@ from avsc.train.load import load_run
 from avsc.train.log import read_log
 from avsc.train.loop import Tally
 from avsc.train.run import train
+from avsc.train.validate import Validation
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -108,7 +109,12 @@ def test_the_visual_encoder_is_byte_identical_after_training(
 ) -> None:
     built: list[visual.VisualEncoder] = []
     build = visual.build
-    monkeypatch.setattr(visual, "build", lambda r: built.append(build(r)) or built[-1])
+
+    def noting(asked: VisualRecipe) -> visual.VisualEncoder:
+        built.append(build(asked))
+        return built[-1]
+
+    monkeypatch.setattr(visual, "build", noting)
     train(small_store, tmp_path / "run", quick("train.epochs=1"), device="cpu")
     (encoder,) = built
     facts = checkpoint.read_facts(tmp_path / "run" / "checkpoints" / "best")
@@ -337,9 +343,7 @@ def test_training_stops_early_and_keeps_the_best(
     small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, 1.0, 1.5, 1.0, 1.5])
-    monkeypatch.setattr(
-        trainer, "validate", lambda *_: trainer.Validation(next(losses), accuracy=0.5)
-    )
+    monkeypatch.setattr(trainer, "validate", lambda *_: Validation(next(losses), accuracy=0.5))
     asked = quick("train.strategy=audio", "train.epochs=9", "train.patience=2")
     ended = train(small_store, tmp_path / "run", asked, device="cpu")
     assert (ended.epochs, ended.best_epoch, ended.best_loss) == (4, 2, 1.0)
