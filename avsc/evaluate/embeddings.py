@@ -3,6 +3,7 @@
 Shape legend: m segments of the sample, E features of the joint embedding.
 """
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +79,14 @@ def read_embeddings(folder: Path) -> Embeddings:
     """
     path = folder / EMBEDDINGS
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             return Embeddings(
                 tuple(held["names"].tolist()),
                 held["labels"],
                 held["joint"],
                 int(held["acoustic_features"]),
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise AvscError(
             f"cannot read {path}: {error}",
             "the embeddings that `avsc evaluate` writes",
