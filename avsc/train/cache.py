@@ -5,12 +5,12 @@ padding. Shape legend: C clips of the fold, S seconds of a clip, N images of one
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from avsc.train.images import ImageSource, Pixels
 
 Kind = Literal["device", "host", "none"]
 Ints = NDArray[np.int64]
+ResultT = TypeVar("ResultT")
 
 DEVICE_RESERVE = 16 * 10**9  # bytes left to the models, their activations and the audio
 HOST_RESERVE = 4 * 10**9  # bytes left to everything else
@@ -109,17 +110,18 @@ class DeviceImages(HostImages):
 
 
 def measure(source: ImageSource, clips: int, seconds: int, threads: int) -> Ints:
-    """(H, W) of every image of a fold from their headers, [C, S, 2]."""
+    """(H, W) of every image of a fold from their headers, [C, S, 2].
+
+    Raises:
+        AvscError: An image is damaged; its clip and second are named.
+    """
 
     def of(clip: int) -> list[tuple[int, int]]:
-        return [
-            images.size_of(source, clip, second, source.fetch(clip, second))
-            for second in range(seconds)
-        ]
+        where = [(clip, second) for second in range(seconds)]
+        return [images.size_of(source, *place, source.fetch(*place)) for place in where]
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="avsc-images") as pool:
-        sizes = list(pool.map(of, range(clips)))
-    return np.array(sizes, np.int64).reshape(clips, seconds, 2)
+    with closing(_in_threads(of, clips, threads)) as sizes:
+        return np.array(list(sizes), np.int64).reshape(clips, seconds, 2)
 
 
 def decoded_bytes(sizes: Ints) -> int:
@@ -174,9 +176,16 @@ def _decoded(source: ImageSource, kept: HostImages, threads: int) -> Generator[i
             place.copy_(torch.from_numpy(pixels))
         return seconds
 
+    yield from _in_threads(decode, len(kept.sizes), threads)
+
+
+def _in_threads(
+    work: Callable[[int], ResultT], count: int, threads: int
+) -> Generator[ResultT, None, None]:
+    """``work`` of every number below ``count``, in order; none is begun after the end."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="avsc-images")
     try:
-        yield from pool.map(decode, range(len(kept.sizes)))
+        yield from pool.map(work, range(count))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

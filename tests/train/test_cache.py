@@ -115,3 +115,20 @@ def test_the_choice_and_its_budget_are_said(
         training_stream(store, rows, rows, recipe, audio=None, image_size=32, say=said.append)
     assert len(said) == 1
     assert said[0].startswith("image cache: host (368.6 kB decoded, room for ")
+
+
+@pytest.mark.parametrize(("deterministic", "kind"), [("false", "device"), ("true", "host")])
+def test_free_memory_does_not_decide_between_roundings_in_a_deterministic_run(
+    make_store: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    deterministic: str,
+    kind: str,
+) -> None:
+    store = Store.open(make_store(tmp_path / "store", 4))
+    rows = np.arange(4)
+    monkeypatch.setattr(cache, "device_room", lambda _: 100 * GB)
+    recipe = load(None, [f"train.deterministic={deterministic}"])
+    said: list[str] = []
+    training_stream(store, rows, rows, recipe, audio=None, image_size=32, say=said.append)
+    assert said[0].startswith(f"image cache: {kind}")
