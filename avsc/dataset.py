@@ -58,7 +58,8 @@ class Dataset:
         clips: Sorted by id (by number in the evaluation edition).
         edition: ``development`` (labelled) or ``evaluation``.
         clip_seconds: Length of each clip: 10, or 1 in the evaluation edition.
-        warnings: How its folds differ from the official ones, where it seems to be a copy of them.
+        warnings: Locations that both folds share, and how the folds differ from the official ones
+            where the data set seems to be a copy of them.
     """
 
     root: Path
@@ -83,7 +84,8 @@ def read_dataset(root: Path) -> Dataset:
         clips = _read_evaluation(layout)
         return Dataset(layout.root, clips, "evaluation", 1, ())
     clips = _read_development(layout)
-    return Dataset(layout.root, clips, "development", 10, _unlike_official(clips))
+    warnings = (*_shared_locations(clips), *_unlike_official(clips))
+    return Dataset(layout.root, clips, "development", 10, warnings)
 
 
 def _is_evaluation_edition(layout: Layout) -> bool:
@@ -286,6 +288,21 @@ def _paired(layout: Layout) -> list[Row]:
         Row(f"clip {stem}", {AUDIO_COLUMN: f"audio/{stem}.wav", VIDEO_COLUMN: f"video/{stem}.mp4"})
         for stem in sorted(stems)
     ]
+
+
+def _shared_locations(clips: Iterable[Clip]) -> tuple[str, ...]:
+    """Whether places of the training fold are in the test fold too."""
+    places: dict[str, set[str]] = {"train": set(), "test": set(), "": set()}
+    for clip in clips:
+        places[clip.fold].add(f"{clip.city}-{clip.location}")
+    shared = sorted(places["train"] & places["test"])
+    if not shared:
+        return ()
+    shown = ", ".join(shared[:FAULTS_SHOWN]) + (", ..." if len(shared) > FAULTS_SHOWN else "")
+    return (
+        f"{len(shared)} locations are in both folds ({shown}): scores will be better than "
+        "on unknown places",
+    )
 
 
 def _unlike_official(clips: Iterable[Clip]) -> tuple[str, ...]:

@@ -116,6 +116,14 @@ def test_a_clip_in_no_fold_has_an_empty_fold(root: Path) -> None:
     assert {c.id: c.fold for c in read_dataset(root).clips}[TRAIN[0]] == ""
 
 
+def test_a_location_in_both_folds_is_warned_of(root: Path) -> None:
+    same = TEST[0].replace("oslo-2000", "lyon-1000")
+    _write_media(root, [same])
+    _write_tables(root, TRAIN, [*TEST, same])
+    (warning,) = read_dataset(root).warnings
+    assert "1 locations are in both folds (lyon-1000)" in warning
+
+
 @pytest.mark.parametrize("kind", ["absent", "file", "empty"])
 def test_a_wrong_folder_is_told_what_a_data_set_looks_like(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "wrong"

@@ -9,9 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from avsc import download as downloads
 from avsc import manifests
+from avsc.cli import data as _commands  # noqa: F401 -- registers them
+from avsc.cli.app import app
 from avsc.download import download, plan
 from avsc.errors import AvscError
 from avsc.fetch import Patience, Remote, UnreachableError, fetch
@@ -375,6 +378,15 @@ def test_a_full_disk_is_told_before_the_first_byte(
 def test_two_downloads_into_one_folder_do_not_meet(archives: list[Archive], tmp_path: Path) -> None:
     with downloads._alone(tmp_path), pytest.raises(AvscError, match="another"):
         download(tmp_path, parts=PARTS, patience=QUICK)
+
+
+def test_a_dry_run_lists_the_archives_and_writes_nothing(tmp_path: Path) -> None:
+    command = ["download", str(tmp_path / "tau"), "--part", "meta", "--part", "audio", "--dry-run"]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert result.output.count(".zip") == 9
+    assert "30.4 GB to fetch" in result.output
+    assert not (tmp_path / "tau").exists()
 
 
 def test_a_part_that_does_not_exist_is_refused(tmp_path: Path) -> None:

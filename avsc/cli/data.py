@@ -34,8 +34,8 @@ def synth(
 ) -> None:
     """Make a synthetic data set in TAU's layout: real WAV and MP4 files, made-up scenes.
 
-    Neither sound nor picture alone tells all scenes apart; both together do. Takes about a third
-    of a second and 3 MB a clip.
+    Neither sound nor picture alone tells all scenes apart; both together do. Takes about half a
+    second of a core and 3 MB a clip. `avsc prepare OUT STORE` goes on from here.
     """
     from avsc.synth.make import make_dataset
     from avsc.synth.plan import SynthSettings
