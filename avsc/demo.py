@@ -1,0 +1,163 @@
+"""``avsc demo``: the whole road on a small synthetic data set, in minutes on two cores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avsc import recipe
+from avsc.console import out, say, table
+from avsc.recipe import Recipe, Strategy
+from avsc.scenes import SCENES
+
+if TYPE_CHECKING:
+    from avsc.store.schema import StoreSettings
+
+STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "video")
+MODEL = "test_resnet.r160_in1k"  # timm's smallest: 0.5 M parameters
+IMAGE_SIZE = 96
+CLIPS_PER_SCENE = 20
+LOCATIONS_PER_SCENE = 10
+IMAGES_PER_SCENE = 80
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One system's scores on the test fold of the synthetic set."""
+
+    strategy: Strategy
+    run: Path
+    metrics: dict[str, Any]
+
+
+def demo(folder: Path) -> list[Scored]:
+    """Makes, prepares, pre-trains, trains and evaluates; what is complete is used again.
+
+    Args:
+        folder: Where everything goes.
+
+    Raises:
+        AvscError: The folder holds something else.
+    """
+    dataset, images = folder / "dataset", folder / "images"
+    store, encoder = folder / "store.zarr", folder / "visual-encoder"
+    steps = 4 + 2 * len(STRATEGIES)
+    _announce(1, steps, "synth: a synthetic data set in TAU's layout")
+    _synthesise(dataset)
+    _announce(2, steps, "synth: labelled pictures of other synthetic places")
+    _draw_images(images)
+    _announce(3, steps, "prepare: every clip once, into a store")
+    _prepare(dataset, store)
+    _announce(4, steps, "pretrain: a small visual encoder")
+    _pretrain(images, encoder)
+    scored = []
+    for number, strategy in enumerate(STRATEGIES):
+        run = folder / "runs" / strategy
+        _announce(5 + 2 * number, steps, f"train --strategy {strategy}")
+        _train(store, run, strategy, encoder)
+        _announce(6 + 2 * number, steps, f"evaluate {strategy}")
+        scored.append(Scored(strategy, run, _evaluate(run)))
+    return scored
+
+
+def show(folder: Path, scored: list[Scored]) -> None:
+    """Prints the systems' scores beside chance, and where the files are."""
+    import math
+
+    rows = [
+        [
+            f"{one.strategy}",
+            f"{one.metrics['log_loss']:.3f}",
+            f"{100 * one.metrics['accuracy']:.1f}",
+        ]
+        for one in scored
+    ]
+    chance = 1 / len(SCENES)
+    rows.append(["chance", f"{-math.log(chance):.3f}", f"{100 * chance:.1f}"])
+    table(
+        "Synthetic data, test fold, one-second segments",
+        ["system", "log-loss", "accuracy %"],
+        rows,
+    )
+    out.print(f"data set  {folder / 'dataset'} (synthetic)", markup=False)
+    out.print(f"store     {folder / 'store.zarr'}", markup=False)
+    out.print(f"encoder   {folder / 'visual-encoder'}", markup=False)
+    for one in scored:
+        report = one.run / "evaluation" / "report.html"
+        out.print(f"{one.strategy:<9} {report} (open it in a browser)", markup=False)
+
+
+def _announce(step: int, steps: int, what: str) -> None:
+    say(f"[{step}/{steps}] {what}")
+
+
+def _synthesise(dataset: Path) -> None:
+    from avsc.synth.make import make_dataset
+    from avsc.synth.plan import SynthSettings
+
+    make_dataset(dataset, SynthSettings(CLIPS_PER_SCENE, LOCATIONS_PER_SCENE))
+
+
+def _draw_images(images: Path) -> None:
+    from avsc.synth.images import make_image_folder
+
+    make_image_folder(images, IMAGES_PER_SCENE)
+
+
+def _prepare(dataset: Path, store: Path) -> None:
+    from avsc.prepare import run
+    from avsc.prepare.executors import cores, worker_processes
+
+    summary = run.prepare(dataset, store, _store_settings(), worker_processes(cores()))
+    say(summary.text(store))
+
+
+def _store_settings() -> "StoreSettings":
+    from avsc.store.schema import StoreSettings
+
+    # Small partitions, so that there is work for every core.
+    return StoreSettings(partition_clips=16)
+
+
+def _pretrain(images: Path, encoder: Path) -> None:
+    from avsc.train.pretrain import pretrain
+
+    tuned = recipe.parse(
+        {
+            "visual": {"model": MODEL, "weights": "random", "image_size": IMAGE_SIZE},
+            "train": {"epochs": 15, "batch_size": 32, "lr_max": 0.05, "restart_epochs": 15},
+        },
+        "the demo",
+    )
+    pretrain(images, encoder, tuned, resume=True, device="cpu")
+
+
+def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
+    from avsc.train.run import train
+
+    train(store, run, _recipe(strategy, encoder), resume=True, device="cpu")
+
+
+def _recipe(strategy: Strategy, encoder: Path) -> Recipe:
+    return recipe.parse(
+        {
+            "visual": {"model": MODEL, "weights": str(encoder), "image_size": IMAGE_SIZE},
+            "train": {
+                "strategy": strategy,
+                "epochs": 6,
+                "batch_size": 64,
+                "restart_epochs": 6,
+                "images_per_second": 1,
+            },
+        },
+        "the demo",
+    )
+
+
+def _evaluate(run: Path) -> dict[str, Any]:
+    from avsc.evaluate import runs
+    from avsc.evaluate.run import evaluate
+
+    if (found := runs.current_scores(run)) is None:
+        evaluate(run, device="cpu")
+        found = runs.read_metrics(run / runs.EVALUATION)
+    return found
