@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.synth.actors import FPS, Occlusion, Vehicle, Walker
-from avsc.synth.backdrops import FAMILIES, Backdrop
+from avsc.synth.backdrops import FAMILIES
 from avsc.synth.canvas import CANVAS_HEIGHT, CANVAS_WIDTH, Picture, texture
 from avsc.synth.plan import CHARACTERS, ClipPlan, PictureFamily, Place, generator
+from avsc.synth.scenery import Backdrop
 
 OCCLUSIONS_PER_S = 0.06
 NOISE_SHIFTS = 16  # one field of noise, shifted from picture to picture
