@@ -67,6 +67,15 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class _Step:
+    """A step on this rank; ``found`` stays on the device until the next check."""
+
+    found: Tensor  # float64 [3]: loss, hits, gradient norm
+    samples: int
+    images: int
+
+
+@dataclass(frozen=True)
 class Epoch(Generic[BatchT]):
     """How an epoch's steps are made.
 
@@ -103,9 +112,9 @@ class Epoch(Generic[BatchT]):
         """
         self.model.train()
         began = time.perf_counter() - tally.seconds
-        recent: list[Tensor] = []  # one a step since the last check: they stay on the device
+        recent: list[_Step] = []  # since the last check
         for batch in _timed(batches, tally, self.device):
-            recent.append(self._step(batch))
+            recent.append(_Step(self._step(batch), len(batch.labels), self.images(batch)))
             if (batch.number + 1) % CHECK_EVERY == 0:
                 self._check(tally, recent, batch.number)
                 tally.seconds = time.perf_counter() - began
@@ -115,7 +124,7 @@ class Epoch(Generic[BatchT]):
         tally.seconds = time.perf_counter() - began
 
     def _step(self, batch: BatchT) -> Tensor:
-        """One step of optimisation; loss, hits, samples, gradient norm and images, [5]."""
+        """One step of optimisation; loss, hits and gradient norm, [3] on the device."""
         rate = self.rate(batch.number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -129,10 +138,9 @@ class Epoch(Generic[BatchT]):
         self.optimizer.step()
         with torch.no_grad():
             hits = (logits.argmax(dim=1) == batch.labels).sum()
-            count, images = loss.new_tensor([len(batch.labels), self.images(batch)])
-            return torch.stack([loss, hits.to(loss), count, norm.to(loss), images]).double()
+            return torch.stack([loss, hits.to(loss), norm.to(loss)]).double()
 
-    def _check(self, tally: Tally, recent: list[Tensor], last: int) -> None:
+    def _check(self, tally: Tally, recent: "list[_Step]", last: int) -> None:
         """Adds the steps since the last check, of which batch ``last`` was the last.
 
         Raises:
@@ -140,7 +148,10 @@ class Epoch(Generic[BatchT]):
         """
         if not recent:
             return
-        steps = self.ranks.summed(torch.stack(recent)).cpu()  # [steps, 5]
+        loss, hits, norm = torch.stack([step.found for step in recent], dim=1)
+        counts = torch.tensor([[step.samples, step.images] for step in recent]).to(loss)
+        columns = [loss, hits, counts[:, 0], norm, counts[:, 1]]
+        steps = self.ranks.summed(torch.stack(columns, dim=1)).cpu()  # [steps, 5]
         bad = (~torch.isfinite(steps[:, 0])).nonzero().flatten().tolist()
         if bad:
             batch = last - len(recent) + 1 + bad[0]

@@ -41,6 +41,16 @@ def audio_run(
     return run
 
 
+@pytest.fixture(scope="session")
+def whole_run(
+    small_store: Path, quick: MakeRecipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A deterministic run that nothing interrupted."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    train(small_store, run, quick(*DETERMINISTIC), device="cpu")
+    return run
+
+
 def _weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return load_file(run / "checkpoints" / name / checkpoint.WEIGHTS)
 
@@ -182,13 +192,13 @@ def _stop_within(epoch: int, batches: int) -> Callable[..., None]:
 @pytest.mark.parametrize("where", [(0, 8), (1, 16)])
 def test_two_runs_are_bit_equal_and_so_is_one_resumed_within_an_epoch(
     where: tuple[int, int],
+    whole_run: Path,
     small_store: Path,
     quick: MakeRecipe,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = quick(*DETERMINISTIC)
-    train(small_store, tmp_path / "whole", asked, device="cpu")
     monkeypatch.setattr(trainer.Trainer, "_save_within", _stop_within(*where))
     with pytest.raises(_StoppedError):
         train(small_store, tmp_path / "stopped", asked, device="cpu")
@@ -196,12 +206,12 @@ def test_two_runs_are_bit_equal_and_so_is_one_resumed_within_an_epoch(
     torch.rand(3)  # another state of the generator than the stopped run had
     train(small_store, tmp_path / "stopped", asked, resume=True, device="cpu")
     for name in ("best", "last"):
-        assert _same(_weights(tmp_path / "whole", name), _weights(tmp_path / "stopped", name))
-    assert _without_times(tmp_path / "whole") == _without_times(tmp_path / "stopped")
+        assert _same(_weights(whole_run, name), _weights(tmp_path / "stopped", name))
+    assert _without_times(whole_run) == _without_times(tmp_path / "stopped")
 
 
 def test_a_run_killed_with_9_and_resumed_is_bit_equal_and_logs_each_epoch_once(
-    small_store: Path, quick: MakeRecipe, tmp_path: Path
+    whole_run: Path, small_store: Path, quick: MakeRecipe, tmp_path: Path
 ) -> None:
     asked = quick(*DETERMINISTIC, "train.checkpoint_minutes=1e-9")
     run = tmp_path / "killed"
@@ -210,10 +220,9 @@ def test_a_run_killed_with_9_and_resumed_is_bit_equal_and_logs_each_epoch_once(
     process.send_signal(signal.SIGKILL)
     process.wait()
     train(small_store, run, asked, resume=True, device="cpu")
-    train(small_store, tmp_path / "whole", asked, device="cpu")
-    assert _same(_weights(tmp_path / "whole"), _weights(run))
+    assert _same(_weights(whole_run), _weights(run))
     assert [row["epoch"] for row in read_log(run)] == [1, 2]
-    assert _without_times(tmp_path / "whole") == _without_times(run)
+    assert _without_times(whole_run) == _without_times(run)
 
 
 def _start(store: Path, run: Path, asked: Recipe, folder: Path) -> "subprocess.Popen[bytes]":
