@@ -12,9 +12,12 @@ import re
 from collections.abc import Iterator
 from enum import Enum, auto
 
-_AVCC_VERSION = 1
+_CONFIGURATION_VERSION = 1
 _SLICES = {1, 2, 5}
 _IDR = 5
+_LONGEST_PADDING = 64  # bytes of zeros behind a unit; some multiplexers put a few
+# An encoder puts a 3 behind two zeros, so that none of these is ever inside a unit.
+_NEVER_INSIDE = (b"\0\0\0", b"\0\0\1", b"\0\0\2")
 # Elsewhere (MPEG-TS, AVI) units stand behind start codes: Annex B. nal_ref_idc of IDR is not 0.
 _IDR_BEHIND_START_CODE = re.compile(rb"\x00\x00\x01[\x25\x45\x65]")
 
@@ -24,7 +27,7 @@ class Role(Enum):
 
     REFERENCE = auto()  # others may be predicted from it
     DISPOSABLE = auto()  # leaving it out changes no other picture
-    BROKEN = auto()  # the packet's lengths do not add up, or it holds no picture
+    BROKEN = auto()  # no encoder writes such a packet
 
 
 def length_bytes(extradata: bytes | None) -> int | None:
@@ -33,9 +36,26 @@ def length_bytes(extradata: bytes | None) -> int | None:
     >>> length_bytes(bytes([1, 100, 0, 31, 255, 225, 0])), length_bytes(b"\0\0\0\1\x67\0\0")
     (4, None)
     """
-    if extradata is None or len(extradata) < 7 or extradata[0] != _AVCC_VERSION:
+    return _length_bytes(extradata, at=4)
+
+
+def hevc_length_bytes(extradata: bytes | None) -> int | None:
+    """`length_bytes` of HEVC, whose packets are built alike."""
+    return _length_bytes(extradata, at=21)
+
+
+def _length_bytes(extradata: bytes | None, at: int) -> int | None:
+    if extradata is None or len(extradata) <= at + 1 or extradata[0] != _CONFIGURATION_VERSION:
         return None
-    return (extradata[4] & 3) + 1
+    return (extradata[at] & 3) + 1
+
+
+def is_whole(packet: memoryview, size_bytes: int) -> bool:
+    """Whether a packet is one that an encoder may have written, as far as its bytes show."""
+    try:
+        return len(list(_unit_heads(packet, size_bytes))) > 0
+    except ValueError:
+        return False
 
 
 def role(packet: memoryview, size_bytes: int) -> Role:
@@ -64,17 +84,25 @@ def is_idr(packet: memoryview, size_bytes: int | None) -> bool:
     if size_bytes is None:
         return _IDR_BEHIND_START_CODE.search(packet) is not None
     try:
-        return any(head & 31 == _IDR for head in _unit_heads(packet, size_bytes))
+        return any(head & 31 == _IDR for head in _unit_heads(packet, size_bytes, check=False))
     except ValueError:
         return False
 
 
-def _unit_heads(packet: memoryview, size_bytes: int) -> Iterator[int]:
-    """The first byte of every unit; ValueError when the lengths do not add up."""
+def _unit_heads(packet: memoryview, size_bytes: int, *, check: bool = True) -> Iterator[int]:
+    """The first byte of every unit; ValueError when lengths or bytes cannot be an encoder's."""
     at = 0
     while at < len(packet):
         start = at + size_bytes
         at = start + int.from_bytes(packet[at:start], "big")
         if at == start or at > len(packet) or packet[start] & 0x80:
             raise ValueError(at)
+        if check:
+            _check_zeros(bytes(packet[start:at]))
         yield packet[start]
+
+
+def _check_zeros(unit: bytes) -> None:
+    kept = unit.rstrip(b"\0")
+    if len(unit) - len(kept) > _LONGEST_PADDING or any(zeros in kept for zeros in _NEVER_INSIDE):
+        raise ValueError(unit[:4])

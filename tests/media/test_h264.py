@@ -26,10 +26,23 @@ def test_a_picture_is_a_reference_if_one_of_its_slices_says_so(size_bytes: int) 
         packet((2, SLICE))[:-1],
         memoryview(bytes(packet((2, SLICE))) + b"\0\0\0\xff"),
         packet((4, SLICE)),
+        memoryview(b"\0\0\0\6\x41a\0\0\0b"),
+        memoryview(b"\0\0\0\6\x41a\0\0\2b"),
+        memoryview(b"\0\0\0\xc8\x41" + bytes(199)),
         packet((0, SEI)),
         memoryview(b""),
     ],
-    ids=["zeros", "cut", "stray length", "forbidden bit", "no picture", "empty"],
+    ids=[
+        "zeros",
+        "cut",
+        "stray length",
+        "forbidden bit",
+        "zeros inside",
+        "no escape",
+        "zeros to the end",
+        "no picture",
+        "empty",
+    ],
 )
 def test_a_packet_whose_parts_do_not_add_up_is_broken(broken: memoryview) -> None:
     assert role(broken, 4) is Role.BROKEN
@@ -47,3 +60,7 @@ def test_lengths_are_only_known_from_a_configuration_record() -> None:
     assert length_bytes(bytes([1, 100, 0, 31, 0xFD, 0xE1, 0])) == 2
     assert length_bytes(b"\0\0\0\1\x67\0\0\0") is None
     assert length_bytes(None) is None
+
+
+def test_escaped_and_padding_zeros_are_sound() -> None:
+    assert role(memoryview(b"\0\0\0\x08\x41a\0\0\3\1\0\0"), 4) is Role.REFERENCE

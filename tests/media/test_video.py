@@ -289,6 +289,22 @@ def test_two_megabytes_of_zeros_inside_are_refused(tmp_path: Path) -> None:
     assert_refused(path, "damaged")
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_zeros_inside_a_wanted_packet_are_refused_even_if_they_decode(
+    tmp_path: Path, codec: str
+) -> None:
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else None
+    path = write_video(tmp_path / "a.mp4", 60, codec=codec, options=options)
+    position, size, _ = make_video.packets_of(path)[0]
+    sound = path.read_bytes()
+    for share in (0.5, 0.7, 0.9):
+        data = bytearray(sound)
+        start = position + int(share * size)
+        data[start : start + 80] = bytes(80)
+        path.write_bytes(data)
+        assert_refused(path, "damaged", [0.5, 1.5])
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_four_hundred_flipped_bits_are_refused(plain: Path, tmp_path: Path, seed: int) -> None:
     path = tmp_path / "flipped.mp4"
