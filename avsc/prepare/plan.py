@@ -127,6 +127,6 @@ def estimate(partitions: Sequence[int], clips: int, settings: StoreSettings) -> 
         clips=count,
         feature_bytes=count * bytes_a_clip,
         jpeg_bytes=round(seconds * pixels * JPEG_BYTES_PER_PIXEL),
-        files=len(partitions) * len(specs),
+        files=len(partitions) * (len(specs) + 1),  # the shards and the partition's record
         core_s=seconds * (VIDEO_CORE_S + FEATURE_CORE_S * len(settings.features)),
     )
