@@ -113,7 +113,7 @@ def _largest_within(sizes: NDArray[np.int64], ratio_max: float) -> NDArray[np.in
 def crop_resize(image: Pixels, box: NDArray[np.int64], flip: bool, out: Pixels) -> None:
     """Cuts a box out of an image [H, W, 3], scales it to ``out`` [Z, Z, 3] and may mirror it."""
     side = len(out)
-    top, left, height, width = (int(value) for value in box)
+    top, left, height, width = box.tolist()
     crop = image[top : top + height, left : left + width]
     shrink_y, shrink_x = max(height // side, 1), max(width // side, 1)
     if shrink_y > 1 or shrink_x > 1:

@@ -207,10 +207,9 @@ class TripleStream:
         assert not isinstance(source, DeviceImages)
         if buffer.copied is not None:
             buffer.copied.synchronize()
-        where = [
-            (int(c), int(s))
-            for c, s in zip(plan.clip[start:stop], plan.second[start:stop], strict=True)
-        ]
+        where = list(
+            zip(plan.clip[start:stop].tolist(), plan.second[start:stop].tolist(), strict=True)
+        )
         items = [source.fetch(*place) for place in where]
         sizes = np.array(
             [images.size_of(source, *at, item) for at, item in zip(where, items, strict=True)]
