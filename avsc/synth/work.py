@@ -2,7 +2,10 @@
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -66,7 +69,7 @@ def run_all(jobs: Sequence[Callable[[], None]], workers: int | None, line: Progr
         return
     # Not forked: a fork of a process that has threads (torch, OpenCV) may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
         try:
             for done in as_completed([pool.submit(job) for job in jobs]):
                 done.result()
@@ -76,10 +79,20 @@ def run_all(jobs: Sequence[Callable[[], None]], workers: int | None, line: Progr
             raise
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
     import cv2
 
     cv2.setNumThreads(1)  # the processes share the cores out among themselves
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is killed, which would leave it waiting for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _cores() -> int:

@@ -1,8 +1,12 @@
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -63,6 +67,24 @@ def test_a_lost_file_is_made_again_with_the_same_bytes(made: Path, tmp_path: Pat
     assert make_dataset(copy, SETTINGS, workers=1) == 1
     assert _digests(copy) == before
     assert make_dataset(copy, SETTINGS, workers=1) == 0
+
+
+def test_a_killed_maker_leaves_nothing_half_done(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    options = "--clips-per-scene 2 --locations-per-scene 2 --seed 3 --size 96x54 --workers 2"
+    command = [sys.executable, "-m", "avsc", "synth", str(out), *options.split()]
+    maker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while len(list(out.glob("video/*.mp4"))) < 3:
+        assert maker.poll() is None
+        time.sleep(0.02)
+    workers = psutil.Process(maker.pid).children(recursive=True)
+    maker.kill()
+    maker.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    assert not (out / "meta.csv").exists()
+    assert 0 < make_dataset(out, SETTINGS, workers=1) < 20
+    assert _digests(out) == _digests(made)
 
 
 def test_other_settings_are_refused_with_the_difference(made: Path) -> None:
