@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -163,6 +164,12 @@ def _fetch_rest(
         with error:
             _judge(error, remote.url, part, arrived)
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+            raise UnreachableError(
+                f"{remote.url}: {error}",
+                "a server whose certificate can be trusted",
+                "check the system's clock and certificates, or a proxy in between",
+            ) from None
         raise _LineError(str(error) or type(error).__name__) from None
 
 
