@@ -2,6 +2,7 @@
 
 import json
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -69,7 +70,7 @@ def begin(store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: in
         best_epoch=None,
         best_loss=None,
         finished=False,
-        store=str(store.place),
+        store=_absolute(str(store.place)),
         store_sha256=store.sha256,
         schema_version=schema.VERSION,
         settings=store.settings,
@@ -79,6 +80,11 @@ def begin(store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: in
         world=world,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )
+
+
+def _absolute(place: str) -> str:
+    # A run is evaluated from other folders than it was trained in.
+    return place if "://" in place else str(Path(place).resolve())
 
 
 def _visual(encoder: VisualEncoder) -> VisualFacts:

@@ -22,6 +22,14 @@ def test_facts_survive_a_manifest(begun: RunFacts) -> None:
     assert facts.parse(manifest, "somewhere") == begun
 
 
+def test_a_store_is_recorded_so_that_it_is_found_from_anywhere(
+    small_store: Path, quick: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_store.parent)
+    store = Store.open(small_store.name)
+    assert facts.begin(store, quick(), None, 1).store == str(small_store.resolve())
+
+
 def test_the_same_run_may_go_on_further_in_it(begun: RunFacts) -> None:
     later = begun.model_copy(update={"epoch": 3, "batch": 4, "best_loss": 0.1, "world": 2})
     facts.require_same(later, begun)
