@@ -64,6 +64,12 @@ def fold_facts() -> tuple[FoldFacts, ...]:
     )
 
 
+def is_official(fold: str, ids: Iterable[str]) -> bool:
+    """Whether clips are those of the official fold of that name, no more and no fewer."""
+    digest = ids_sha256(ids)
+    return any(fact.name == fold and fact.sha256 == digest for fact in fold_facts())
+
+
 def ids_sha256(ids: Iterable[str]) -> str:
     """The digest by which a set of clips is known: of the sorted ids, one a line.
 

@@ -60,7 +60,9 @@ def gather(
         summary=summary,
         feature=feature,
         paper=None if run is None else paper.row_of(run.recipe),
-        official=_is_official(store, segments),
+        official=manifests.is_official(
+            segments.fold, (store.clips[row].id for row in segments.rows)
+        ),
         learning=None if run is None else _learning(run),
         worst=worst(store, segments, probabilities, feature),
         projections=() if sample is None else _projections(sample),
@@ -122,11 +124,6 @@ def _system(run: "LoadedRun") -> str:
     inputs: list[str] = [run.recipe.audio.feature] if run.listens else []
     inputs += [run.recipe.visual.model] if run.visual is not None else []
     return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}"
-
-
-def _is_official(store: Store, segments: Segments) -> bool:
-    ids = manifests.ids_sha256(store.clips[row].id for row in segments.rows)
-    return any(f.name == segments.fold and f.sha256 == ids for f in manifests.fold_facts())
 
 
 def _learning(run: "LoadedRun") -> Learning | None:

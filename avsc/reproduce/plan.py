@@ -1,7 +1,8 @@
-"""Which runs a table needs, and in which order. Pure."""
+"""Which runs a table needs, with which recipes, and in which order. Pure but for the recipes."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from avsc import paper, recipe
 from avsc.errors import AvscError
@@ -17,8 +18,32 @@ SMOKE_MODELS = {
     "efficientnetv2_rw_s.ra2_in1k": "test_efficientnet.r160_in1k",
 }
 SMOKE_IMAGE_SIZE = 64
-SMOKE_EPOCHS = 2
-SMOKE_BATCH = 32
+SMOKE_TRAIN = {"epochs": 2, "batch_size": 128, "images_per_second": 1}
+
+# What makes a row that row: with another value it would be another system under its name.
+FIXED = (
+    "train.strategy",
+    "train.images",
+    "train.acoustic",
+    "train.audio_run",
+    "audio.feature",
+    "visual.model",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user changes in all recipes alike.
+
+    Attributes:
+        settings: ``section.key=value``, as ``--set`` has them.
+        ve_weights: Weights by the visual encoder's model.
+        smoke: Shrink every recipe; see ``smoke_settings``.
+    """
+
+    settings: tuple[str, ...] = ()
+    ve_weights: Mapping[str, str] = field(default_factory=dict)
+    smoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,34 @@ class PlannedRun:
     name: str
     recipe: Recipe
     needs: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The share of one job of an array, counted from 1."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Reads ``I/N``.
+
+        >>> Part.parse("3/16")
+        Part(index=3, count=16)
+
+        Raises:
+            AvscError: It is no such share.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        index, count = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 1 <= index <= count:
+            raise AvscError(
+                f"--part {text}",
+                "I/N with I from 1 to N",
+                "in a SLURM array: --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT",
+            )
+        return cls(index, count)
 
 
 def rows_of(target: str, only: Sequence[str] = ()) -> tuple[paper.Row, ...]:
@@ -40,69 +93,139 @@ def rows_of(target: str, only: Sequence[str] = ()) -> tuple[paper.Row, ...]:
     """
     if target not in paper.TABLES:
         raise AvscError(f"unknown target {target!r}", f"one of {', '.join(TARGETS)}")
-    rows = tuple(
-        row
-        for row in paper.rows(target)
-        if all(word in (row.recipe or "").split("-") for word in only)
-    )
+    rows = tuple(row for row in paper.rows(target) if _has(row.recipe, only))
     if not rows:
-        known = ", ".join(row.recipe for row in paper.rows(target) if row.recipe)
-        raise AvscError(
-            f"no row of {target} has all of: {', '.join(only)}",
-            f"words of one of its recipes: {known}",
-            "give other words to --only, or leave it out",
-        )
+        raise _no_row(target, only, [row.recipe for row in paper.rows(target) if row.recipe])
     return rows
 
 
-def plan_runs(recipes: Iterable[str], smoke: bool = False) -> tuple[PlannedRun, ...]:
+def recipes_of(target: str, only: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names of the recipes behind a table's rows, or behind figure 2.
+
+    Raises:
+        AvscError: As for ``rows_of``.
+    """
+    if target != FIGURE_2:
+        return tuple(row.recipe for row in rows_of(target, only) if row.recipe)
+    found = tuple(name for name in FIGURE_2_RECIPES if _has(name, only))
+    if not found:
+        raise _no_row(target, only, FIGURE_2_RECIPES)
+    return found
+
+
+def plan_runs(recipes: Iterable[str], options: Options | None = None) -> tuple[PlannedRun, ...]:
     """The runs behind recipe names, each once, the audio runs that others need before them.
+
+    Runs that need no other come before those that do: by then the audio runs are likely done.
 
     Args:
         recipes: Names of files in ``pipelines/recipes``, without their ending.
-        smoke: Shrink every recipe; see ``shrink``.
+        options: What is changed in all of them.
+
+    Raises:
+        AvscError: The options do not fit the recipes.
     """
-    audio: dict[str, PlannedRun] = {}
-    others: dict[str, PlannedRun] = {}
+    options = options or Options()
+    _check(options)
+    planned: dict[str, PlannedRun] = {}
     for name in recipes:
-        run = _run(name, smoke)
+        run = _run(name, options)
+        planned.setdefault(name, run)
         if run.needs:
-            audio.setdefault(run.needs, _run(run.needs, smoke))
-        (audio if run.recipe.train.strategy == "audio" else others).setdefault(name, run)
-    return (*audio.values(), *others.values())
+            planned.setdefault(run.needs, _run(run.needs, options))
+    return tuple(sorted(planned.values(), key=_rank))
 
 
-def share(runs: Sequence[PlannedRun], part: int, parts: int) -> tuple[PlannedRun, ...]:
-    """The runs that job ``part`` of ``parts`` (from 1) trains; every run has exactly one job.
+def share(runs: Sequence[PlannedRun], part: Part | None) -> tuple[PlannedRun, ...]:
+    """The runs that one job of an array trains, in order; every run has exactly one job."""
+    step = part or Part(1, 1)
+    return tuple(runs[step.index - 1 :: step.count])
 
-    A job whose run needs an audio run waits for the job that trains it, which comes before.
+
+def smoke_settings(whole: Recipe) -> list[str]:
+    """Settings that make of a recipe one of the same kind that trains in seconds.
+
+    A tiny encoder, random, of the same family; small images, shared by the frames of a second;
+    two epochs. Its numbers say that the machinery runs, nothing else.
     """
-    if not 1 <= part <= parts:
-        raise AvscError(f"part {part}/{parts}", "I/N with I from 1 to N")
-    return tuple(runs[part - 1 :: parts])
+    model = SMOKE_MODELS.get(whole.visual.model, whole.visual.model)
+    visual = {"model": model, "weights": "random", "image_size": SMOKE_IMAGE_SIZE}
+    train = SMOKE_TRAIN
+    return [
+        *(f"visual.{key}={value}" for key, value in visual.items()),
+        *(f"train.{key}={value}" for key, value in train.items()),
+    ]
 
 
-def shrink(whole: Recipe) -> Recipe:
-    """A recipe of the same kind that trains in seconds: tiny encoder, small images, few epochs.
+def visual_models() -> tuple[str, ...]:
+    """The visual encoders of all recipes, by their timm names."""
+    names = [name for target in TARGETS for name in recipes_of(target)]
+    whole = [recipe.load(paper.recipe_path(name)) for name in dict.fromkeys(names)]
+    return tuple(sorted({one.visual.model for one in whole if one.train.strategy != "audio"}))
 
-    Its numbers say that the machinery runs, nothing else.
-    """
-    visual = whole.visual.model_copy(
-        update={
-            "model": SMOKE_MODELS.get(whole.visual.model, whole.visual.model),
-            "weights": "random",
-            "image_size": SMOKE_IMAGE_SIZE,
-        }
+
+def _check(options: Options) -> None:
+    keys = [setting.partition("=")[0].strip() for setting in options.settings]
+    for key in FIXED:
+        if key in keys:
+            raise AvscError(
+                f"--set {key}=...",
+                f"a setting that leaves a row of the paper what it is: not {', '.join(FIXED)}",
+                "train such a system with `avsc train`",
+            )
+    unknown = [model for model in options.ve_weights if model not in visual_models()]
+    if unknown:
+        raise AvscError(
+            f"--ve-weights for {', '.join(unknown)}",
+            f"a model of the recipes: {', '.join(visual_models())}",
+            "write --ve-weights MODEL=PATH, such as resnet50=/w/resnet50_places365.pth.tar",
+        )
+    if options.smoke and options.ve_weights:
+        raise AvscError(
+            "--ve-weights with --smoke",
+            "one of them: a smoke run has tiny encoders with random weights",
+            "leave one of them out",
+        )
+
+
+def _run(name: str, options: Options) -> PlannedRun:
+    path = paper.recipe_path(name)
+    published = recipe.load(path)
+    train = published.train
+    chosen: list[str] = []
+    if train.strategy != "audio" and published.visual.model in options.ve_weights:
+        # As TOML, so that a path that looks like a number stays a path.
+        chosen = [f"visual.weights={_toml(options.ve_weights[published.visual.model])}"]
+    if options.smoke:
+        chosen = smoke_settings(published)
+    joint = train.strategy in ("joint", "pipeline")
+    needs = joint and train.acoustic_source() == "pretrained"
+    return PlannedRun(
+        name,
+        recipe.load(path, [*chosen, *options.settings]),
+        f"audio-{published.audio.feature}" if needs else None,
     )
-    train = whole.train.model_copy(update={"epochs": SMOKE_EPOCHS, "batch_size": SMOKE_BATCH})
-    return whole.model_copy(update={"visual": visual, "train": train})
 
 
-def _run(name: str, smoke: bool) -> PlannedRun:
-    whole = recipe.load(paper.recipe_path(name))
-    pretrained = (
-        whole.train.strategy in ("joint", "pipeline")
-        and whole.train.acoustic_source() == "pretrained"
+def _toml(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _rank(run: PlannedRun) -> int:
+    if run.recipe.train.strategy == "audio":
+        return 0
+    return 2 if run.needs else 1
+
+
+def _has(name: str | None, words: Sequence[str]) -> bool:
+    return all(word in (name or "").split("-") for word in words)
+
+
+def _no_row(target: str, only: Sequence[str], names: Sequence[str]) -> AvscError:
+    return AvscError(
+        f"no row of {target} has all of: {', '.join(only)}",
+        f"words of one of its recipes: {', '.join(names)}",
+        "give other words to --only, or leave it out",
     )
-    needs = f"audio-{whole.audio.feature}" if pretrained else None
-    return PlannedRun(name, shrink(whole) if smoke else whole, needs)

@@ -15,6 +15,10 @@ CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
 
 
+class RunBusyError(AvscError):
+    """Another process trains in the folder: waiting helps."""
+
+
 def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
     """The recipe of a run that begins or goes on.
 
@@ -78,14 +82,14 @@ def locked(run: Path) -> Iterator[None]:
     """Keeps other trainings out of the folder; a killed process's lock is gone with it.
 
     Raises:
-        AvscError: Another process trains there.
+        RunBusyError: Another process trains there.
     """
     run.mkdir(parents=True, exist_ok=True)
     with (run / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AvscError(
+            raise RunBusyError(
                 f"{run} is being trained by another process",
                 "one training at a time in a folder",
                 "wait for it, or choose another --out",

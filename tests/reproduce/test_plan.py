@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from avsc import paper
 from avsc.errors import AvscError
 from avsc.reproduce import plan
+from avsc.reproduce.plan import Options, Part
 
 
 def _recipes(target: str, *only: str) -> list[str]:
@@ -49,13 +50,62 @@ def test_words_of_no_row_are_refused_with_the_words_there_are() -> None:
 @given(st.integers(1, 20))
 def test_jobs_share_the_runs_completely_and_disjointly(parts: int) -> None:
     runs = plan.plan_runs(_recipes("table3"))
-    shares = [plan.share(runs, part, parts) for part in range(1, parts + 1)]
+    shares = [plan.share(runs, Part(index, parts)) for index in range(1, parts + 1)]
     assert sorted(run.name for one in shares for run in one) == sorted(run.name for run in runs)
 
 
 def test_a_shrunk_recipe_keeps_its_kind_and_is_no_row_of_the_paper() -> None:
-    for run in plan.plan_runs(_recipes("table3"), smoke=True):
+    for run in plan.plan_runs(_recipes("table3"), Options(smoke=True)):
         whole = plan.plan_runs([run.name])[-1].recipe
         assert run.recipe.train.strategy == whole.train.strategy
         assert run.recipe.audio == whole.audio
         assert paper.row_of(run.recipe) is None
+
+
+def test_settings_come_after_the_shrinking_and_reach_every_run() -> None:
+    runs = plan.plan_runs(_recipes("table2"), Options(("train.epochs=1", "train.seed=7"), {}, True))
+    assert {(run.recipe.train.epochs, run.recipe.train.seed) for run in runs} == {(1, 7)}
+    assert {run.recipe.train.batch_size for run in runs} == {plan.SMOKE_TRAIN["batch_size"]}
+
+
+def test_weights_are_given_to_the_runs_of_their_model_alone() -> None:
+    weights = {"resnet50": "1e3"}
+    runs = {
+        run.name: run.recipe for run in plan.plan_runs(_recipes("table2"), Options((), weights))
+    }
+    assert runs["video-resnet50"].visual.weights == "1e3"
+    assert runs["video-effnetv2s"].visual.weights == "pretrained"
+    assert runs["audio-fbank"].visual.weights == "pretrained"
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (Options(("train.strategy=audio",)), "train.strategy"),
+        (Options(("visual.model = vgg16",)), "visual.model"),
+        (Options((), {"vgg16": "w"}), "vgg16"),
+        (Options((), {"resnet50": "w"}, smoke=True), "--smoke"),
+    ],
+)
+def test_options_that_would_make_other_systems_of_the_rows_are_refused(
+    options: Options, fault: str
+) -> None:
+    with pytest.raises(AvscError, match=fault):
+        plan.plan_runs(["audio-fbank"], options)
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "3", "a/b", "1/0"])
+def test_a_part_outside_its_array_is_refused(text: str) -> None:
+    with pytest.raises(AvscError, match="I/N"):
+        Part.parse(text)
+
+
+def test_figure_2_needs_the_pipeline_and_the_joint_run() -> None:
+    assert plan.recipes_of("fig2", ["joint"]) == ("joint-scalogram-effnetv2s",)
+    with pytest.raises(AvscError, match="fbank"):
+        plan.recipes_of("fig2", ["fbank"])
+
+
+def test_every_file_of_recipes_is_a_row_and_every_row_has_a_file() -> None:
+    files = {path.stem for path in paper.recipe_path("x").parent.glob("*.toml")}
+    assert files == {name for table in paper.TABLES for name in plan.recipes_of(table)}

@@ -1,0 +1,162 @@
+"""The command that runs the paper's tables."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avsc.cli.app import app
+from avsc.errors import AvscError
+
+if TYPE_CHECKING:
+    from avsc.reproduce.plan import Options, Part
+
+STAGE = "Stage 2: from a store to scores"
+WHICH, HOW = "Which runs", "How they are run"
+
+
+class Target(StrEnum):
+    """What can be reproduced."""
+
+    TABLE2 = "table2"
+    TABLE3 = "table3"
+    TABLE4 = "table4"
+    TABLE5 = "table5"
+    FIG2 = "fig2"
+
+
+Targets = Annotated[
+    list[Target],
+    typer.Argument(
+        metavar="table2|table3|table4|table5|fig2 ...",
+        help="One or more; runs that several need are run once.",
+        show_default=False,
+    ),
+]
+StorePath = Annotated[
+    Path,
+    typer.Option("--store", metavar="STORE", help="A complete store with both audio features."),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="Where everything goes: DIR/runs/RECIPE for the runs, which all targets share, and "
+        "DIR/TARGET.md and .csv (or .png and .svg) for the results.",
+    ),
+]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORD,WORD",
+        help="Only the rows whose recipe has all these words, such as scalogram,effnetv2s or "
+        "joint,fbank.",
+        rich_help_panel=WHICH,
+    ),
+]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Only the I-th of N shares of the runs, and no table, for a job array "
+        "(pipelines/slurm/reproduce_array.sbatch). Then the same command without it prints.",
+        rich_help_panel=WHICH,
+    ),
+]
+VeWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL=PATH",
+        help="Weights of a visual encoder, such as resnet50=/w/resnet50_places365.pth.tar or "
+        "efficientnetv2_rw_s.ra2_in1k=/w/VE (of `avsc pretrain`); may be repeated. By default "
+        "timm downloads those of ImageNet.",
+        rich_help_panel=HOW,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One key of all recipes, such as train.seed=1 (with an --out of its own); may be "
+        "repeated.",
+        rich_help_panel=HOW,
+    ),
+]
+Smoke = Annotated[
+    bool,
+    typer.Option(
+        help="Shrink every recipe (tiny random encoders, two epochs) to see that everything runs, "
+        "in minutes on two cores. The numbers mean nothing, and the tables say so.",
+        rich_help_panel=HOW,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        help="Only list the runs, what each still needs, and how long it takes at most on this "
+        "device, measured in a few seconds.",
+        rich_help_panel=HOW,
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=HOW)]
+
+
+@app.command(rich_help_panel=STAGE)
+def reproduce(
+    targets: Targets,
+    *,
+    store: StorePath,
+    out: Out,
+    only: Only = None,
+    part: PartOption = None,
+    ve_weights: VeWeights = None,
+    settings: Settings = None,
+    smoke: Smoke = False,
+    dry_run: DryRun = False,
+    device: Device = "auto",
+) -> None:
+    """Run the paper's tables and figure 2, and set our numbers beside the paper's.
+
+    Each row has a recipe in pipelines/recipes; its run is trained, scored on the test fold with
+    the official protocol, and shown with its 95 % interval and its difference to the paper.
+
+    It can be stopped at any moment; the same command goes on, and uses what is complete. A run
+    that fails is named at the end, and the others are done all the same.
+
+    avsc reproduce table3 --store STORE --out DIR --dry-run
+
+    avsc reproduce table2 table3 table4 table5 fig2 --store STORE --out DIR
+    """
+    from avsc.reproduce import forecast, run
+
+    asked = run.Asked(
+        targets=tuple(dict.fromkeys(target.value for target in targets)),
+        only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
+        options=_options(settings or (), ve_weights or (), smoke),
+    )
+    do = forecast.show if dry_run else run.reproduce
+    do(asked, store, out, part=None if part is None else _part(part), device=device)
+
+
+def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) -> "Options":
+    from avsc.reproduce.plan import Options
+
+    weights = {}
+    for pair in ve_weights:
+        model, equals, path = pair.partition("=")
+        if not (model and equals and path):
+            raise typer.BadParameter(f"--ve-weights {pair}: write MODEL=PATH")
+        weights[model] = path
+    return Options(tuple(settings), weights, smoke)
+
+
+def _part(text: str) -> "Part":
+    from avsc.reproduce.plan import Part
+
+    try:
+        return Part.parse(text)
+    except AvscError as error:
+        raise typer.BadParameter(str(error)) from None

@@ -1,0 +1,176 @@
+"""Figure 2: t-SNE maps of the test fold's embeddings, pipeline beside joint.
+
+Shape legend: m segments, E features of an embedding.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc import files
+from avsc.errors import AvscError
+from avsc.evaluate import embeddings
+from avsc.evaluate.embeddings import Embeddings
+from avsc.scenes import SCENES, ClipName
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+NEIGHBOURS = 10
+# Ten colours that differ in lightness as well as in hue, so that neighbours in the maps can be
+# told apart; each scene has a mark of its own too, for those who see fewer colours.
+COLOURS = (
+    "#0072b2",  # airport
+    "#e69f00",  # bus
+    "#000000",  # metro
+    "#8c8c8c",  # metro_station
+    "#009e73",  # park
+    "#7fc97f",  # public_square
+    "#cc79a7",  # shopping_mall
+    "#d55e00",  # street_pedestrian
+    "#7b3294",  # street_traffic
+    "#56b4e9",  # tram
+)
+MARKS = "os^Dv<P>Xp"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map.
+
+    Attributes:
+        title: What is mapped.
+        plane: float64 [m, 2].
+        labels: Scenes by number, [m].
+        agreement: See ``neighbour_agreement``.
+    """
+
+    title: str
+    plane: NDArray[np.float64]
+    labels: Ints
+    agreement: float
+
+
+def panels(found: Embeddings, system: str) -> list[Panel]:
+    """The maps of a system: audio-visual and acoustic embeddings.
+
+    Raises:
+        AvscError: There are too few segments for a map.
+    """
+    if len(found.labels) < embeddings.FEWEST:
+        raise AvscError(
+            f"{len(found.labels)} segments of the test fold",
+            f"{embeddings.FEWEST} at least for a t-SNE",
+            "use a store with a larger test fold",
+        )
+    places = locations(found.names)
+    return [
+        Panel(
+            f"{title}, {system}",
+            embeddings.project(values),
+            found.labels,
+            neighbour_agreement(values, found.labels, places),
+        )
+        for title, values in found.parts().items()
+    ]
+
+
+def locations(names: Sequence[str]) -> Ints:
+    """A number for each segment's recording location, [m], from ``<clip id>_<second>``."""
+    clips = [ClipName.parse(name.rpartition("_")[0]) for name in names]
+    keys = [f"{clip.city}-{clip.location}" for clip in clips]
+    return np.unique(keys, return_inverse=True)[1].astype(np.int64)
+
+
+def neighbour_agreement(
+    values: Floats, labels: Ints, places: Ints, neighbours: int = NEIGHBOURS
+) -> float:
+    """How often a segment's nearest neighbours from other locations are of its own scene.
+
+    The mean over segments, a share; measured among the embeddings themselves, not in the map.
+    Segments of one location are one recording and would agree in any case.
+
+    Args:
+        values: [m, E].
+        labels: [m].
+        places: [m].
+        neighbours: How many of each segment count.
+    """
+    wide = values.astype(np.float64)
+    squares = (wide**2).sum(axis=1)
+    distance = squares[:, None] + squares - 2 * wide @ wide.T  # [m, m]
+    distance[places[:, None] == places] = np.inf
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :neighbours]
+    counted = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
+    agrees = labels[nearest] == labels[:, None]
+    return float(agrees[counted].mean()) if counted.any() else float("nan")
+
+
+def write(places: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, foot: str) -> None:
+    """Draws the panels into files, whose endings say their kinds.
+
+    Args:
+        places: Where to, such as ``fig2.png`` and ``fig2.svg``.
+        rows: Panels in rows from above; all rows have the same length.
+        title: Above the figure.
+        foot: Below it.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    across, down = len(rows[0]), len(rows)
+    figure = Figure(figsize=(4.6 * across + 1.9, 4.6 * down + 0.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(down, across, squeeze=False)
+    for line, around in zip(rows, axes, strict=True):
+        for panel, place in zip(line, around, strict=True):
+            _draw(place, panel)
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        [name.replace("_", " ") for name in names],
+        loc="outside right upper",
+        frameon=False,
+        markerscale=1.8,
+        fontsize=10,
+    )
+    figure.suptitle(title, fontsize=13, x=0.01, ha="left")
+    figure.supxlabel(foot, fontsize=8.5, color="#444444", x=0.01, ha="left")
+    for place in places:
+        kind, file = place.suffix.removeprefix("."), io.BytesIO()
+        # Without a date, so that the same runs give the same file.
+        figure.savefig(file, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else {})
+        files.write_bytes(place, file.getvalue())
+
+
+def _draw(axes: "Axes", panel: Panel) -> None:
+    size = float(np.clip(9000 / max(len(panel.labels), 1), 9, 45))
+    for number, scene in enumerate(SCENES):
+        mine = panel.plane[panel.labels == number]
+        axes.scatter(
+            mine[:, 0],
+            mine[:, 1],
+            s=size,
+            c=COLOURS[number],
+            marker=MARKS[number],
+            linewidths=0.3,
+            edgecolors="white",
+            label=scene,
+        )
+    axes.set_title(panel.title, fontsize=11, loc="left")
+    words = f"neighbours of the same scene: {100 * panel.agreement:.1f} %"
+    axes.set_xlabel(words, fontsize=9, loc="left")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.margins(0.04)
+    axes.set_box_aspect(1)
+    for spine in axes.spines.values():
+        spine.set_color("#bbbbbb")

@@ -1,0 +1,104 @@
+"""``avsc reproduce --dry-run``: what there is to do, and how long it takes at most."""
+
+from pathlib import Path
+
+from avsc.console import duration, say
+from avsc.console import out as console_out
+from avsc.console import table as print_table
+from avsc.recipe import Recipe
+from avsc.reproduce import estimate, plan
+from avsc.reproduce.estimate import Rates, RunWork
+from avsc.reproduce.plan import Part, PlannedRun
+from avsc.reproduce.run import Asked
+from avsc.reproduce.standing import Standing, standing
+from avsc.store.read import Store
+
+
+def show(
+    asked: Asked, store: Path, out: Path, *, part: Part | None = None, device: str = "auto"
+) -> None:
+    """Prints the runs behind the targets, what each still needs, and an upper bound of the time.
+
+    Args:
+        asked: The targets and how their recipes are changed.
+        store: A complete store.
+        out: The folder of the runs.
+        part: Only this job's share of the runs.
+        device: Where rates are measured: as ``avsc train`` takes it.
+
+    Raises:
+        AvscError: A run there was begun with something else.
+    """
+    opened = Store.open(store)
+    runs = plan.share(asked.runs(), part)
+    states = {run.name: standing(run, out, opened) for run in runs}
+    works = {
+        run.name: estimate.work_of(opened, run.recipe, state.epochs, state.trained)
+        for run, state in zip(runs, states.values(), strict=True)
+    }
+    left = [run for run in runs if states[run.name].state != "complete"]
+    rates = _measured(opened, left, device) if left else None
+    say(f"{opened.place}: {len(runs)} runs, {len(runs) - len(left)} of them complete")
+    rows = [_row(run, states[run.name], works[run.name], rates) for run in runs]
+    header = ["run", "state", "needs", "epochs", "triples", "images", "at most"]
+    print_table("what each run still needs (triples and images: an epoch)", header, rows)
+    if rates is not None:
+        for line in _totals(left, works, rates, opened.settings.clip_seconds):
+            console_out.print(line, markup=False)
+    for line in _weights(left):
+        console_out.print(line, markup=False)
+
+
+def _measured(store: Store, left: list[PlannedRun], device: str) -> Rates:
+    from avsc.reproduce.rates import measure
+
+    return measure(store, [run.recipe for run in left], device)
+
+
+def _row(run: PlannedRun, state: Standing, work: RunWork, rates: Rates | None) -> list[str]:
+    if state.trained or rates is None:
+        return [run.name, state.state, run.needs or "", "", "", "", ""]
+    return [
+        run.name,
+        state.state,
+        run.needs or "",
+        f"{work.epochs:,}",
+        f"{work.triples:,}",
+        f"{work.images:,}" if work.images else "",
+        duration(estimate.seconds_of(work, rates)),
+    ]
+
+
+def _totals(
+    left: list[PlannedRun], works: dict[str, RunWork], rates: Rates, clip_seconds: int
+) -> list[str]:
+    mine = [works[run.name] for run in left]
+    images = estimate.embeddings_of(mine, clip_seconds)
+    once_s = estimate.embedding_seconds(images, rates)
+    epochs_s = sum(estimate.seconds_of(work, rates) for work in mine)
+    lines = [
+        f"{key.model}: {rates.encoded[key]:,.0f} images/s encoded, {rates.decoded[key]:,.0f} "
+        f"decoded and augmented; embeddings of {count:,} images, once, shared by its runs"
+        for key, count in images.items()
+    ]
+    decodes = sum(work.epochs * work.images for work in mine) + sum(images.values())
+    return [
+        *lines,
+        f"in all: {sum(work.epochs * work.triples for work in mine):,} triples, "
+        f"{decodes:,} JPEG decodes, at most {duration(once_s + epochs_s)} one run after the other "
+        f"({duration(once_s)} of it embeddings)",
+        "An upper bound: rates were measured here just now, without compilation and without the "
+        "cache of decoded pictures, and early stopping ends most runs sooner.",
+    ]
+
+
+def _weights(left: list[PlannedRun]) -> list[str]:
+    looking = [run.recipe for run in left if run.recipe.train.strategy != "audio"]
+    return [f"weights of {model}: {words}" for model, words in sorted(set(map(_source, looking)))]
+
+
+def _source(recipe: Recipe) -> tuple[str, str]:
+    visual = recipe.visual
+    if visual.weights == "pretrained":
+        return visual.model, "downloaded by timm, unless --ve-weights MODEL=PATH names others"
+    return visual.model, visual.weights
