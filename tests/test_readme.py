@@ -1,0 +1,43 @@
+"""The README's Python examples, run as they stand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from avsc import recipe
+
+README = Path(__file__).parents[1] / "README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small synthetic data set, its store, and a run of one epoch on it."""
+    from avsc.prepare.run import prepare
+    from avsc.synth.make import make_dataset
+    from avsc.synth.plan import SynthSettings
+    from avsc.train.run import train
+
+    root = tmp_path_factory.mktemp("readme")
+    dataset, store, run = root / "dataset", root / "store.zarr", root / "run"
+    make_dataset(dataset, SynthSettings(3, 3, width=64, height=48))
+    small = {
+        "visual": {"model": "test_resnet.r160_in1k", "weights": "random", "image_size": 32},
+        "train": {"epochs": 1, "batch_size": 64},
+    }
+    train(store, run, recipe.parse(small, "test"), device="cpu")
+    return {"dataset_path": dataset, "store_path": store, "run_path": run}
+
+
+def test_there_is_an_example_of_each_step() -> None:
+    assert len(EXAMPLES) == 5
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[-1][:30])
+def test_the_example_runs(
+    example: str, places: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(example, str(README), "exec"), dict(places))
+    assert capsys.readouterr().out.strip()
+    assert len(example.strip().splitlines()) <= 13
