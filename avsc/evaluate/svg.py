@@ -77,6 +77,25 @@ def dots(points: Iterable[tuple[float, float]], kind: str) -> str:
     return f'<path d="{steps}"{_class("dots " + kind)}/>' if steps else ""
 
 
+def area(points: Iterable[tuple[float, float]], floor: float, kind: str) -> str:
+    """What lies between points, from left to right, and the height ``floor``."""
+    above = list(points)
+    if not above:
+        return ""
+    steps = "L".join(f"{_n(x)} {_n(y)}" for x, y in above)
+    foot = f"M{_n(above[0][0])} {_n(floor)}L{steps}L{_n(above[-1][0])} {_n(floor)}Z"
+    return f'<path d="{foot}"{_class(kind)}/>'
+
+
+def image(
+    x: float, y: float, width: float, height: float, uri: str, *, stretch: bool = False
+) -> str:
+    """A picture that fills a rectangle: cut at its edges, or stretched to it."""
+    place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
+    fit = "none" if stretch else "xMidYMid slice"
+    return f'<image {place} preserveAspectRatio="{fit}" href="{escape(uri)}"/>'
+
+
 def drawing(width: float, height: float, description: str, parts: Sequence[str]) -> str:
     """A whole figure; ``description`` is what a person who cannot see it is told."""
     return (

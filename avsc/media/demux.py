@@ -68,7 +68,7 @@ def read_timeline(path: Path) -> Timeline:
                 raise bad(path, "its packets carry no presentation times", _REMUX)
             packets.append(_header(packet, packet.pts, stream))
         tick_s = _tick_s(stream)
-        return Timeline(packets, tick_s, _zero(container, tick_s))
+        return Timeline(packets, tick_s, round(clock_start_s(container) / tick_s))
 
 
 def demux(
@@ -90,6 +90,13 @@ def demux(
                 raise bad(path, f"it cannot be read to its end ({last_error()})")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise bad(path, f"it cannot be read to its end ({_text(error, before)})") from error
+
+
+def clock_start_s(container: InputContainer) -> Fraction:
+    """Which time of a file's clock is 0 here, in seconds; the same for picture and sound."""
+    if _ZERO_BASED & set(container.format.name.split(",")):
+        return Fraction(0)
+    return Fraction(container.start_time or 0, av.time_base)
 
 
 def bad(path: Path, reason: str, remedy: str = _REPLACE) -> BadClipError:
@@ -154,12 +161,6 @@ def _tick_s(stream: VideoStream) -> Fraction:
     base = stream.time_base
     assert base is not None
     return Fraction(base.numerator, base.denominator)
-
-
-def _zero(container: InputContainer, tick_s: Fraction) -> int:
-    if _ZERO_BASED & set(container.format.name.split(",")):
-        return 0
-    return round(Fraction(container.start_time or 0, av.time_base) / tick_s)
 
 
 def _text(error: Exception, errors_before: int) -> str:

@@ -4,7 +4,7 @@
 of a video is streamed: decoded, resampled to 16 kHz with soxr HQ as it goes, and cut into seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import av
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from avsc import timebase
 from avsc.errors import AvscError
 from avsc.media.audio import LOUDEST, read_header
+from avsc.media.demux import clock_start_s
 
 BLOCK_S = 10  # of a WAV read at once
 LONGEST_GAP_S = 600.0  # a jump in a track's clock beyond this is damage, not silence
@@ -25,8 +26,10 @@ _SETTLED_S = 0.05  # clocks jitter by less than this between frames
 Samples = NDArray[np.float32]
 
 
-def stream_seconds(path: Path) -> Iterator[Samples]:
+def stream_seconds(path: Path) -> Generator[Samples]:
     """Yields each whole second of a recording's sound; what is left under a second is dropped.
+
+    A last second that lacks 10 ms or less is padded, as that of a data set's clip is.
 
     Args:
         path: A WAV file, or anything with a sound track (the first is taken). One channel is used
@@ -83,7 +86,7 @@ def _track_blocks(path: Path) -> Iterator[Samples]:
                     "give the sound as a second file: `avsc predict RUN VIDEO --audio WAV`",
                 )
             track = container.streams.audio[0]
-            begin_s = (container.start_time or 0) / av.time_base
+            begin_s = float(clock_start_s(container))
             resampler = _Resampler(track.rate)
             mixer = AudioResampler(format="flt", layout="mono" if track.channels == 1 else "stereo")
             written = 0  # samples at the track's own rate
@@ -159,6 +162,8 @@ def _cut(blocks: Iterator[Samples]) -> Iterator[Samples]:
         for second in range(whole):
             yield np.ascontiguousarray(held[second * rate : (second + 1) * rate].T)
         held = held[whole * rate :]
+    if timebase.fits_length(len(held), rate, 1):
+        yield np.ascontiguousarray(timebase.trim_or_pad(held.T, rate))
 
 
 def _unreadable(path: Path, error: Exception) -> AvscError:

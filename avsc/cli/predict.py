@@ -1,0 +1,132 @@
+"""Commands that use a trained run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from avsc.cli.app import app
+from avsc.console import out as console_out
+from avsc.console import say, table
+
+if TYPE_CHECKING:
+    from avsc.predict.timeline import Timeline
+
+USE = "A trained run at work"
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `avsc train` made.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+VeWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="The visual encoder's weights, if they are no longer where the run found them.",
+    ),
+]
+
+
+@app.command(rich_help_panel=USE)
+def predict(
+    run: Run,
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE ...",
+            help="Videos of any length; sound files for a run trained on sound alone.",
+        ),
+    ],
+    *,
+    audio: Annotated[
+        Path | None,
+        typer.Option(metavar="WAV", help="The sound, if it is not in the video (one FILE only)."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write NAME.csv, NAME.json and NAME.html (a page with pictures, curves and "
+            "sound along time) of each FILE into this folder.",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["table", "csv", "json"],
+        typer.Option(
+            "--format",
+            help="What is printed: a table (seconds, or stretches of one scene if it is long), "
+            "CSV with a line a second, or JSON with a line a FILE.",
+        ),
+    ] = "table",
+    device: Device = "auto",
+    ve_weights: VeWeights = None,
+) -> None:
+    """Name the scene of each second of any recording.
+
+    Each whole second is judged by itself, as in `avsc evaluate`; what is left under a second at
+    the end is dropped. The sound is the video's own first track, or a WAV file beside it.
+
+    avsc predict runs/joint walk.mp4 --out walk
+    """
+    from avsc.predict import written
+    from avsc.predict.run import predict as run_on
+
+    if audio is not None and len(recordings) > 1:
+        raise typer.BadParameter("--audio is the sound of one FILE: name one only")
+    for number, timeline in enumerate(
+        run_on(run, recordings, audio=audio, out=out, device=device, ve_weights=ve_weights)
+    ):
+        if form == "json":
+            print(written.json_text(timeline))
+        elif form == "csv":
+            header = [written.csv_header(timeline.scenes)] if number == 0 else []
+            print("\n".join([*header, *written.csv_lines(timeline)]))
+        else:
+            _show(timeline)
+
+
+def _show(timeline: "Timeline") -> None:
+    from avsc.predict import written
+
+    table(timeline.file.name, *written.table(timeline))
+    console_out.print(written.summary(timeline), markup=False)
+
+
+@app.command(rich_help_panel=USE)
+def export(
+    run: Run,
+    *,
+    form: Annotated[
+        Literal["onnx", "safetensors"],
+        typer.Option(
+            "--format",
+            help="onnx: one file that onnxruntime runs without PyTorch. safetensors: the weights, "
+            "for avsc or your own PyTorch code.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where to; by default RUN/export/onnx or .../safetensors."
+        ),
+    ] = None,
+    encoder: Annotated[
+        bool,
+        typer.Option(
+            "--encoder/--no-encoder",
+            help="Whether safetensors holds the visual encoder's weights too, or names them only.",
+        ),
+    ] = True,
+    ve_weights: VeWeights = None,
+) -> None:
+    """Give the whole scorer away: audio frame and image in, probabilities of scenes out.
+
+    Standardisation, both encoders, classifier and softmax are inside. README.md beside the model
+    is its card: what it is, what to feed it, its scores, its limits and licences.
+
+    avsc export runs/joint --format onnx
+    """
+    from avsc.export.run import export as run_on
+
+    if form == "onnx" and not encoder:
+        raise typer.BadParameter("an ONNX file always holds the visual encoder")
+    folder = run_on(run, form, out=out, with_encoder=encoder, ve_weights=ve_weights)
+    say(f"written to {folder}")

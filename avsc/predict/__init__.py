@@ -1,0 +1,1 @@
+"""Names the scene of each second of any recording with a trained run."""

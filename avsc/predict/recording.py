@@ -1,0 +1,206 @@
+"""A recording of any length, second by second: its sound, and the picture half way through.
+
+Bounded memory: sound and pictures are decoded as they are asked for; of the video, only the times
+of its packets are held. Shape legend: H x W pixels.
+"""
+
+import math
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc import timebase
+from avsc.errors import AvscError, BadClipError
+from avsc.media import frames, jpeg
+from avsc.media.demux import read_timeline
+from avsc.media.frames import NoPicture, Timeline
+from avsc.media.soundtrack import stream_seconds
+from avsc.media.video import read_pictures
+from avsc.store.schema import ImageSettings
+
+HALF_S = 0.5  # of a second, where its picture is taken
+
+
+@dataclass(frozen=True)
+class Second:
+    """One second of a recording; what the run does not need is None."""
+
+    number: int  # it begins at so many seconds
+    sound: NDArray[np.float32] | None  # [2 (left, right), 16000]
+    picture: NDArray[np.uint8] | None  # [H, W, 3], as it would come out of a store
+
+
+@dataclass
+class Recording:
+    """What a prediction is made of.
+
+    Attributes:
+        file: The file it is named after.
+        sound: Where its sound is; None for a run that does not listen.
+        pictures: Which seconds have a picture; None for a run that does not look.
+        image: How pictures are chosen and kept.
+        notes: What a person should know of it, added to as it is read.
+    """
+
+    file: Path
+    sound: Path | None
+    pictures: range | None
+    image: ImageSettings
+    notes: list[str] = field(default_factory=list)
+
+    def expected(self) -> int:
+        """How many seconds it seems to have, for a progress bar."""
+        lengths = [] if self.pictures is None else [len(self.pictures)]
+        if self.sound is not None:
+            lengths.append(int(_claimed_s(self.sound)))
+        return max(min(lengths), 1)
+
+    def seconds(self) -> Iterator[Second]:
+        """Its seconds in order, as long as there are both sound and pictures.
+
+        Raises:
+            AvscError: Sound or picture cannot be read, or there is not one whole second.
+        """
+        empty = True
+        for second in self._pairs():
+            empty = False
+            yield second
+        if empty:
+            raise AvscError(
+                f"{self.file} is too short: it has not one whole second"
+                + (" of both sound and picture" if self.sound and self.pictures else ""),
+                "a second at least",
+                "give a longer recording",
+            )
+
+    def _pairs(self) -> Iterator[Second]:
+        if self.pictures is None:
+            assert self.sound is not None
+            for number, sound in enumerate(stream_seconds(self.sound)):
+                yield Second(number, sound, None)
+        elif self.sound is None:
+            for number, picture in zip(self.pictures, self._pictures(), strict=True):
+                yield Second(number, None, picture)
+        else:
+            yield from self._both(self.sound, self.pictures)
+
+    def _both(self, path: Path, numbers: range) -> Iterator[Second]:
+        with closing(stream_seconds(path)) as sounds, closing(self._pictures()) as pictures:
+            heard = islice(sounds, numbers.start, None)
+            for number in numbers:
+                sound = next(heard, None)
+                if sound is None:
+                    self.notes.append(
+                        f"the sound ends at {clock(number)}: "
+                        f"{clock(numbers.stop - number)} of pictures behind it are left out"
+                    )
+                    return
+                yield Second(number, sound, next(pictures))
+            if next(heard, None) is not None:
+                self.notes.append(
+                    f"the pictures end at {clock(numbers.stop)}: the sound behind is left out"
+                )
+
+    def _pictures(self) -> Generator[NDArray[np.uint8]]:
+        assert self.pictures is not None
+        image = self.image
+        times_s = [number + HALF_S for number in self.pictures]
+        try:
+            for picture in read_pictures(self.file, times_s, image):
+                # A store's pictures are JPEG, and what a run learnt from has its traces.
+                kept = jpeg.encode(picture.rgb, image.short_side, image.jpeg_quality)
+                yield jpeg.decode(kept)
+        except BadClipError as error:
+            raise _unusable(error) from error
+
+
+def open_recording(
+    file: Path, audio: Path | None, image: ImageSettings, *, listens: bool, looks: bool
+) -> Recording:
+    """Finds out what a recording has of what a run needs.
+
+    Args:
+        file: A video, or for a run that does not look any file with sound.
+        audio: Where the sound is, if not in ``file``.
+        image: How the run's store chose and kept pictures.
+        listens: Whether the run needs sound.
+        looks: Whether the run needs pictures.
+
+    Raises:
+        AvscError: A file is missing, or ``file`` has no picture that can be used.
+    """
+    for path in filter(None, (file, audio)):
+        if not path.is_file():
+            raise AvscError(f"there is no file {path}", "a recording", "check the path")
+    recording = Recording(file, (audio or file) if listens else None, None, image)
+    if audio is not None and not listens:
+        recording.notes.append(f"the run does not listen: {audio} is not used")
+    if looks:
+        _look(recording)
+    return recording
+
+
+def covered(timeline: Timeline) -> range:
+    """The seconds half way through which a picture is on the screen."""
+    order = timeline.shown()
+    if not order:
+        return range(0)
+    first_s = timeline.seconds(timeline.packets[order[0]].pts)
+    end_s = timeline.seconds(timeline.end()) + timebase.LENGTH_TOLERANCE_S
+    return range(max(0, math.ceil(first_s - HALF_S)), max(0, math.floor(end_s + HALF_S)))
+
+
+def clock(seconds: int) -> str:
+    """A time since the beginning, for a person.
+
+    >>> clock(7), clock(125), clock(7320)
+    ('0:07', '2:05', '2:02:00')
+    """
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def _look(recording: Recording) -> None:
+    try:
+        timeline = read_timeline(recording.file)
+    except BadClipError as error:
+        raise _unusable(error) from error
+    seconds = recording.pictures = covered(timeline)
+    # Both decoders give the same pictures, and one of them need not be installed here.
+    recording.image = recording.image.model_copy(update={"backend": "pyav"})
+    if seconds.start:
+        recording.notes.append(
+            f"the first picture appears after {clock(seconds.start)}: what is before is left out"
+        )
+    if recording.image.frame_choice == "keyframe":
+        times_s = [number + HALF_S for number in seconds]
+        if isinstance(frames.nearest_keyframes(timeline, times_s), NoPicture):
+            recording.image = recording.image.model_copy(update={"frame_choice": "on-screen"})
+            recording.notes.append(
+                "keyframes are too far apart: its pictures are those on the screen half way "
+                "through each second, where the run learnt from keyframes"
+            )
+
+
+def _claimed_s(path: Path) -> float:
+    """How long a file says it is; 0 where it does not say or cannot be opened."""
+    try:
+        with av.open(str(path)) as container:
+            return (container.duration or 0) / float(av.time_base)
+    except (av.FFmpegError, OSError):
+        return 0.0  # an estimate only: reading it says what is wrong
+
+
+def _unusable(error: BadClipError) -> AvscError:
+    return AvscError(
+        error.got,
+        "a video whose pictures can be decoded to its end: the run looks at pictures",
+        "write it anew (ffmpeg -i IN -c:v libx264 -crf 18 OUT.mp4), or use a run on sound alone",
+    )

@@ -1,0 +1,125 @@
+"""A recording's probabilities, second by second, by the official protocol (DESIGN section 5).
+
+As in ``avsc evaluate``: each second is cut out first, and the probabilities of its audio frames
+are averaged. Shape legend: k seconds of a block, f frames of a second, 2 channels, B bands,
+D features of the visual encoder, C scenes.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsc.console import ProgressLine
+from avsc.media import jpeg
+from avsc.predict.condense import Averaged, Thinned
+from avsc.predict.recording import Recording, Second
+from avsc.predict.timeline import Thumbnail, Timeline
+from avsc.signal.features import FeatureExtractor
+from avsc.train import embed
+from avsc.train.load import LoadedRun
+
+MOST_THUMBNAILS = 96
+MOST_COLUMNS = 1200
+THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 96, 75
+
+Floats = NDArray[np.float32]
+
+
+class Predictor:
+    """Scores recordings with one run; made once, for the filter bank it builds.
+
+    Args:
+        run: The run, loaded.
+    """
+
+    def __init__(self, run: LoadedRun) -> None:
+        self.run = run
+        self._feature = run.recipe.audio.feature
+        self._extractor: FeatureExtractor | None = None
+        if run.listens:
+            only = {"features": (self._feature,)}
+            self._extractor = FeatureExtractor(run.facts.settings.model_copy(update=only))
+
+    def predict(self, recording: Recording, line: ProgressLine) -> Timeline:
+        """Reads and scores a recording.
+
+        Args:
+            recording: See ``avsc.predict.recording.open_recording``.
+            line: Told of each second.
+
+        Raises:
+            AvscError: The recording cannot be read.
+        """
+        thumbnails: Thinned[Thumbnail] = Thinned(MOST_THUMBNAILS)
+        columns = Averaged(MOST_COLUMNS)
+        rows, first, same = [], None, True
+        for block in _blocks(recording.seconds(), embed.batch_size(self.run.device)):
+            first = block[0].number if first is None else first
+            audio = self._listen(block)  # [k, f, 2, B]
+            if audio is not None:
+                columns.add(audio[:, :, 0].reshape(-1, audio.shape[-1]))
+                same = same and all(_same_channels(second) for second in block)
+            for second in block:
+                if second.picture is not None:
+                    thumbnails.offer(lambda second=second: _thumbnail(second))  # type: ignore[misc]
+            rows.append(self._score(block, audio))
+            line.advance(len(block))
+        assert first is not None
+        notes = [*recording.notes, *([ONE_CHANNEL] if self.run.listens and same else [])]
+        return Timeline(
+            file=recording.file,
+            sound=recording.sound,
+            first=first,
+            probabilities=np.concatenate(rows),
+            scenes=self.run.scenes,
+            thumbnails=thumbnails.items(),
+            sound_columns=columns.columns() if self.run.listens else None,
+            feature=self._feature,
+            system=_system(self.run),
+            notes=tuple(notes),
+        )
+
+    def _listen(self, block: list[Second]) -> Floats | None:
+        if self._extractor is None:
+            return None
+        sounds = [second.sound for second in block if second.sound is not None]
+        return np.stack([self._extractor.frames(sound, self._feature) for sound in sounds])
+
+    def _score(self, block: list[Second], audio: Floats | None) -> NDArray[np.float64]:
+        # -> [k, C]
+        frames = 1 if audio is None else audio.shape[1]
+        embedding = None
+        if self.run.visual is not None:
+            pictures = [second.picture for second in block if second.picture is not None]
+            embedding = np.repeat(self.run.embed(pictures), frames, axis=0)  # [k f, D]
+        heard = None if audio is None else audio.reshape(-1, *audio.shape[2:])
+        found = self.run.probabilities(heard, embedding)
+        return np.asarray(found.reshape(len(block), frames, -1).mean(axis=1), np.float64)
+
+
+ONE_CHANNEL = (
+    "both channels are alike (a mono recording?): the run learnt from stereo and also hears their "
+    "difference, which is silent here"
+)
+
+
+def _blocks(seconds: Iterator[Second], size: int) -> Iterator[list[Second]]:
+    while block := list(islice(seconds, size)):
+        yield block
+
+
+def _same_channels(second: Second) -> bool:
+    return second.sound is not None and np.array_equal(*second.sound)
+
+
+def _thumbnail(second: Second) -> Thumbnail:
+    assert second.picture is not None
+    return Thumbnail(second.number, jpeg.encode(second.picture, THUMBNAIL_SIDE, THUMBNAIL_QUALITY))
+
+
+def _system(run: LoadedRun) -> str:
+    inputs: list[str] = [run.recipe.audio.feature] if run.listens else []
+    inputs += [run.recipe.visual.model] if run.visual is not None else []
+    return f"{run.path.resolve().name} ({run.recipe.train.strategy}: {' and '.join(inputs)})"
