@@ -11,16 +11,15 @@ from pathlib import Path
 
 from avsc import timebase
 from avsc.errors import AvscError
-from avsc.files import TEMPORARY_PREFIX
 from avsc.media import jpeg
 from avsc.media.audio import read_stereo
 from avsc.media.video import read_pictures
 from avsc.prepare.events import ClipBegun, ClipDone, Events, PartitionDone
+from avsc.prepare.sweep import sweep_partitions
 from avsc.signal.features import FeatureExtractor
-from avsc.store import record
 from avsc.store.clips import StoredClip
 from avsc.store.location import Location, read_attributes, read_clips
-from avsc.store.schema import StoreSettings, array_specs, partition_range
+from avsc.store.schema import StoreSettings, partition_range
 from avsc.store.write import ClipData, PartitionWriter, write_partition
 
 _MACHINE = {
@@ -63,7 +62,7 @@ class Preparer:
             AvscError: The store cannot be written to.
         """
         count = len(self._clips)
-        _sweep(self._path, count, self._settings, partition)
+        sweep_partitions(self._path, count, self._settings, [partition])
         with write_partition(self._path, count, self._settings, partition) as writer:
             for row in partition_range(partition, count, self._settings):
                 clip = self._clips[row]
@@ -110,11 +109,3 @@ def prepare_clip(
         jpegs=jpegs,
         pts_s=pts_s,
     )
-
-
-def _sweep(store: Path, clips: int, settings: StoreSettings, partition: int) -> None:
-    """Removes what a killed worker left of a partition; other partitions may be at work."""
-    names = [spec.shard_name(partition) for spec in array_specs(clips, settings)]
-    for path in (store / name for name in [*names, record.name(partition)]):
-        for left in path.parent.glob(f"{TEMPORARY_PREFIX}{path.name}-*"):
-            left.unlink(missing_ok=True)

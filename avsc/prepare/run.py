@@ -1,6 +1,5 @@
 """A whole ``prepare``: check, create or go on, prepare what is missing, and mark the end."""
 
-import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,12 +8,11 @@ from pathlib import Path
 from avsc.console import ProgressLine, progress, say
 from avsc.dataset import Dataset, read_dataset
 from avsc.errors import AvscError
-from avsc.files import TEMPORARY_PREFIX
 from avsc.prepare.events import ClipDone, Executor, Job, PartitionAgain
 from avsc.prepare.executors import synchronous
-from avsc.prepare.ledger import remove_notes
 from avsc.prepare.lock import hold
 from avsc.prepare.plan import Part, clips_in, pending, share
+from avsc.prepare.sweep import sweep_partitions, sweep_store
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
 from avsc.store.finish import mark_complete, mark_incomplete, unfinished
@@ -91,13 +89,18 @@ def prepare(
     with hold(store, part):
         to_do = _to_do(store, clips, settings, part, retry_bad)
         if part is None:
-            _sweep(store)
+            sweep_store(store)
         prepared = clips_in(to_do, count, settings)
         if to_do:
             mark_incomplete(store)
             mine = clips_in(share(partition_count(count, settings), part), count, settings)
-            with progress("prepare", mine, "clips", done=mine - prepared) as line:
-                _run(execute, Job(data.root, store, clip_timeout_s), to_do, line)
+            try:
+                with progress("prepare", mine, "clips", done=mine - prepared) as line:
+                    _run(execute, Job(data.root, store, clip_timeout_s), to_do, line)
+            except BaseException:
+                # Workers are killed, not asked: what they had begun lies about.
+                sweep_partitions(store, count, settings, to_do)
+                raise
         return _conclude(store, part, max_bad, prepared)
 
 
@@ -110,7 +113,7 @@ def finalise(store: Path, max_bad: int = 0) -> Summary:
     """
     Store.open(store, complete=False)  # or it is no store, and no place for a lock
     with hold(store):
-        _sweep(store)
+        sweep_store(store)
         if unfinished(store):
             mark_complete(store)  # raises, and names what is missing
         return _conclude(store, None, max_bad, 0)
@@ -185,11 +188,3 @@ def too_many_bad(store: Path, quarantined: dict[str, str], clips: int, max_bad: 
         f"`avsc info {store}` lists them all; mend the files and run again with --retry-bad, or go"
         f" on without those clips: the same command with --max-bad {len(quarantined)}",
     )
-
-
-def _sweep(store: Path) -> None:
-    """Removes what a killed run left, apart from partitions, which sweep their own."""
-    remove_notes(store)
-    # Of one that was killed while it created this store, or has just lost that race.
-    for skeleton in store.parent.glob(f"{TEMPORARY_PREFIX}{store.name}-*"):
-        shutil.rmtree(skeleton, ignore_errors=True)

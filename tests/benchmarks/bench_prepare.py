@@ -65,8 +65,10 @@ def make_dataset(root: Path) -> Path:
     shutil.rmtree(root / "video-made")
     text = "\n".join(["filename_audio\tfilename_video\tscene_label", *rows, ""])
     (root / "meta.csv").write_text(text)
-    (root / "evaluation_setup/fold1_train.csv").write_text(text)
-    (root / "evaluation_setup/fold1_evaluate.csv").write_text(text.split("\n")[0] + "\n")
+    half = text.index(rows[CLIPS // 2])
+    (root / "evaluation_setup/fold1_train.csv").write_text(text[:half])
+    header = text[: text.index(rows[0])]
+    (root / "evaluation_setup/fold1_evaluate.csv").write_text(header + text[half:])
     return root
 
 
