@@ -144,7 +144,7 @@ def reliability(found: Calibration) -> str:
 def scatter(
     title: str, points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str]
 ) -> str:
-    """Points [m, 2] coloured by class, each class named where its middle is."""
+    """Points [m, 2] coloured by class, each class named where its points are densest."""
     side, edge = WIDTH, 14.0
     low, high = points.min(axis=0), points.max(axis=0)
     span = max(float((high - low).max()), 1e-9)
@@ -154,7 +154,7 @@ def scatter(
     for k in np.unique(labels):
         mine = placed[labels == k]
         parts.append(svg.dots([(float(x), float(y)) for x, y in mine], f"scene{k}"))
-        x, y = np.median(mine, axis=0)
+        x, y = _densest(mine)
         written.append((float(y), float(x), names[k]))
     for y, x, name in _spread(written):
         within = min(max(x, HALF_LETTER * len(name)), side - HALF_LETTER * len(name))
@@ -185,6 +185,14 @@ def _grid(up: svg.Scale, across: svg.Scale, left: float, right: float, epochs: i
         if tick == int(tick):
             parts.append(svg.text(across(tick), up.start + 14, f"{tick:g}", "small", "middle"))
     return parts
+
+
+def _densest(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle of the closest quarter of points [m, 2]: a class may lie in several groups."""
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    nearest = np.argsort(distances, axis=1)[:, : max(1, len(points) // 4)]
+    spread = np.take_along_axis(distances, nearest, axis=1).mean(axis=1)
+    return np.asarray(points[nearest[spread.argmin()]].mean(axis=0))
 
 
 def _beyond(values: Sequence[float]) -> float:

@@ -195,10 +195,14 @@ def _about(store: Store, segments: Segments, protocol: "Protocol | None") -> dic
         "protocol": protocol,
         "fold": segments.fold,
         "quarantined_clips": segments.quarantined,
-        "store": {"path": str(store.place), "sha256": store.sha256},
+        "store": {"path": _absolute(store.place), "sha256": store.sha256},
         "versions": runs.versions(),
         "hardware": runs.hardware(),
     }
+
+
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).resolve())
 
 
 def _write_metrics(folder: Path, summary: Summary, about: dict[str, Any]) -> None:

@@ -91,3 +91,13 @@ def test_labels_at_one_place_are_moved_apart() -> None:
     drawn = figures.scatter("Map", np.zeros((4, 2)), np.arange(4), ["aa", "bb", "cc", "dd"])
     heights = sorted(float(text.attrib["y"]) for text in _parsed(drawn).iter("text"))
     assert min(np.diff(heights)) >= 12
+
+
+def test_a_class_in_two_groups_is_named_at_one_of_them_and_not_between() -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat([[0.0, 0.0], [10.0, 0.0]], [30, 20], axis=0)
+    points = np.concatenate([groups + 0.1 * random.normal(size=(50, 2)), [[5.0, 10.0]]])
+    labels = np.array([0] * 50 + [1])
+    texts = _parsed(figures.scatter("Map", points, labels, ["a", "b"])).iter("text")
+    at = {text.text: float(text.attrib["x"]) for text in texts}
+    assert at["a"] < 30 or at["a"] > figures.WIDTH - 30
