@@ -97,13 +97,10 @@ def gather(
     stored = heldout = None
     if encoder is not None:
         cache = EmbeddingCache(store, encoder, elsewhere)
-        parts = [fold.validation] if raw else [fold.train, fold.validation]
-        rows = np.concatenate([part.rows for part in parts])
-        cache.compute(rows, recipe.train.threads or default_threads(), ranks.rank, ranks.world)
-        ranks.wait()
-        heldout = torch.from_numpy(cache.read(fold.validation.rows)).to(device)
+        threads = recipe.train.threads or default_threads()
+        heldout = _embeddings(cache, fold.validation, threads, ranks).to(device)
         if not raw:
-            stored = torch.from_numpy(cache.read(fold.train.rows)).to(device)
+            stored = _embeddings(cache, fold.train, threads, ranks).to(device)
     stream = training_stream(
         store,
         fold.train.rows,
@@ -127,6 +124,13 @@ def gather(
         ),
         None if audio is None else standardisation(audio),
     )
+
+
+def _embeddings(cache: EmbeddingCache, part: Part, threads: int, ranks: Ranks) -> Tensor:
+    """Float32 [n, S, D], computed by all ranks together where they are not stored yet."""
+    cache.compute(part.rows, threads, ranks.rank, ranks.world)
+    ranks.wait()
+    return torch.from_numpy(cache.read(part.rows))
 
 
 def _frames(store: Store, part: Part, recipe: Recipe, device: torch.device) -> Tensor:
