@@ -144,11 +144,12 @@ class VisualEncoder(nn.Module):
         count = len(images)
         self._widest = max(self._widest, count)
         if not self._execution.compile or count == self._widest:
-            encoded: Tensor = self(images)
-            return encoded
-        padding = images.new_zeros((self._widest - count, *images.shape[1:]))
-        encoded = self(torch.cat([images, padding]))
-        return encoded[:count]
+            return self.forward(images)
+        # Laid out in memory as the images are, which a compiled encoder asks for as well.
+        padded = images.new_empty_strided((self._widest, *images.shape[1:]), images.stride())
+        padded[:count] = images
+        padded[count:] = 0
+        return self.forward(padded)[:count]
 
     def _normalise_and_encode(self, images: Tensor) -> Tensor:
         x = images.permute(0, 3, 1, 2) if images.shape[3] == 3 else images

@@ -103,6 +103,28 @@ def test_channels_last_and_bf16_are_settings_and_cpu_is_float32_by_default() -> 
     torch.testing.assert_close(fast, plain, rtol=0.1, atol=0.1)
 
 
+def test_a_compiled_encoder_meets_one_batch_size_and_one_layout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    encoder = visual.build(_recipe())
+    plain = encoder(_images(2))
+    encoder.run_as(visual.Execution(torch.device("cpu"), compile=True))
+    met: list[tuple[object, ...]] = []
+    encode = encoder._encode
+
+    def noting(x: torch.Tensor) -> torch.Tensor:
+        met.append((x.shape, x.stride()))
+        return encode(x)
+
+    monkeypatch.setattr(encoder, "_encode", noting)
+    batch = _images(8).permute(0, 3, 1, 2)
+    whole, rest = encoder.encode_steadily(batch), encoder.encode_steadily(batch[:3])
+    assert met[0] == met[1]
+    assert rest.shape == (3, plain.shape[1])
+    torch.testing.assert_close(rest, whole[:3], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("form", ["safetensors", "pth", "places365"])
 def test_weights_with_a_head_load_from_any_form_and_give_the_same_encoder(
     form: str, tmp_path: Path
