@@ -20,7 +20,7 @@ from avsc.signal.features import FeatureExtractor
 from avsc.train import embed
 from avsc.train.load import LoadedRun
 
-MOST_THUMBNAILS = 96
+MOST_THUMBNAILS = 512
 MOST_COLUMNS = 1200
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 96, 75
 

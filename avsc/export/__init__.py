@@ -1,0 +1,1 @@
+"""Gives a trained run away: the whole scorer as ONNX or safetensors, with its model card."""

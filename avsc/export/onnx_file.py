@@ -1,0 +1,122 @@
+"""The system as one ONNX file that needs nothing but an ONNX runtime.
+
+Shape legend: n samples, C scenes.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from avsc import files
+from avsc.errors import AvscError
+from avsc.export.system import PROBABILITIES, System
+
+OPSET = 18  # understood by onnxruntime since 1.14
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+TOLERANCE = 1e-4
+SAMPLES = 3  # on which the file is compared with PyTorch; not the number it was traced with
+
+
+def write_onnx(path: Path, system: System, metadata: Mapping[str, Any]) -> None:
+    """Writes the file and runs it once: it must give what PyTorch gives.
+
+    Args:
+        path: The file.
+        system: What to write.
+        metadata: Kept in the file, a string or JSON each.
+
+    Raises:
+        AvscError: A package is not installed, the encoder cannot be written as ONNX, or the file
+            gives other probabilities.
+    """
+    require_packages()
+    content = _serialise(system, metadata)
+    worst = difference(content, system)
+    if not worst <= TOLERANCE:
+        raise AvscError(
+            f"the ONNX file gives probabilities that are {worst:.2g} from PyTorch's",
+            f"{TOLERANCE:g} at most",
+            "export --format safetensors; or try other versions of torch and onnxruntime",
+        )
+    files.write_bytes(path, content)
+
+
+def require_packages() -> None:
+    """Refuses to begin without the packages of the extra ``export``."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise AvscError(
+            f"not installed: {', '.join(missing)}",
+            "the packages that write and check ONNX files",
+            'pip install "avsc[export]"',
+        )
+
+
+def difference(content: bytes, system: System) -> float:
+    """How far the file's probabilities are from the system's, at most."""
+    import onnxruntime
+
+    inputs = system.shapes().examples(SAMPLES, seed=1)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    fed = {name: value.numpy() for name, value in inputs.items()}
+    (found,) = session.run([PROBABILITIES], fed)
+    with torch.inference_mode():
+        wanted = system(**inputs).numpy()
+    return float(np.abs(found - wanted).max())
+
+
+def _serialise(system: System, metadata: Mapping[str, Any]) -> bytes:
+    inputs = system.shapes().examples(2)
+    count = torch.export.Dim("n")
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                system,
+                kwargs=inputs,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(inputs),
+                output_names=[PROBABILITIES],
+                dynamic_shapes={name: {0: count} for name in inputs},
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise AvscError(
+            f"{_name(system)} cannot be written as ONNX: {str(error).splitlines()[0]}",
+            "an encoder whose operations ONNX has",
+            "export --format safetensors instead",
+        ) from error
+    assert program is not None
+    for name, value in metadata.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        program.model.metadata_props[name] = text
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter's remarks, which are for its own developers, from the terminal."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _name(system: System) -> str:
+    return "the scorer" if system.visual is None else system.visual.name

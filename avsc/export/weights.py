@@ -1,0 +1,106 @@
+"""The system as safetensors and a description; nothing in it is executed when it is read."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from avsc import files
+from avsc.errors import AvscError
+from avsc.export.description import Description, read_description
+from avsc.export.system import System
+from avsc.recipe import VisualRecipe
+from avsc.train import visual
+from avsc.train.model import Scorer
+from avsc.train.visual import VisualEncoder, create_backbone
+from avsc.train.weights import State, read_safetensors
+
+WEIGHTS = "model.safetensors"
+SCORER, VISUAL = "scorer.", "visual."  # what names begin with
+
+
+def write_weights(path: Path, system: System, with_encoder: bool) -> None:
+    """Writes the scorer's tensors, and the visual encoder's if wanted."""
+    from safetensors.torch import save
+
+    tensors = _prefixed(SCORER, system.scorer.state_dict())
+    if with_encoder and system.visual is not None:
+        tensors |= _prefixed(VISUAL, system.visual.backbone.state_dict())
+    files.write_bytes(path, save(tensors, metadata={"format": "pt"}))
+
+
+def read_system(folder: Path, ve_weights: str | None = None) -> System:
+    """Reads what ``avsc export --format safetensors`` wrote.
+
+    >>> system = read_system(Path("runs/joint/export/safetensors"))  # doctest: +SKIP
+    >>> system(audio=frames, image=images)  # [n, 2, B], [n, Z, Z, 3]  # doctest: +SKIP
+
+    Args:
+        folder: The export.
+        ve_weights: The visual encoder's weights, as ``avsc train`` takes them, for an export
+            that does not hold them.
+
+    Raises:
+        AvscError: The folder is no such export, is damaged, or lacks the encoder.
+    """
+    description = read_description(folder)
+    path = folder / WEIGHTS
+    state = read_safetensors(path)
+    _require_same(path, description)
+    seen, heard = description.visual, description.audio
+    scorer = Scorer(
+        None if heard is None else heard.bands,
+        None if seen is None else seen.features,
+        "all" if heard is None else heard.concat,
+    )
+    scorer.load_state_dict(_of(SCORER, state))
+    if seen is None:
+        return System(scorer, None)
+    if not seen.included:
+        return System(scorer, _from_elsewhere(folder, description, ve_weights))
+    backbone = create_backbone(seen.model, seen.image.size)
+    backbone.load_state_dict(_of(VISUAL, state))
+    return System(scorer, VisualEncoder(backbone, seen.model, seen.image))
+
+
+def _from_elsewhere(
+    folder: Path, description: Description, ve_weights: str | None
+) -> VisualEncoder:
+    seen = description.visual
+    assert seen is not None
+    if ve_weights is None:
+        raise AvscError(
+            f"{folder} does not hold the weights of {seen.model}",
+            "these weights too",
+            "pass ve_weights=PATH, or export again without --no-encoder",
+        )
+    recipe = VisualRecipe(model=seen.model, weights=ve_weights, image_size=seen.image.size)
+    encoder = visual.build(recipe)
+    if encoder.sha256 != seen.sha256:
+        raise AvscError(
+            f"{ve_weights} are other weights of {seen.model}: SHA-256 {encoder.sha256[:12]}",
+            f"those the run was trained with, {seen.sha256[:12]}",
+            "pass the right ones",
+        )
+    return encoder
+
+
+def _require_same(path: Path, description: Description) -> None:
+    wanted = description.files.get(path.name)
+    if wanted != files.sha256_file(path):
+        raise AvscError(
+            f"{path} is not the file its config.json describes",
+            f"a file with the SHA-256 {wanted}",
+            "copy the folder again, or export again",
+        )
+
+
+def _prefixed(prefix: str, state: State) -> State:
+    return {prefix + name: _contiguous(tensor) for name, tensor in state.items()}
+
+
+def _of(prefix: str, state: State) -> State:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _contiguous(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()
