@@ -43,7 +43,7 @@ def test_stage_1_never_imports_torch(wing: str) -> None:
     assert "torch" not in _modules_after(_import_all(wing))
 
 
-@pytest.mark.parametrize("wing", ["train", "evaluate"])
+@pytest.mark.parametrize("wing", ["train", "evaluate", "reproduce"])
 def test_stage_2_never_imports_dask(wing: str) -> None:
     assert not _modules_after(_import_all(wing)) & {"dask", "distributed"}
 

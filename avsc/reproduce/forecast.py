@@ -1,5 +1,6 @@
 """``avsc reproduce --dry-run``: what there is to do, and how long it takes at most."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from avsc.console import duration, say
@@ -40,12 +41,8 @@ def show(
     rates = _measured(opened, left, device) if left else None
     say(f"{opened.place}: {len(runs)} runs, {len(runs) - len(left)} of them complete")
     rows = [_row(run, states[run.name], works[run.name], rates) for run in runs]
-    header = ["run", "state", "needs", "epochs", "triples", "images", "at most"]
-    print_table("what each run still needs (triples and images: an epoch)", header, rows)
-    if rates is not None:
-        for line in _totals(left, works, rates, opened.settings.clip_seconds):
-            console_out.print(line, markup=False)
-    for line in _weights(left):
+    print_table("runs", ["run", "state", "at most"], rows)
+    for line in [*_needs(left), *_totals(left, works, rates, opened.settings.clip_seconds)]:
         console_out.print(line, markup=False)
 
 
@@ -57,44 +54,53 @@ def _measured(store: Store, left: list[PlannedRun], device: str) -> Rates:
 
 def _row(run: PlannedRun, state: Standing, work: RunWork, rates: Rates | None) -> list[str]:
     if state.trained or rates is None:
-        return [run.name, state.state, run.needs or "", "", "", "", ""]
-    return [
-        run.name,
-        state.state,
-        run.needs or "",
-        f"{work.epochs:,}",
-        f"{work.triples:,}",
-        f"{work.images:,}" if work.images else "",
-        duration(estimate.seconds_of(work, rates)),
+        return [run.name, state.state, ""]
+    more = " more" if state.epochs else ""
+    words = f"{state.state}, {work.epochs} epochs{more}"
+    return [run.name, words, duration(estimate.seconds_of(work, rates))]
+
+
+def _needs(left: list[PlannedRun]) -> list[str]:
+    """What runs wait for, and where their visual encoders come from."""
+    lines = [
+        f"{needed} comes before {', '.join(run.name for run in left if run.needs == needed)}"
+        for needed in sorted({run.needs for run in left if run.needs})
     ]
+    looking = [run.recipe for run in left if run.recipe.train.strategy != "audio"]
+    sources = sorted(set(map(_source, looking)))
+    return lines + [f"weights of {model}: {words}" for model, words in sources]
 
 
 def _totals(
-    left: list[PlannedRun], works: dict[str, RunWork], rates: Rates, clip_seconds: int
+    left: list[PlannedRun], works: dict[str, RunWork], rates: Rates | None, clip_seconds: int
 ) -> list[str]:
+    if rates is None:
+        return []
     mine = [works[run.name] for run in left]
     images = estimate.embeddings_of(mine, clip_seconds)
     once_s = estimate.embedding_seconds(images, rates)
     epochs_s = sum(estimate.seconds_of(work, rates) for work in mine)
-    lines = [
-        f"{key.model}: {rates.encoded[key]:,.0f} images/s encoded, {rates.decoded[key]:,.0f} "
-        f"decoded and augmented; embeddings of {count:,} images, once, shared by its runs"
-        for key, count in images.items()
-    ]
     decodes = sum(work.epochs * work.images for work in mine) + sum(images.values())
     return [
-        *lines,
-        f"in all: {sum(work.epochs * work.triples for work in mine):,} triples, "
-        f"{decodes:,} JPEG decodes, at most {duration(once_s + epochs_s)} one run after the other "
-        f"({duration(once_s)} of it embeddings)",
+        f"an epoch is {_range(work.triples for work in mine)} triples, and on raw images "
+        f"{_range(work.images for work in mine if work.images)} pictures",
+        *(
+            f"{key.model}: {rates.encoded[key]:,.0f} images/s encoded here, "
+            f"{rates.decoded[key]:,.0f} decoded and augmented; {count:,} embeddings once, shared"
+            for key, count in images.items()
+        ),
+        f"in all {sum(work.epochs * work.triples for work in mine):,} triples and {decodes:,} JPEG "
+        f"decodes: at most {duration(once_s + epochs_s)} one run after the other, of which "
+        f"{duration(once_s)} embeddings",
         "An upper bound: rates were measured here just now, without compilation and without the "
         "cache of decoded pictures, and early stopping ends most runs sooner.",
     ]
 
 
-def _weights(left: list[PlannedRun]) -> list[str]:
-    looking = [run.recipe for run in left if run.recipe.train.strategy != "audio"]
-    return [f"weights of {model}: {words}" for model, words in sorted(set(map(_source, looking)))]
+def _range(counts: Iterable[int]) -> str:
+    """One number, or from the least to the most."""
+    found = sorted(set(counts))
+    return " to ".join(f"{count:,}" for count in (found[:1] + found[1:][-1:])) or "no"
 
 
 def _source(recipe: Recipe) -> tuple[str, str]:

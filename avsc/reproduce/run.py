@@ -98,7 +98,7 @@ def publish(asked: Asked, target: str, work: Work) -> None:
     files.write_text(asked.file(work.out, target, "md"), table.markdown(made))
     files.write_text(asked.file(work.out, target, "csv"), table.as_csv(made))
     for metric in table.METRICS:
-        print_table(f"{made.title} {table.TITLES[metric]}", *table.for_terminal(made, metric))
+        print_table(made.title(metric), *table.for_terminal(made, metric))
     for note in (*made.notes, table.STAR.removeprefix("\\")):
         console_out.print(note, markup=False)
     say(f"written to {asked.file(work.out, target, 'md')} and .csv")
@@ -143,7 +143,8 @@ def _notes(asked: Asked, target: str, work: Work) -> list[str]:
 
 def _data_note(store: Store) -> str:
     bad = int((store.status() == Status.QUARANTINED).sum())
-    without = f", {bad} quarantined clips left out" if bad else ""
+    clips = "1 quarantined clip" if bad == 1 else f"{bad} quarantined clips"
+    without = f", {clips} left out" if bad else ""
     which = (
         "the official folds of TAU Urban Audio-Visual Scenes 2021"
         if official_folds(store)

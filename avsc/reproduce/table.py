@@ -67,12 +67,12 @@ class Table:
     notes: tuple[str, ...]
     smoke: bool
 
-    @property
-    def title(self) -> str:
-        """The table's heading."""
+    def title(self, metric: Metric | None = None) -> str:
+        """The heading of the whole, or of one metric's part."""
         number = self.name.removeprefix("table")
-        smoke = " SMOKE RUN: OUR NUMBERS MEAN NOTHING" if self.smoke else ""
-        return f"Table {number} of the paper, and ours.{smoke}"
+        what = "" if metric is None else f": {TITLES[metric]}"
+        smoke = " (SMOKE RUN, OUR NUMBERS MEAN NOTHING)" if self.smoke else ""
+        return f"Table {number} of the paper, and ours{what}{smoke}"
 
 
 def cells(line: Line, metric: Metric) -> Cells | None:
@@ -104,7 +104,7 @@ def markdown(table: Table) -> str:
     ]
     drawn = [_row(columns), _row([":--", *(["--:"] * (len(columns) - 1))]), *map(_row, rows)]
     notes = [f"- {note}" for note in (*table.notes, STAR)]
-    return "\n".join([f"# {table.title}", "", *drawn, "", *notes, ""])
+    return "\n".join([f"# {table.title()}", "", *drawn, "", *notes, ""])
 
 
 def as_csv(table: Table) -> str:

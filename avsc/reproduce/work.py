@@ -5,6 +5,7 @@ process is training is waited for, and if that process is killed, taken over.
 """
 
 import gc
+import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -70,8 +71,6 @@ class Work:
             files.write_text(path, traceback.format_exc())
             got = f"{type(error).__name__}: {_first_line(error)} (see {path})"
             self._note(name, got, got)
-        finally:
-            _tidy()
 
     def _train_needed(self, name: str, title: str) -> None:
         needed = self.runs[name].needs
@@ -91,21 +90,25 @@ class Work:
 
     def _train(self, name: str, title: str) -> None:
         """Trains a run to its end, or waits until another process has."""
+        from avsc.train import run
         from avsc.train.folder import RunBusyError
-        from avsc.train.run import train
 
         place, waits_since = run_folder(self.out, name), None
         while not (found := self.standing(name)).trained:
             try:
                 if waits_since is None:
                     say(f"{title}: training" + " goes on" * (found.state == "to resume"))
-                train(str(self.store.place), place, found.recipe, resume=True, device=self.device)
+                run.train(
+                    str(self.store.place), place, found.recipe, resume=True, device=self.device
+                )
             except RunBusyError:
                 now_s = time.monotonic()
                 if waits_since is None or now_s - waits_since >= REMIND_S:
                     waits_since = now_s
                     say(f"{title}: waiting for another process that trains it")
                 time.sleep(POLL_S)
+            finally:
+                _tidy()
 
     def _evaluate(self, name: str, title: str) -> None:
         from avsc.evaluate.run import evaluate
@@ -130,15 +133,16 @@ class Work:
 
 
 def _tidy() -> None:
-    """Gives back what the last run held: memory, and what was compiled for its encoder.
+    """Gives back what a run held: a GPU's memory, and what was compiled for its encoder.
 
-    A function is compiled afresh for a few encoders only; after that it would run uncompiled.
+    A function is compiled afresh for a few encoders only; after those it would run uncompiled.
     """
     import torch
 
-    gc.collect()
-    torch.compiler.reset()
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()
 
 
