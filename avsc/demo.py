@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from avsc.store.schema import StoreSettings
 
 STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "video")
-MODEL = "test_resnet.r160_in1k"  # timm's smallest: 0.5 M parameters
-IMAGE_SIZE = 96
-CLIPS_PER_SCENE = 20
-LOCATIONS_PER_SCENE = 10
+MODEL = "test_byobnet.r160_in1k"  # one of timm's smallest: 0.2 M parameters, 256 features
+IMAGE_SIZE = 64
+# As many places as there are clips: what has to be learnt is what the places have in common.
+CLIPS_PER_SCENE = 16
+LOCATIONS_PER_SCENE = 16
 IMAGES_PER_SCENE = 80
+PRETRAIN_EPOCHS = 12
+EPOCHS = 5
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,12 @@ def _pretrain(images: Path, encoder: Path) -> None:
     tuned = recipe.parse(
         {
             "visual": {"model": MODEL, "weights": "random", "image_size": IMAGE_SIZE},
-            "train": {"epochs": 15, "batch_size": 32, "lr_max": 0.05, "restart_epochs": 15},
+            "train": {
+                "epochs": PRETRAIN_EPOCHS,
+                "restart_epochs": PRETRAIN_EPOCHS,
+                "batch_size": 32,
+                "lr_max": 0.1,
+            },
         },
         "the demo",
     )
@@ -134,18 +142,24 @@ def _pretrain(images: Path, encoder: Path) -> None:
 def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
     from avsc.train.run import train
 
-    train(store, run, _recipe(strategy, encoder), resume=True, device="cpu")
+    train(store, run, system_recipe(strategy, encoder), resume=True, device="cpu")
 
 
-def _recipe(strategy: Strategy, encoder: Path) -> Recipe:
+def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
+    """The demo's recipe: the paper's but for size, the number of epochs and shared views.
+
+    Args:
+        strategy: Which system.
+        encoder: The folder of the visual encoder.
+    """
     return recipe.parse(
         {
             "visual": {"model": MODEL, "weights": str(encoder), "image_size": IMAGE_SIZE},
             "train": {
                 "strategy": strategy,
-                "epochs": 6,
+                "epochs": EPOCHS,
+                "restart_epochs": EPOCHS,
                 "batch_size": 64,
-                "restart_epochs": 6,
                 "images_per_second": 1,
             },
         },

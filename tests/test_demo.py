@@ -1,0 +1,51 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from avsc import demo
+from avsc.console import out
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo, smaller still."""
+    sizes = {"CLIPS_PER_SCENE": 3, "LOCATIONS_PER_SCENE": 3, "IMAGES_PER_SCENE": 8}
+    for name, value in (sizes | {"PRETRAIN_EPOCHS": 1, "EPOCHS": 1}).items():
+        monkeypatch.setattr(demo, name, value)
+
+
+def _state(folder: Path) -> dict[Path, int]:
+    kept = ("dataset", "images", "store.zarr", "runs", "visual-encoder")
+    files = [path for name in kept for path in (folder / name).rglob("*") if path.is_file()]
+    parts = ("weights.safetensors", "metrics.json", ".wav", ".mp4", ".jpg", "c.0")
+    return {p: p.stat().st_mtime_ns for p in files if p.name.endswith(parts)}
+
+
+@pytest.mark.usefixtures("small")
+def test_the_demo_scores_three_systems_and_uses_what_is_complete_when_run_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "demo"
+    scored = demo.demo(folder)
+    assert [one.strategy for one in scored] == ["joint", "audio", "video"]
+    assert all(0 < one.metrics["log_loss"] < 20 for one in scored)
+    with out.capture() as printed:
+        demo.show(folder, scored)
+    text = printed.get()
+    assert f"{math.log(10):.3f}" in text  # chance
+    assert all(f"{one.metrics['log_loss']:.3f}" in text for one in scored)
+    assert all((one.run / "evaluation" / "report.html").exists() for one in scored)
+
+    before = _state(folder)
+    assert len(before) > 100
+    again = demo.demo(folder)
+    assert [one.metrics for one in again] == [one.metrics for one in scored]
+    assert _state(folder) == before
+
+
+@pytest.mark.slow
+def test_in_the_demo_both_senses_together_beat_each_alone_and_chance(tmp_path: Path) -> None:
+    losses = {one.strategy: one.metrics["log_loss"] for one in demo.demo(tmp_path / "demo")}
+    assert losses["joint"] < min(losses["audio"], losses["video"])
+    assert losses["joint"] < math.log(10)
