@@ -55,9 +55,9 @@ class _Child:
         assert self.process.stdout
         self.inlet, self.outlet = self.process.stdin, self.process.stdout
 
-    def assign(self, partition: int, banned: dict[str, str]) -> None:
+    def assign(self, partition: int, banned: dict[str, str], noted: bool) -> None:
         self.partition, self.clip, self.clips_done = partition, "", 0
-        order = json.dumps({"partition": partition, "banned": banned})
+        order = json.dumps({"partition": partition, "banned": banned, "noted": noted})
         with suppress(BrokenPipeError):  # it is dead; its outlet says so
             self.inlet.write(order.encode() + b"\n")
 
@@ -150,8 +150,9 @@ class _Watch:
             child.partition = None
             return
         partition = self._queue.popleft()
-        self._note(partition, "")
-        child.assign(partition, self._given | self._ledger.banned(partition))
+        if self._noted:
+            Note(self._job.store, partition).write("")
+        child.assign(partition, self._given | self._ledger.banned(partition), self._noted)
 
     def _hear(self, child: _Child) -> Events:
         messages = child.read()
@@ -162,7 +163,6 @@ class _Watch:
             match message:
                 case {"begin": clip}:
                     child.clip, child.begun_s = clip, time.monotonic()
-                    self._note(child.partition, clip)
                     yield ClipBegun(clip)
                 case {"end": clip, "reason": reason}:
                     child.clip = ""
@@ -221,10 +221,6 @@ class _Watch:
         stuck = [c for c in self._children if c.clip and now_s - c.begun_s >= timeout_s]
         for child in stuck:
             yield from self._bury(child, f"it was stopped after {timeout_s:g} s without an end")
-
-    def _note(self, partition: int | None, clip: str) -> None:
-        if self._noted and partition is not None:
-            Note(self._job.store, partition).write(clip)
 
 
 def _ending(code: int) -> str:

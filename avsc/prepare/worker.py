@@ -1,6 +1,6 @@
 """A worker process: takes partitions from its standard input, says what it does on the other end.
 
-One JSON object a line. In: ``{"partition": 3, "banned": {clip: reason}}``. Out:
+One JSON object a line. In: ``{"partition": 3, "banned": {clip: reason}, "noted": true}``. Out:
 ``{"begin": clip}`` and ``{"end": clip, "reason": ""}`` around each clip, ``{"written": 3}`` when
 the partition is in the store, ``{"error": [got, expected, remedy], "traceback": ...}`` when it
 cannot be.
@@ -19,6 +19,7 @@ from typing import Any
 
 from avsc.errors import AvscError
 from avsc.prepare.events import ClipBegun, ClipDone, PartitionDone
+from avsc.prepare.ledger import Note
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -50,6 +51,8 @@ def _work(dataset: Path, store: Path, orders: Iterator[dict[str, Any]], say: Say
         for event in preparer.steps(order["partition"], order["banned"]):
             match event:
                 case ClipBegun(clip):
+                    if order["noted"]:  # here and at once: the parent may die of it too
+                        Note(store, order["partition"]).write(clip)
                     say({"begin": clip})
                 case ClipDone(clip, reason):
                     say({"end": clip, "reason": reason})

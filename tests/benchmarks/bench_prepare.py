@@ -33,7 +33,7 @@ from tests.benchmarks.results import write_section
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 CLIPS = int(os.environ.get("CLIPS", "48"))
-PARTITION_CLIPS = 8
+PARTITION_CLIPS = CLIPS // (3 * cores())  # three each, so that no process waits for another
 PROCESSES = cores()
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 VIDEOS = 4  # different ones; a clip has one of them
