@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from avsc.errors import AvscError
 
@@ -128,15 +129,22 @@ def parse(tree: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, got {fault['input']!r}"
-            for fault in error.errors()
-        ]
+        faults = [_fault_words(fault) for fault in error.errors()]
         raise AvscError(
             f"the recipe from {where} is not valid: " + "; ".join(faults),
             "the keys and values of a recipe",
             "compare with pipelines/*.toml; `avsc train --help` names the sections",
         ) from None
+
+
+def _fault_words(fault: ErrorDetails) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        section = str(fault["loc"][0])
+        known = Recipe.model_fields[section].annotation if len(fault["loc"]) > 1 else Recipe
+        names = ", ".join(getattr(known, "model_fields", {}))
+        return f"there is no key {key}; there are {names}"
+    return f"{key}: {fault['msg']}, got {fault['input']!r}"
 
 
 def to_toml(recipe: Recipe) -> str:

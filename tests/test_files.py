@@ -21,7 +21,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     path = tmp_path / "note.txt"
     files.write_text(path, "old")
     with pytest.raises(TypeError), files.write_aside(path) as file:
-        file.write("text where bytes belong")  # type: ignore[arg-type]
+        file.write("text where bytes belong")  # type: ignore[call-overload]
     assert path.read_text() == "old"
     assert _names(tmp_path) == ["note.txt"]
 

@@ -14,7 +14,6 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small synthetic data set, its store, and a run of one epoch on it."""
-    from avsc.prepare.run import prepare
     from avsc.synth.make import make_dataset
     from avsc.synth.plan import SynthSettings
     from avsc.train.run import train

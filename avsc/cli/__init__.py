@@ -1,6 +1,7 @@
 """The ``avsc`` command. Its modules parse, call one function and print; ``app`` runs them."""
 
-from avsc.cli import data, demo, evaluate, predict, reproduce, store, train  # registers the commands
+# Registers the commands; their order is that of `avsc --help`.
+from avsc.cli import demo, data, store, train, evaluate, reproduce, predict  # noqa: I001
 from avsc.cli.app import main
 
 __all__ = ["data", "demo", "evaluate", "main", "predict", "reproduce", "store", "train"]

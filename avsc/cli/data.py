@@ -11,7 +11,7 @@ from avsc.console import byte_size, say, table
 Edition = Literal["development", "evaluation"]
 
 
-@app.command()
+@app.command(rich_help_panel="A first look, and data sets")
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to make; run again to complete it.")],
     *,
@@ -50,7 +50,7 @@ def synth(
     say(f"{made} clips made, {10 * clips_per_scene - made} were there: {out}")
 
 
-@app.command()
+@app.command(rich_help_panel="A first look, and data sets")
 def download(
     out: Annotated[Path, typer.Argument(help="Folder of the data set; run again to go on.")],
     *,

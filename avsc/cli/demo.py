@@ -8,7 +8,7 @@ import typer
 from avsc.cli.app import app
 
 
-@app.command()
+@app.command(rich_help_panel="A first look, and data sets")
 def demo(
     out: Annotated[Path, typer.Option(help="Where everything goes; about 1 GB.")] = Path(
         "avsc-demo"

@@ -1,6 +1,6 @@
 """Milliseconds a clip of the audio part of prepare, beside what one would write otherwise.
 
-Run with ``flock /tmp/bench.lock python tests/benchmarks/bench_audio.py`` in a checkout, with
+Run with ``flock /tmp/bench.lock python -m tests.benchmarks.bench_audio`` in a checkout, with
 librosa installed (``pip install ".[bench]"``); it replaces its section of RESULTS.md. Everything
 runs on one thread and takes turns clip by clip, so that whatever else the machine does meets all.
 Times are that thread's CPU time, medians; ratios are medians of the turns' ratios.
@@ -25,12 +25,12 @@ import scipy.sparse
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from results import write_section
 
 from avsc.media.audio import read_stereo
 from avsc.signal import mel, morlet
 from avsc.signal.features import FeatureExtractor, average_and_difference, hann_window
 from avsc.store.schema import FBankSettings, ScalogramSettings, StoreSettings
+from tests.benchmarks.results import write_section
 
 ROUNDS = 12
 SECONDS, RATE, WINDOW, HOP, FLOOR = 10, 16_000, 8192, 2736, 1e-5
@@ -258,7 +258,7 @@ def report(paths: Sequence[Path]) -> str:
     kind = "real TAU clips" if REAL.is_dir() else "clips of noise"
     return f"""## Audio of one clip
 
-`python tests/benchmarks/bench_audio.py`: {len(paths)} {kind} of ten seconds (48 kHz, 24 bit),
+`python -m tests.benchmarks.bench_audio`: {len(paths)} {kind} of ten seconds (48 kHz, 24 bit),
 CPU time of one thread, medians. {platform.machine()}, Python {platform.python_version()},
 {", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "soxr", "librosa"))}; the
 files are in the page cache.
@@ -267,7 +267,7 @@ The work of a clip with one feature is about {mflop:.0f} MFLOP (resampling 48, {
 bank) and {mbyte:.0f} MB through memory; one core here does {gflops:.0f} GFLOP/s in a matrix product
 and copies {gbytes:.0f} GB/s. At those rates the clip would take {least:.1f} ms; it takes
 {measured:.1f} ms at best, so {least / measured:.0%} of the machine. What is missing is in the FFTs,
-scipy's and soxr's, which reach a fifth of a matrix product's rate. The bound of the contract is 15 ms.
+scipy's and soxr's, which reach a fifth of a matrix product's rate. The contract's bound is 15 ms.
 The load while this ran was {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: where that is more
 than one, others share the caches and memory, and the column of least times is the core's own.
 

@@ -42,7 +42,7 @@ from avsc.train.feed import training_stream
 from avsc.train.stream import TripleStream
 
 sys.path.insert(0, str(Path(__file__).parent))
-from results import write_section
+from tests.benchmarks.results import write_section
 
 CLIPS = 96
 SECONDS = 10
@@ -243,7 +243,7 @@ def table(rounds: dict[str, list[Timing]]) -> str:
         f"{SIDE} px). Machine: {machine:.0f} images/s on {THREADS} of its {os.cpu_count()} cores, "
         "shared with whatever else ran.",
         "",
-        f"`tests/benchmarks/bench_stream.py`: batch {BATCH}, decode, RandomResizedCrop, flip, "
+        f"`tests.benchmarks.bench_stream`: batch {BATCH}, decode, RandomResizedCrop, flip, "
         f"brightness, contrast, saturation; {THREADS} threads or workers, "
         f"{len(rounds['bare'])} interleaved rounds of {TIMED_BATCHES} batches; "
         "medians (and the range of ratios).",
