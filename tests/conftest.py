@@ -1,8 +1,10 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Callable, Iterable
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pytest
@@ -23,8 +25,18 @@ from avsc.store.schema import (
 )
 from avsc.store.write import ClipData, write_partition
 
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+MakeRun = Callable[..., Path]
 MakeClips = Callable[..., list[StoredClip]]
 MakeClipData = Callable[..., ClipData]
+
+TINY_ENCODER = (
+    "visual.model=test_resnet.r160_in1k",
+    "visual.weights=random",
+    "visual.image_size=64",
+)
 
 
 class MakeStore(Protocol):
@@ -164,3 +176,93 @@ def real_audio() -> list[Path]:
     if not folder.is_dir():
         pytest.skip(f"no real clips in {folder}")
     return sorted(folder.glob("*.wav"))
+
+
+@pytest.fixture(scope="session")
+def make_run() -> MakeRun:
+    """``make_run(path, store, strategy="joint", seed=0, settings=())``: the run's folder.
+
+    It was never trained: a recipe, checkpoints with random weights, a log.
+    """
+    return _make_run
+
+
+def _make_run(
+    path: Path,
+    store: Path,
+    strategy: str = "joint",
+    seed: int = 0,
+    settings: tuple[str, ...] = (),
+) -> Path:
+    # Here, since tests of stage 1 need none of it.
+    import torch
+
+    from avsc import recipe as recipes
+    from avsc.store.read import Store
+    from avsc.train import checkpoint, facts, visual
+    from avsc.train.load import new_scorer
+
+    opened = Store.open(store)
+    recipe = recipes.load(None, [*TINY_ENCODER, f"train.strategy={strategy}", *settings])
+    encoder = None if strategy == "audio" else visual.build(recipe.visual)
+    recorded = facts.begin(opened, recipe, encoder, world=1).model_copy(
+        update={"epoch": 3, "best_epoch": 2, "best_loss": 1.5, "finished": True}
+    )
+    torch.manual_seed(seed)
+    scorer = new_scorer(recorded)
+    for module in scorer.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            # Fresh statistics would let everything through alike.
+            module.running_mean = torch.randn(module.num_features) * 0.1
+    path.mkdir(parents=True)
+    (path / "config.toml").write_text(recipes.to_toml(recipe))
+    rows = [
+        {
+            "epoch": epoch,
+            "train_loss": 2.5 / epoch,
+            "train_accuracy": 0.2 * epoch,
+            "val_loss": abs(epoch - 2) + 1.5,
+            "val_accuracy": 0.3 * epoch,
+            "seconds": 61.0,
+        }
+        for epoch in (1, 2, 3)
+    ]
+    (path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("best", "last"):
+        manifest = json.loads(recorded.model_dump_json())
+        checkpoint.save(path / "checkpoints", name, scorer.state_dict(), {}, manifest)
+    return path
+
+
+def _browser(profile: Path) -> "Chrome":
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={profile}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
+    """A headless Chromium that keeps what it logs and asks for; skips where there is none."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs chromium and chromedriver")
+    driver = _browser(tmp_path_factory.mktemp("chromium"))
+    try:
+        yield driver
+    finally:
+        driver.quit()
