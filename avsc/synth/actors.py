@@ -58,7 +58,7 @@ class Walker:
 
     def show(self, picture: Picture, t_s: float, horizon: float) -> None:
         """Draws the person at a time; eyes are at the horizon, so feet show the distance."""
-        h = self.size * (1 + self.growth * t_s)
+        h = self.size * float(np.exp(self.growth * t_s))
         span = CANVAS_WIDTH + h
         x = (self.x + self.speed * t_s) % span - h / 2
         swing = np.sin(2 * np.pi * self.pace_hz * t_s + self.phase) * (0.12 if self.speed else 0.02)

@@ -15,7 +15,7 @@ from avsc.console import ProgressLine
 from avsc.errors import AvscError
 from avsc.files import TEMPORARY_PREFIX, write_text
 
-VERSION = 1  # of the drawings and sounds; another one makes another data set
+VERSION = 2  # of the drawings and sounds; another one makes another data set
 SETTINGS_FILE = "synthetic.json"
 NOTE_FILE = "SYNTHETIC.txt"
 NOTE = "This data set is synthetic: made by avsc, nothing in it was recorded.\n\n"
