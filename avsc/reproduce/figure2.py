@@ -123,6 +123,7 @@ def write(places: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, f
         title: Above the figure.
         foot: Below it.
     """
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -146,8 +147,10 @@ def write(places: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, f
     figure.supxlabel(foot, fontsize=8.5, color="#444444", x=0.01, ha="left")
     for place in places:
         kind, file = place.suffix.removeprefix("."), io.BytesIO()
-        # Without a date, so that the same runs give the same file.
-        figure.savefig(file, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else {})
+        # Without a date and with names that are not drawn at random: the same maps, the same file.
+        with rc_context({"svg.hashsalt": "avsc"}):
+            about = {"Date": None} if kind == "svg" else {}
+            figure.savefig(file, format=kind, dpi=200, metadata=about)
         files.write_bytes(place, file.getvalue())
 
 

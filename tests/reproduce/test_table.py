@@ -1,0 +1,84 @@
+import csv
+import io
+import math
+from typing import Any
+
+import pytest
+
+from avsc import paper
+from avsc.reproduce import table
+from avsc.reproduce.table import Line, Table
+
+ROW = paper.Row("table4", "IV | joint", "joint-scalogram-effnetv2s", 0.1517, 94.59)
+OTHERS = paper.Row("table5", "baseline", None, 0.658, 77.0)
+
+
+def _scores(loss: float, right: float, spread: float = 0.01) -> dict[str, Any]:
+    return {
+        "log_loss": loss,
+        "accuracy": right,
+        "n_segments": 36450,
+        "intervals": {
+            "log_loss": [loss - spread, loss + spread],
+            "accuracy": [right - spread, right + spread],
+        },
+    }
+
+
+def _table(*lines: Line, smoke: bool = False) -> Table:
+    return Table("table4", lines, ("a note",), smoke)
+
+
+def _rows(made: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table.as_csv(made))))
+
+
+def test_differences_are_ours_less_the_papers_in_the_papers_units() -> None:
+    line = Line(ROW, _scores(0.16, 0.93), "measured")
+    (row,) = _rows(_table(line))
+    assert float(row["log_loss_difference"]) == pytest.approx(0.16 - 0.1517)
+    assert float(row["accuracy"]) == pytest.approx(93)
+    assert float(row["accuracy_difference"]) == pytest.approx(93 - 94.59)
+    assert float(row["accuracy_low"]) == pytest.approx(92)
+    assert row["n_segments"] == "36450"
+
+
+def test_a_star_marks_a_paper_number_outside_our_interval() -> None:
+    near = Line(ROW, _scores(0.16, 0.94), "measured")
+    far = Line(ROW, _scores(0.19, 0.90), "measured")
+    _, rows = table.for_terminal(_table(near, far), "log_loss")
+    assert [row[4] for row in rows] == ["+0.0083", "+0.0383 *"]
+    _, rows = table.for_terminal(_table(near, far), "accuracy")
+    assert [row[4] for row in rows] == ["−0.59", "−4.59 *"]
+
+
+def test_without_an_interval_nothing_is_starred_or_invented() -> None:
+    scores = _scores(0.3, 0.9) | {"intervals": {"log_loss": None, "accuracy": None}}
+    line = Line(ROW, scores, "measured")
+    found = table.cells(line, "log_loss")
+    assert found is not None
+    assert math.isnan(found.interval.low)
+    assert not found.excludes_paper
+    (row,) = _rows(_table(line))
+    assert row["log_loss_low"] == row["log_loss_high"] == ""
+
+
+def test_the_papers_numbers_are_never_shown_as_ours() -> None:
+    lines = (Line(OTHERS, None, "the paper's alone"), Line(ROW, None, "failed"))
+    made = _table(*lines)
+    for row in _rows(made):
+        assert row["log_loss"] == row["accuracy"] == row["n_segments"] == ""
+    _, rows = table.for_terminal(made, "accuracy")
+    assert rows == [["baseline", "77.0", "", "", ""], [ROW.system, "94.59", "failed", "", ""]]
+
+
+def test_the_page_is_a_sound_markdown_table_with_its_notes() -> None:
+    made = _table(Line(ROW, _scores(0.19, 0.90), "measured"), smoke=True)
+    page = table.markdown(made).splitlines()
+    assert page[0] == "# Table 4 of the paper, and ours (SMOKE RUN, OUR NUMBERS MEAN NOTHING)"
+    drawn = [line for line in page if line.startswith("|")]
+    assert len(drawn) == 3
+    assert len({line.replace("\\|", "").count("|") for line in drawn}) == 1
+    assert "IV \\| joint" in drawn[2]
+    assert "\\*" in drawn[2]
+    assert "- a note" in page
