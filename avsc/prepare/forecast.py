@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avsc.console import byte_size, duration
-from avsc.dataset import read_dataset
+from avsc.dataset.read import read_dataset
 from avsc.prepare.executors import cores
 from avsc.prepare.plan import Estimate, Part, estimate, pending
 from avsc.prepare.run import settings_for, stored_clips

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsc.console import ProgressLine, progress, say
-from avsc.dataset import Dataset, read_dataset
+from avsc.dataset.read import Dataset, read_dataset
 from avsc.errors import AvscError
 from avsc.prepare.events import ClipDone, Executor, Job, PartitionAgain
 from avsc.prepare.executors import synchronous

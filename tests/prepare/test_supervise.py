@@ -100,7 +100,7 @@ def test_what_workers_print_does_not_confuse_us(
 
 @pytest.fixture
 def job(dataset: Path, settings: StoreSettings, tmp_path: Path) -> Job:
-    from avsc.dataset import read_dataset
+    from avsc.dataset.read import read_dataset
 
     open_for_writing(tmp_path / "store", stored_clips(read_dataset(dataset)), settings)
     (tmp_path / "store" / FOLDER).mkdir()

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import soundfile
 
-from avsc.dataset import read_dataset
+from avsc.dataset.read import read_dataset
 from avsc.errors import AvscError
 from avsc.files import sha256_file
 from avsc.synth.images import make_image_folder

@@ -1,0 +1,361 @@
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from avsc import manifests
+from avsc.dataset.read import Dataset, read_dataset
+from avsc.errors import AvscError
+from avsc.scenes import SCENES
+
+META_FOLDER = "TAU-urban-audio-visual-scenes-2021-development.meta"
+TRAIN = [f"{scene}-lyon-{1000 + n}-4000{n}" for n, scene in enumerate(SCENES)]
+TEST = [f"{scene}-oslo-{2000 + n}-5000{n}" for n, scene in enumerate(SCENES)]
+
+
+def _table(ids: Sequence[str], labels: bool = True) -> str:
+    lines = ["filename_audio\tfilename_video" + ("\tscene_label" if labels else "")]
+    for clip_id in ids:
+        label = "\t" + clip_id.split("-")[0] if labels else ""
+        lines.append(f"audio/{clip_id}.wav\tvideo/{clip_id}.mp4{label}")
+    return "\n".join(lines) + "\n"
+
+
+def _write_media(root: Path, ids: Sequence[str]) -> None:
+    for folder, suffix in (("audio", ".wav"), ("video", ".mp4")):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for clip_id in ids:
+            (root / folder / (clip_id + suffix)).touch()
+
+
+def _write_tables(root: Path, train: Sequence[str], test: Sequence[str]) -> None:
+    setup = root / "evaluation_setup"
+    setup.mkdir(parents=True, exist_ok=True)
+    (root / "meta.csv").write_text(_table([*train, *test]))
+    (setup / "fold1_train.csv").write_text(_table(train))
+    (setup / "fold1_evaluate.csv").write_text(_table(test))
+    (setup / "fold1_test.csv").write_text(_table(test, labels=False))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    _write_media(tmp_path / "tau", TRAIN + TEST)
+    _write_tables(tmp_path / "tau", TRAIN, TEST)
+    return tmp_path / "tau"
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def _refusal(root: Path) -> AvscError:
+    with pytest.raises(AvscError) as caught:
+        read_dataset(root)
+    return caught.value
+
+
+def _ids(dataset: Dataset) -> list[str]:
+    return [clip.id for clip in dataset.clips]
+
+
+def test_clips_are_sorted_and_carry_fold_and_place(root: Path) -> None:
+    dataset = read_dataset(root)
+    assert _ids(dataset) == sorted(TRAIN + TEST)
+    assert {clip.id for clip in dataset.clips if clip.fold == "train"} == set(TRAIN)
+    assert {clip.id for clip in dataset.clips if clip.fold == "test"} == set(TEST)
+    first = dataset.clips[0]
+    assert (first.scene, first.city, first.location) == ("airport", "lyon", "1000")
+    assert (first.audio, first.video) == (f"audio/{first.id}.wav", f"video/{first.id}.mp4")
+    assert (dataset.edition, dataset.clip_seconds, dataset.warnings) == ("development", 10, ())
+    assert dataset.root == root
+
+
+def test_tables_may_lie_in_the_folder_of_the_meta_archive(root: Path) -> None:
+    expected = read_dataset(root).clips
+    (root / META_FOLDER).mkdir()
+    for name in ("meta.csv", "evaluation_setup"):
+        (root / name).rename(root / META_FOLDER / name)
+    assert read_dataset(root).clips == expected
+
+
+def test_media_may_lie_in_folders_of_their_archives(tmp_path: Path) -> None:
+    for number, ids in enumerate((TRAIN, TEST), 1):
+        folder = tmp_path / f"TAU-urban-audio-visual-scenes-2021-development.audio.{number}"
+        _write_media(folder / "TAU-urban-audio-visual-scenes-2021-development", ids)
+    _write_tables(tmp_path / META_FOLDER, TRAIN, TEST)
+    dataset = read_dataset(tmp_path)
+    assert _ids(dataset) == sorted(TRAIN + TEST)
+    assert all((tmp_path / clip.audio).is_file() for clip in dataset.clips)
+
+
+def test_the_folder_above_a_data_set_will_do(root: Path) -> None:
+    dataset = read_dataset(root.parent)
+    assert _ids(dataset) == sorted(TRAIN + TEST)
+    assert dataset.clips[0].audio.startswith("tau/audio/")
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_read(root: Path) -> None:
+    expected = read_dataset(root)
+    for path in (root / "meta.csv", *(root / "evaluation_setup").iterdir()):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_dataset(root) == expected
+
+
+def test_a_further_column_and_an_absent_test_list_do_no_harm(root: Path) -> None:
+    lines = (root / "meta.csv").read_text().splitlines()
+    lines = [f"{line}\t{'identifier' if n == 0 else n}" for n, line in enumerate(lines)]
+    (root / "meta.csv").write_text("\n".join(lines))
+    (root / "evaluation_setup/fold1_test.csv").unlink()
+    assert len(read_dataset(root).clips) == len(TRAIN + TEST)
+
+
+def test_a_clip_in_no_fold_has_an_empty_fold(root: Path) -> None:
+    (root / "evaluation_setup/fold1_train.csv").write_text(_table(TRAIN[1:]))
+    assert {c.id: c.fold for c in read_dataset(root).clips}[TRAIN[0]] == ""
+
+
+def test_a_location_in_both_folds_is_warned_of(root: Path) -> None:
+    same = TEST[0].replace("oslo-2000", "lyon-1000")
+    _write_media(root, [same])
+    _write_tables(root, TRAIN, [*TEST, same])
+    (warning,) = read_dataset(root).warnings
+    assert "1 locations are in both folds (lyon-1000)" in warning
+
+
+@pytest.mark.parametrize("kind", ["absent", "file", "empty"])
+def test_a_wrong_folder_is_told_what_a_data_set_looks_like(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "wrong"
+    if kind == "file":
+        path.write_text("x")
+    elif kind == "empty":
+        path.mkdir()
+    message = str(_refusal(path))
+    assert str(path) in message
+    assert "audio/<clip id>.wav" in message
+    assert "avsc download" in message
+
+
+AIRPORT = TRAIN[0]
+BUS = TRAIN[1]
+
+
+def _duplicate(root: Path) -> None:
+    with (root / "meta.csv").open("a") as file:
+        file.write(f"audio/{AIRPORT}.wav\tvideo/{AIRPORT}.mp4\tairport\n")
+
+
+def _unknown_scene(root: Path) -> None:
+    beach = AIRPORT.replace("airport", "beach")
+    _write_media(root, [beach])
+    (root / "meta.csv").write_text(_table([*TRAIN, *TEST, beach]))
+
+
+def _replace_audio(new: str) -> Callable[[Path], None]:
+    return lambda root: _edit(root / "meta.csv", f"audio/{AIRPORT}.wav", new)
+
+
+def _link_out(root: Path) -> None:
+    outside = root.parent / "outside.wav"
+    outside.touch()
+    (root / f"audio/{AIRPORT}.wav").unlink()
+    (root / f"audio/{AIRPORT}.wav").symlink_to(outside)
+
+
+def _folder_link_out(root: Path) -> None:
+    (root / "audio").rename(root.parent / "elsewhere")
+    (root / "audio").symlink_to(root.parent / "elsewhere")
+
+
+def _table_link_out(root: Path) -> None:
+    (root / "meta.csv").rename(root.parent / "meta.csv")
+    (root / "meta.csv").symlink_to(root.parent / "meta.csv")
+
+
+def _commas(root: Path) -> None:
+    path = root / "evaluation_setup/fold1_train.csv"
+    path.write_text(path.read_text().replace("\t", ","))
+
+
+def _no_labels(root: Path) -> None:
+    (root / "meta.csv").write_text(_table(TRAIN + TEST, labels=False))
+
+
+def _short_row(root: Path) -> None:
+    _edit(root / "meta.csv", "\tairport", "")
+
+
+def _fold_names_absent_clip(root: Path) -> None:
+    absent = AIRPORT.replace("1000", "9999")
+    (root / "evaluation_setup/fold1_train.csv").write_text(_table([*TRAIN, absent]))
+
+
+def _file_missing(root: Path) -> None:
+    (root / f"video/{BUS}.mp4").unlink()
+
+
+def _pair_mismatch(root: Path) -> None:
+    _edit(root / "meta.csv", f"video/{AIRPORT}.mp4", f"video/{BUS}.mp4")
+
+
+def _wrong_label(root: Path) -> None:
+    _edit(root / "meta.csv", "\tairport", "\tbus")
+
+
+def _wrong_fold_label(root: Path) -> None:
+    _edit(root / "evaluation_setup/fold1_train.csv", "\tairport", "\tbus")
+
+
+def _in_both_folds(root: Path) -> None:
+    (root / "evaluation_setup/fold1_evaluate.csv").write_text(_table([*TEST, AIRPORT]))
+    (root / "evaluation_setup/fold1_test.csv").write_text(_table([*TEST, AIRPORT], labels=False))
+
+
+def _test_list_differs(root: Path) -> None:
+    (root / "evaluation_setup/fold1_test.csv").write_text(_table(TEST[1:], labels=False))
+
+
+def _no_meta(root: Path) -> None:
+    (root / "meta.csv").unlink()
+
+
+def _no_train(root: Path) -> None:
+    (root / "evaluation_setup/fold1_train.csv").unlink()
+
+
+def _not_text(root: Path) -> None:
+    (root / "meta.csv").write_bytes(b"PK\x03\x04\xff\xfe\x80")
+
+
+def _two_data_sets(root: Path) -> None:
+    _write_media(root / "other", [AIRPORT])
+    (root / f"other/video/{AIRPORT}.mp4").unlink()
+    _write_tables(root / "other", TRAIN, TEST)
+
+
+def _other_tables(root: Path) -> None:
+    _write_tables(root / "other", TEST, TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_duplicate, ["meta.csv:22", "meta.csv:2", AIRPORT, "again"]),
+        (_unknown_scene, ["meta.csv:22", "unknown scene 'beach'", "public_square"]),
+        (_replace_audio("../escape.wav"), ["meta.csv:2", "'../escape.wav'"]),
+        (_replace_audio(f"audio/../audio/{AIRPORT}.wav"), ["meta.csv:2", "inside the data set"]),
+        (_replace_audio("/etc/passwd"), ["meta.csv:2", "'/etc/passwd'"]),
+        (_replace_audio("C:/clip.wav"), ["meta.csv:2", "'C:/clip.wav'"]),
+        (_replace_audio("audio\\clip.wav"), ["meta.csv:2", "inside the data set"]),
+        (_replace_audio(""), ["meta.csv:2", "filename_audio is ''"]),
+        (_link_out, ["meta.csv:2", "symbolic link", "outside.wav"]),
+        (_folder_link_out, ["audio", "symbolic link", "elsewhere"]),
+        (_table_link_out, ["meta.csv", "symbolic link"]),
+        (_commas, ["fold1_train.csv:1", "separated by ','", "tab"]),
+        (_no_labels, ["meta.csv:1", "no column scene_label"]),
+        (_short_row, ["meta.csv:2", "2 tab-separated cells", "3"]),
+        (_fold_names_absent_clip, ["fold1_train.csv:12", "airport-lyon-9999", "meta.csv"]),
+        (_file_missing, ["meta.csv:3", f"video/{BUS}.mp4", "not on disk"]),
+        (_pair_mismatch, ["meta.csv:2", AIRPORT, BUS, "paired"]),
+        (_wrong_label, ["meta.csv:2", "'bus'", "'airport'"]),
+        (_wrong_fold_label, ["fold1_train.csv:2", "'bus'", "as in meta.csv"]),
+        (_in_both_folds, ["fold1_evaluate.csv:12", "both folds", "fold1_train.csv:2"]),
+        (_test_list_differs, ["fold1_evaluate.csv:2", "fold1_test.csv"]),
+        (_no_meta, ["no meta.csv", "avsc download"]),
+        (_no_train, ["no evaluation_setup/fold1_train.csv"]),
+        (_not_text, ["meta.csv", "not UTF-8"]),
+        (_two_data_sets, [f"audio/{AIRPORT}.wav is there 2 times"]),
+        (_other_tables, ["two different meta.csv", "other/meta.csv"]),
+    ],
+)
+def test_a_damaged_data_set_is_refused_by_name(
+    root: Path, damage: Callable[[Path], None], words: list[str]
+) -> None:
+    damage(root)
+    error = _refusal(root)
+    assert error.expected
+    assert error.remedy
+    for word in words:
+        assert word in str(error)
+
+
+def test_many_faults_are_counted_and_the_first_are_shown(root: Path) -> None:
+    for clip_id in TRAIN:
+        (root / f"audio/{clip_id}.wav").unlink()
+    message = str(_refusal(root))
+    assert "10 faults" in message
+    assert message.count("is not on disk") == 5
+    assert "and 5 more" in message
+
+
+def test_a_link_inside_the_data_set_is_followed(root: Path) -> None:
+    (root / f"audio/{AIRPORT}.wav").rename(root / "kept.wav")
+    (root / f"audio/{AIRPORT}.wav").symlink_to("../kept.wav")
+    assert AIRPORT in _ids(read_dataset(root))
+
+
+def test_a_folder_linked_inside_the_data_set_counts_once(root: Path) -> None:
+    (root / "same").symlink_to(root)
+    assert len(read_dataset(root).clips) == len(TRAIN + TEST)
+
+
+def test_a_store_beside_the_media_is_no_data_set(root: Path) -> None:
+    (root / "store/audio/scalogram").mkdir(parents=True)
+    (root / "store/audio/zarr.json").write_text("{}")
+    assert len(read_dataset(root).clips) == len(TRAIN + TEST)
+
+
+def test_the_evaluation_edition_is_read_in_numeric_order(tmp_path: Path) -> None:
+    _write_media(tmp_path, [str(n) for n in range(12)])
+    dataset = read_dataset(tmp_path)
+    assert _ids(dataset) == [str(n) for n in range(12)]
+    assert (dataset.edition, dataset.clip_seconds) == ("evaluation", 1)
+    assert {(c.scene, c.city, c.location, c.fold) for c in dataset.clips} == {("", "", "", "")}
+
+
+def test_the_evaluation_editions_table_chooses_its_clips(tmp_path: Path) -> None:
+    _write_media(tmp_path, ["0", "1", "2", "10"])
+    (tmp_path / "evaluation_setup").mkdir()
+    table = _table(["10", "2"], labels=False)
+    (tmp_path / "evaluation_setup/fold1_test.csv").write_text(table)
+    assert _ids(read_dataset(tmp_path)) == ["2", "10"]
+
+
+def test_a_segment_without_its_picture_is_refused(tmp_path: Path) -> None:
+    _write_media(tmp_path, ["0", "1"])
+    (tmp_path / "video/1.mp4").unlink()
+    assert "video/1.mp4 is not on disk" in str(_refusal(tmp_path))
+
+
+def _official_size(root: Path) -> tuple[list[str], list[str]]:
+    train, test = manifests.fold_facts()
+    ids = [
+        [f"{s}-lyon-{fold.name}-{n}" for s, count in fold.per_scene.items() for n in range(count)]
+        for fold in (train, test)
+    ]
+    _write_media(root, ids[0] + ids[1])
+    _write_tables(root, ids[0], ids[1])
+    return ids[0], ids[1]
+
+
+def test_a_set_of_the_official_size_is_read_and_compared(tmp_path: Path) -> None:
+    train, _ = _official_size(tmp_path)
+    dataset = read_dataset(tmp_path)
+    assert len(dataset.clips) == 12_291
+    assert [w.split(" has ")[1] for w in dataset.warnings] == [
+        "the official counts but other clip ids"
+    ] * 2
+    _edit(tmp_path / "evaluation_setup/fold1_train.csv", _table(train[:1]).splitlines()[1], "")
+    assert "airport 696 (official 697)" in read_dataset(tmp_path).warnings[0]
+
+
+def test_the_manifest_lists_all_archives() -> None:
+    archives = manifests.archives()
+    assert len(archives) == 43
+    assert len({archive.filename for archive in archives}) == 43
+    assert all(archive.url.endswith(archive.filename) for archive in archives)
+    assert round(sum(a.size for a in archives if a.edition == "development") / 1e9) == 108
+    assert sum(fold.clips for fold in manifests.fold_facts()) == 12_291
+    for fold in manifests.fold_facts():
+        assert sum(fold.per_scene.values()) == fold.clips
