@@ -44,6 +44,7 @@ class Recording:
         file: The file it is named after.
         sound: Where its sound is; None for a run that does not listen.
         pictures: Which seconds have a picture; None for a run that does not look.
+        picture_end: How many whole seconds the pictures last.
         image: How pictures are chosen and kept.
         notes: What a person should know of it, added to as it is read.
     """
@@ -52,6 +53,7 @@ class Recording:
     sound: Path | None
     pictures: range | None
     image: ImageSettings
+    picture_end: int = 0
     notes: list[str] = field(default_factory=list)
 
     def expected(self) -> int:
@@ -96,10 +98,10 @@ class Recording:
             for number in numbers:
                 sound = next(heard, None)
                 if sound is None:
-                    self.notes.append(
-                        f"the sound ends at {clock(number)}: "
-                        f"{clock(numbers.stop - number)} of pictures behind it are left out"
-                    )
+                    if self.picture_end > number:
+                        self.notes.append(
+                            f"the sound ends at {clock(number)}: the pictures behind are left out"
+                        )
                     return
                 yield Second(number, sound, next(pictures))
             if next(heard, None) is not None:
@@ -152,8 +154,11 @@ def covered(timeline: Timeline) -> range:
     if not order:
         return range(0)
     first_s = timeline.seconds(timeline.packets[order[0]].pts)
-    end_s = timeline.seconds(timeline.end()) + timebase.LENGTH_TOLERANCE_S
-    return range(max(0, math.ceil(first_s - HALF_S)), max(0, math.floor(end_s + HALF_S)))
+    return range(max(0, math.ceil(first_s - HALF_S)), max(0, math.floor(_end_s(timeline) + HALF_S)))
+
+
+def _end_s(timeline: Timeline) -> float:
+    return timeline.seconds(timeline.end()) + timebase.LENGTH_TOLERANCE_S
 
 
 def clock(seconds: int) -> str:
@@ -173,6 +178,7 @@ def _look(recording: Recording) -> None:
     except BadClipError as error:
         raise _unusable(error) from error
     seconds = recording.pictures = covered(timeline)
+    recording.picture_end = math.floor(_end_s(timeline)) if seconds else 0
     # Both decoders give the same pictures, and one of them need not be installed here.
     recording.image = recording.image.model_copy(update={"backend": "pyav"})
     if seconds.start:
