@@ -119,9 +119,8 @@ def test_a_browser_shows_it_without_errors_or_requests(show: Show) -> None:
         _log(browser, kind)  # of Chromium's own first page
     show(1280)
     assert _log(browser, "browser") == []
-    asked = re.findall(
-        r'"url":"(\w+):', "".join(e["message"] for e in _log(browser, "performance"))
-    )
+    log = "".join(entry["message"] for entry in _log(browser, "performance"))
+    asked = re.findall(r'"url":"(\w+):', log)
     assert set(asked) <= {"file", "data", "about"}
     sizes: list[int] = browser.execute_script(
         "return Array.from(document.images).map(i => i.complete ? i.naturalWidth : 0)"
