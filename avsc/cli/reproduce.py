@@ -69,9 +69,9 @@ VeWeights = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODEL=PATH",
-        help="Weights of a visual encoder, such as resnet50=/w/resnet50_places365.pth.tar or "
-        "efficientnetv2_rw_s.ra2_in1k=/w/VE (of `avsc pretrain`); may be repeated. By default "
-        "timm downloads those of ImageNet.",
+        help="Weights of a visual encoder, such as resnet50=/w/places.pth.tar, or "
+        "efficientnetv2_rw_s.ra2_in1k=VE for a folder of `avsc pretrain`; may be repeated. By "
+        "default timm downloads those of ImageNet.",
         rich_help_panel=HOW,
     ),
 ]
@@ -97,7 +97,7 @@ DryRun = Annotated[
     bool,
     typer.Option(
         help="Only list the runs, what each still needs, and how long it takes at most on this "
-        "device, measured in a few seconds.",
+        "device, measured in short trials.",
         rich_help_panel=HOW,
     ),
 ]

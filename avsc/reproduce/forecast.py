@@ -85,8 +85,8 @@ def _totals(
         f"an epoch is {_range(work.triples for work in mine)} triples, and on raw images "
         f"{_range(work.images for work in mine if work.images)} pictures",
         *(
-            f"{key.model}: {rates.encoded[key]:,.0f} images/s encoded here, "
-            f"{rates.decoded[key]:,.0f} decoded and augmented; {count:,} embeddings once, shared"
+            f"{key.model}: {_rate(rates.encoded[key])} images/s encoded here, "
+            f"{_rate(rates.decoded[key])} decoded and augmented; {count:,} embeddings once, shared"
             for key, count in images.items()
         ),
         f"in all {sum(work.epochs * work.triples for work in mine):,} triples and {decodes:,} JPEG "
@@ -95,6 +95,15 @@ def _totals(
         "An upper bound: rates were measured here just now, without compilation and without the "
         "cache of decoded pictures, and early stopping ends most runs sooner.",
     ]
+
+
+def _rate(per_second: float) -> str:
+    """A rate for a person.
+
+    >>> _rate(0.842), _rate(5312.7)
+    ('0.84', '5,313')
+    """
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
 
 
 def _range(counts: Iterable[int]) -> str:
@@ -106,5 +115,5 @@ def _range(counts: Iterable[int]) -> str:
 def _source(recipe: Recipe) -> tuple[str, str]:
     visual = recipe.visual
     if visual.weights == "pretrained":
-        return visual.model, "downloaded by timm, unless --ve-weights MODEL=PATH names others"
+        return visual.model, "timm downloads them, unless --ve-weights names others"
     return visual.model, visual.weights

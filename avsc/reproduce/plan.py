@@ -1,8 +1,12 @@
-"""Which runs a table needs, with which recipes, and in which order. Pure but for the recipes."""
+"""Which runs a table needs, with which recipes, and in which order.
+
+Pure, but for reading the recipes and looking whether weights are there.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from avsc import paper, recipe
 from avsc.errors import AvscError
@@ -180,6 +184,13 @@ def _check(options: Options) -> None:
             f"a model of the recipes: {', '.join(visual_models())}",
             "write --ve-weights MODEL=PATH, such as resnet50=/w/resnet50_places365.pth.tar",
         )
+    for model, where in options.ve_weights.items():
+        if where not in ("pretrained", "random") and not Path(where).expanduser().exists():
+            raise AvscError(
+                f"--ve-weights {model}={where}: there is no such file",
+                "a .safetensors or .pth file, or a folder of `avsc pretrain`",
+                "check the path",
+            )
     if options.smoke and options.ve_weights:
         raise AvscError(
             "--ve-weights with --smoke",

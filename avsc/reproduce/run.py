@@ -133,7 +133,11 @@ def _notes(asked: Asked, target: str, work: Work) -> list[str]:
         for run in runs
         if run.recipe.train.strategy != "audio"
     }
-    notes += [f"visual encoder {model}: weights {where}" for model, where in weights.items()]
+    timm = {"pretrained": "pretrained, as timm downloads them"}
+    notes += [
+        f"visual encoder {model}: weights {timm.get(where, where)}"
+        for model, where in weights.items()
+    ]
     if asked.options.settings:
         notes.append(f"all recipes with --set {', '.join(asked.options.settings)}")
     names = {needed for run in runs for needed in (run.name, run.needs) if needed}
@@ -166,7 +170,7 @@ def _publish_figure(asked: Asked, work: Work) -> None:
     rows = list(zip(*columns, strict=True))
     smoke = " SMOKE RUN: MEANS NOTHING" if asked.options.smoke else ""
     segments = len(columns[0][0].labels)
-    title = f"t-SNE of {segments:,} segments of the test fold (the paper's figure 2).{smoke}"
+    title = f"t-SNE of {segments:,} segments of the test fold, as in the paper's figure 2.{smoke}"
     foot = (
         f"Below each map: how many of a segment's {figure2.NEIGHBOURS} nearest embeddings from "
         f"other locations are of its scene.\n{_data_note(work.store)}"

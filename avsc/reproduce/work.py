@@ -58,18 +58,19 @@ class Work:
             self._do_one(name, f"[{number}/{len(names)}] {name}")
 
     def _do_one(self, name: str, title: str) -> None:
+        trace = run_folder(self.out, name).with_suffix(".error.txt")
         try:
             if not self.standing(name).trained:
                 self._train_needed(name, title)
                 self._train(name, title)
             self._evaluate(name, title)
+            trace.unlink(missing_ok=True)
         except AvscError as error:
             self._note(name, error.got, str(error))
         except Exception as error:
             # Out of memory, a full disk, a fault of ours: the other runs may still be fine.
-            path = run_folder(self.out, name).with_suffix(".error.txt")
-            files.write_text(path, traceback.format_exc())
-            got = f"{type(error).__name__}: {_first_line(error)} (see {path})"
+            files.write_text(trace, traceback.format_exc())
+            got = f"{type(error).__name__}: {_first_line(error)} (see {trace})"
             self._note(name, got, got)
 
     def _train_needed(self, name: str, title: str) -> None:

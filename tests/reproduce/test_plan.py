@@ -68,11 +68,13 @@ def test_settings_come_after_the_shrinking_and_reach_every_run() -> None:
     assert {run.recipe.train.batch_size for run in runs} == {plan.SMOKE_TRAIN["batch_size"]}
 
 
-def test_weights_are_given_to_the_runs_of_their_model_alone() -> None:
-    weights = {"resnet50": "1e3"}
-    runs = {
-        run.name: run.recipe for run in plan.plan_runs(_recipes("table2"), Options((), weights))
-    }
+def test_weights_are_given_to_the_runs_of_their_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("1e3").touch()
+    planned = plan.plan_runs(_recipes("table2"), Options((), {"resnet50": "1e3"}))
+    runs = {run.name: run.recipe for run in planned}
     assert runs["video-resnet50"].visual.weights == "1e3"
     assert runs["video-effnetv2s"].visual.weights == "pretrained"
     assert runs["audio-fbank"].visual.weights == "pretrained"
@@ -84,7 +86,8 @@ def test_weights_are_given_to_the_runs_of_their_model_alone() -> None:
         (Options(("train.strategy=audio",)), "train.strategy"),
         (Options(("visual.model = vgg16",)), "visual.model"),
         (Options((), {"vgg16": "w"}), "vgg16"),
-        (Options((), {"resnet50": "w"}, smoke=True), "--smoke"),
+        (Options((), {"resnet50": "random"}, smoke=True), "--smoke"),
+        (Options((), {"resnet50": "/no/such/weights.pth"}), "/no/such/weights"),
     ],
 )
 def test_options_that_would_make_other_systems_of_the_rows_are_refused(

@@ -127,6 +127,7 @@ def test_a_run_that_fails_is_named_at_the_end_and_the_others_are_done(
     reproduce(Asked(("table2",), options=SMOKE), small_store, tmp_path, device="cpu")
     assert trainer.trained.count("audio-scalogram") == 1
     assert {line["status"] for line in _table(tmp_path, "table2")} == {"measured"}
+    assert not list((tmp_path / "runs").glob("*.txt"))
 
 
 def test_runs_whose_audio_run_failed_fail_too_and_say_why(
