@@ -52,7 +52,7 @@ Only = Annotated[
     typer.Option(
         metavar="WORD,WORD",
         help="Only the rows whose recipe has all these words, such as scalogram,effnetv2s or "
-        "joint,fbank.",
+        "joint,fbank. They are written under a name of their own: DIR/table3-joint-fbank.md.",
         rich_help_panel=WHICH,
     ),
 ]
