@@ -5,6 +5,7 @@ It is wide: a phone scrolls it. Shape legend: n seconds, m columns, B bands, C s
 
 import base64
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from avsc.evaluate import svg
 from avsc.predict.condense import binned
 from avsc.predict.recording import clock
-from avsc.predict.timeline import Stretch, Thumbnail, Timeline, longest
+from avsc.predict.timeline import Thumbnail, Timeline, longest
+
+Floats = NDArray[np.float64]
 
 WIDTH = 960.0
 LEFT, RIGHT = 128.0, 908.0
@@ -22,7 +25,6 @@ BAND_HEIGHT = 20.0
 CURVE_HEIGHT = 26.0
 SOUND_HEIGHT = 116.0
 MOST_BINS = 600
-MOST_STRETCHES = 400
 LETTER_WIDTH = 6.4
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 TICKS = 12
@@ -43,11 +45,13 @@ def timeline_drawing(timeline: Timeline, sound_png: bytes | None) -> str:
         parts += drawn
         y += height + GAP
     top = y
-    stretches = timeline.stretches()
-    parts += _band(timeline, longest(stretches, MOST_STRETCHES), across, y)
+    coarse = binned(timeline.probabilities, MOST_BINS)
+    edges = _edges(across, count, len(coarse))
+    parts += _band(timeline.scenes, coarse.argmax(axis=1).tolist(), edges, y)
     y += BAND_HEIGHT + GAP
-    for scene in range(len(timeline.scenes)):
-        parts += _curve(timeline, scene, y)
+    for scene, name in enumerate(timeline.scenes):
+        mean = float(timeline.probabilities[:, scene].mean())
+        parts += _curve(scene, name, coarse[:, scene], edges, mean, y)
         y += CURVE_HEIGHT
     y += GAP
     if sound_png is not None:
@@ -56,7 +60,7 @@ def timeline_drawing(timeline: Timeline, sound_png: bytes | None) -> str:
     grid, labels = _time_axis(across, top, y)
     told = "; ".join(
         f"{clock(one.start)} to {clock(one.stop)} {timeline.scenes[one.scene]}"
-        for one in longest(stretches, TICKS)
+        for one in longest(timeline.stretches(), TICKS)
     )
     return svg.drawing(WIDTH, y + 22, f"Scenes along time: {told}", [*grid, *parts, *labels])
 
@@ -93,37 +97,39 @@ def _strip(thumbnails: Sequence[Thumbnail], across: svg.Scale) -> tuple[list[str
     return parts, height
 
 
-def _band(
-    timeline: Timeline, stretches: Sequence[Stretch], across: svg.Scale, y: float
-) -> list[str]:
+def _edges(across: svg.Scale, count: int, bins: int) -> Floats:
+    """Where each bin of ``binned`` begins, and the last one ends, [bins + 1]."""
+    size = -(-count // bins)
+    return np.array([across(across.low + min(k * size, count)) for k in range(bins + 1)])
+
+
+def _band(scenes: Sequence[str], best: Sequence[int], edges: Floats, y: float) -> list[str]:
+    """The most probable scene as a coloured bar, neighbours of the same merged and named."""
     parts = [svg.text(LEFT - 10, y + 14, "scene", "number", "end")]
-    for one in stretches:
-        start, stop = across(one.start), across(one.stop)
-        parts.append(
-            svg.rect(start, y, max(stop - start, 0.6), BAND_HEIGHT, f"filled scene{one.scene}")
-        )
-        name = timeline.scenes[one.scene]
-        if stop - start > LETTER_WIDTH * len(name) + 10:
-            parts.append(svg.text((start + stop) / 2, y + 14, name, "halo", "middle"))
+    at = 0
+    for scene, members in groupby(best):
+        start, at = float(edges[at]), at + len(list(members))
+        wide = float(edges[at]) - start
+        parts.append(svg.rect(start, y, wide, BAND_HEIGHT, f"filled scene{scene}"))
+        if wide > LETTER_WIDTH * len(scenes[scene]) + 10:
+            parts.append(svg.text(start + wide / 2, y + 14, scenes[scene], "halo", "middle"))
     return parts
 
 
-def _curve(timeline: Timeline, scene: int, y: float) -> list[str]:
-    """One scene's probability as an area from 0 to 1, a step a second (or a mean of several)."""
-    values = binned(timeline.probabilities, MOST_BINS)[:, scene]
+def _curve(
+    scene: int, name: str, values: Floats, edges: Floats, mean: float, y: float
+) -> list[str]:
+    """One scene's probability as an area from 0 to 1, a step a bin."""
     floor, height = y + CURVE_HEIGHT - 2, CURVE_HEIGHT - 5
-    edges = np.linspace(LEFT, RIGHT, len(values) + 1)
-    parts = [
-        svg.text(LEFT - 10, floor - 5, timeline.scenes[scene], "", "end"),
+    return [
+        svg.text(LEFT - 10, floor - 5, name, "", "end"),
         svg.line(LEFT, floor, RIGHT, floor, "grid"),
         svg.area(_steps(edges, floor - height * values), floor, f"filled scene{scene}"),
+        svg.text(WIDTH - 4, floor - 5, f"{100 * mean:.0f} %", "small", "end"),
     ]
-    mean = float(timeline.probabilities[:, scene].mean())
-    parts.append(svg.text(WIDTH - 4, floor - 5, f"{100 * mean:.0f} %", "small", "end"))
-    return parts
 
 
-def _steps(edges: NDArray[np.float64], heights: NDArray[np.float64]) -> list[tuple[float, float]]:
+def _steps(edges: Floats, heights: Floats) -> list[tuple[float, float]]:
     sides = zip(edges[:-1], edges[1:], heights, strict=True)
     return [(float(x), float(y)) for start, stop, y in sides for x in (start, stop)]
 

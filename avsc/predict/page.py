@@ -56,7 +56,7 @@ def _drawing(timeline: Timeline) -> str:
         "The scene of each second, and below it each scene’s probability from 0 to 1, its mean at "
         "the right."
     )
-    heard = f" Below, the {timeline.feature} of the average channel." if sound else ""
+    heard = f" Last, the {timeline.feature} of the average channel." if sound else ""
     drawn = timeline_drawing(timeline, sound)
     return f'{page.paragraph(lead + heard)}<div class="scroll timeline">{drawn}</div>'
 
