@@ -51,8 +51,9 @@ def timeline_drawing(timeline: Timeline, sound_png: bytes | None) -> str:
     y += BAND_HEIGHT + GAP
     for scene, name in enumerate(timeline.scenes):
         mean = float(timeline.probabilities[:, scene].mean())
-        parts += _curve(scene, name, coarse[:, scene], edges, mean, y)
+        parts += _curve(scene, name, coarse[:, scene], edges, y)
         y += CURVE_HEIGHT
+        parts.append(svg.text(WIDTH - 4, y - 7, f"{100 * mean:.0f} %", "small", "end"))
     y += GAP
     if sound_png is not None:
         parts += _sound(sound_png, timeline.feature, y)
@@ -116,16 +117,13 @@ def _band(scenes: Sequence[str], best: Sequence[int], edges: Floats, y: float) -
     return parts
 
 
-def _curve(
-    scene: int, name: str, values: Floats, edges: Floats, mean: float, y: float
-) -> list[str]:
+def _curve(scene: int, name: str, values: Floats, edges: Floats, y: float) -> list[str]:
     """One scene's probability as an area from 0 to 1, a step a bin."""
     floor, height = y + CURVE_HEIGHT - 2, CURVE_HEIGHT - 5
     return [
         svg.text(LEFT - 10, floor - 5, name, "", "end"),
         svg.line(LEFT, floor, RIGHT, floor, "grid"),
         svg.area(_steps(edges, floor - height * values), floor, f"filled scene{scene}"),
-        svg.text(WIDTH - 4, floor - 5, f"{100 * mean:.0f} %", "small", "end"),
     ]
 
 

@@ -53,8 +53,5 @@ def test_json_holds_every_second_in_one_line() -> None:
     assert "\n" not in text
     content = json.loads(text)
     assert np.array_equal(content["probabilities"], found.probabilities)
-    assert (
-        content["stretches"]
-        == [{"start_s": 0, "stop_s": 31, "scene": "park", "probability": 0.5500000000000002}]
-        or content["stretches"][0]["stop_s"] == 31
-    )
+    (stretch,) = content["stretches"]
+    assert (stretch["start_s"], stretch["stop_s"], stretch["scene"]) == (0, 31, "park")
