@@ -3,7 +3,7 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -35,19 +35,29 @@ class VisualFacts(_Facts):
     features: int
 
 
-class RunFacts(_Facts):
+class Progress(_Facts):
+    """How far a checkpoint is in a training, and by which recipe."""
+
+    epoch: int = 0  # epochs that are complete
+    batch: int = 0  # batches done of the next
+    best_epoch: int | None = None  # counted from 1
+    best_loss: float | None = None
+    finished: bool = False
+    recipe: Recipe
+
+    def at(self, there: "Progress") -> Self:
+        """The same training, as far as ``there``."""
+        names = ("epoch", "batch", "best_epoch", "best_loss", "finished")
+        return self.model_copy(update={name: getattr(there, name) for name in names})
+
+
+class RunFacts(Progress):
     """What a run is of, and how far a checkpoint is in it."""
 
-    epoch: int  # epochs that are complete
-    batch: int  # batches done of the next
-    best_epoch: int | None  # counted from 1
-    best_loss: float | None
-    finished: bool
     store: str
     store_sha256: str
     schema_version: int
     settings: StoreSettings
-    recipe: Recipe
     visual: VisualFacts | None
     scenes: tuple[str, ...]
     world: int
@@ -65,11 +75,6 @@ def begin(store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: in
     """The facts of a run before its first step."""
     names = ("torch", "timm", "numpy", "zarr")
     return RunFacts(
-        epoch=0,
-        batch=0,
-        best_epoch=None,
-        best_loss=None,
-        finished=False,
         store=_absolute(str(store.place)),
         store_sha256=store.sha256,
         schema_version=schema.VERSION,

@@ -3,8 +3,6 @@
 Shape legend: n images, Z x Z pixels, C scenes of the image set.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +11,7 @@ from avsc.train.eval_images import iter_eval_images
 from avsc.train.image_folder import LabelledImages
 from avsc.train.ranks import Ranks
 from avsc.train.stream import Batch
+from avsc.train.validate import Validation
 from avsc.train.visual import Execution, ImageConfig, VisualEncoder
 
 TOP = 5
@@ -52,15 +51,6 @@ class ImageClassifier(nn.Module):
         return logits.float()
 
 
-@dataclass(frozen=True)
-class TopScores:
-    """Scores over a split, each image seen once and whole."""
-
-    loss: float  # mean cross-entropy
-    top1: float
-    top5: float
-
-
 @torch.inference_mode()
 def score(
     model: ImageClassifier,
@@ -70,8 +60,10 @@ def score(
     device: torch.device,
     ranks: Ranks,
     threads: int,
-) -> TopScores:
-    """Scores a split, every rank its share; the model is left in evaluation mode.
+) -> Validation:
+    """Scores a split: mean cross-entropy, top-1, top-5. Every rank does its share.
+
+    The model is left in evaluation mode.
 
     Raises:
         AvscError: An image cannot be decoded.
@@ -84,7 +76,7 @@ def score(
     for first, some in iter_eval_images(mine, len(mine), 1, view, threads=threads):
         sums += _sums(model(some.to(device)), labels[first : first + len(some)])
     loss, top1, top5, count = ranks.summed(sums).tolist()
-    return TopScores(loss / count, top1 / count, top5 / count)
+    return Validation(loss / count, top1 / count, top5 / count)
 
 
 def _sums(logits: Tensor, labels: Tensor) -> Tensor:

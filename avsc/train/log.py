@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avsc import files
 from avsc.console import duration
@@ -33,6 +33,7 @@ class EpochRow:
         waiting: Share of the steps' time in which the trainer waited for data.
         samples: Triples it was trained on.
         seconds: Of its steps and validation.
+        val_top5: Where an encoder is fine-tuned.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class EpochRow:
     waiting: float
     samples: int
     seconds: float
+    val_top5: float | None = None
 
     def line(self, epochs: int) -> str:
         """The row for a person."""
@@ -55,8 +57,13 @@ class EpochRow:
             f"val loss {self.val_loss:.4f}, val accuracy {100 * self.val_accuracy:.1f} %, "
             f"lr {self.lr:.1e}, {self.images_per_second:.0f} images/s, "
             f"waiting {100 * self.waiting:.0f} %, {duration(self.seconds)}"
+            + ("" if self.val_top5 is None else f", top-5 {100 * self.val_top5:.1f} %")
             + (" (best so far)" if self.best else "")
         )
+
+    def values(self) -> dict[str, Any]:
+        """What there is of it, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class RunLog:
@@ -76,10 +83,10 @@ class RunLog:
     def write(self, row: EpochRow) -> None:
         """Adds an epoch, on disk when this returns."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(row)) + "\n")
+            file.write(json.dumps(row.values()) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        for name, value in asdict(row).items():
+        for name, value in row.values().items():
             if name not in ("epoch", "best"):
                 tag = name.replace("_", "/", 1) if name.startswith(("train_", "val_")) else name
                 self._board.add_scalar(tag, value, row.epoch)

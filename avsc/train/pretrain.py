@@ -6,16 +6,13 @@ run's own recipe, log and checkpoints.
 """
 
 import json
-import time
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor
+from pydantic import ValidationError
+from torch import Tensor, nn
 
 from avsc import console
 from avsc import recipe as recipes
@@ -23,49 +20,20 @@ from avsc.errors import AvscError
 from avsc.recipe import Recipe
 from avsc.train import checkpoint, facts, folder, image_classifier, triples, visual
 from avsc.train.device import determinism, resolve_device
-from avsc.train.image_classifier import ImageClassifier, TopScores
+from avsc.train.facts import Progress
+from avsc.train.image_classifier import ImageClassifier
 from avsc.train.image_folder import ImageSet, read_image_set
-from avsc.train.log import EpochRow, RunLog
-from avsc.train.loop import Epoch, Tally
 from avsc.train.ranks import Ranks, from_environment, joined
-from avsc.train.schedule import learning_rate
 from avsc.train.stream import Batch, TripleStream, default_threads
+from avsc.train.trainer import Outcome, Task, Trainer
+from avsc.train.validate import Validation
 from avsc.train.visual import ImageConfig
 
 
-class PretrainFacts(BaseModel):
-    """What a checkpoint's manifest records of a fine-tuning, and how far it is."""
+class PretrainFacts(Progress):
+    """What a checkpoint's manifest records of a fine-tuning."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    epoch: int  # epochs that are complete
-    batch: int  # batches done of the next
-    best_epoch: int | None  # counted from 1
-    best_loss: float | None
-    finished: bool
-    recipe: Recipe
     images: dict[str, object]  # the image set, as ``ImageSet.describe`` has it
-
-
-@dataclass(frozen=True)
-class PretrainRow(EpochRow):
-    """One epoch; ``val_accuracy`` is top-1."""
-
-    val_top5: float
-
-    def line(self, epochs: int) -> str:
-        """The row for a person."""
-        return f"{super().line(epochs)}, top-5 {100 * self.val_top5:.1f} %"
-
-
-@dataclass(frozen=True)
-class Pretrained:
-    """How a fine-tuning ended; ``best_epoch`` is counted from 1."""
-
-    folder: Path
-    epochs: int
-    best_epoch: int
-    best_loss: float
 
 
 def pretrain(
@@ -75,7 +43,7 @@ def pretrain(
     *,
     resume: bool = False,
     device: str = "auto",
-) -> Pretrained:
+) -> Outcome:
     """Fine-tunes the recipe's visual encoder, or goes on where it was stopped.
 
     Args:
@@ -106,239 +74,92 @@ def pretrain(
                 f"fine-tuning {resolved.visual.model} into {out}: {len(found.train)} images to "
                 f"train on and {len(found.val)} to validate on, {len(found.scenes)} scenes, {where}"
             )
-        return FineTuner(out, found, resolved, where, ranks).fit()
+        return _fine_tune(out, found, resolved, where, ranks)
 
 
-class FineTuner:
-    """Trains an ``ImageClassifier`` epoch by epoch and keeps its best backbone.
-
-    Args:
-        out: The folder, which the first rank alone writes.
-        images: The image set.
-        recipe: How.
-        device: Where.
-        ranks: Of the run.
-    """
-
-    def __init__(
-        self, out: Path, images: ImageSet, recipe: Recipe, device: torch.device, ranks: Ranks
-    ) -> None:
-        self._out, self._images, self._recipe = out, images, recipe
-        self._device, self._ranks = device, ranks
-        self._threads = recipe.train.threads or default_threads()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.train.seed)
-            encoder = visual.build(recipe.visual)
-            self._config: ImageConfig = encoder.config
-            self._model = ImageClassifier(encoder, len(images.scenes))
-        self._model.run_as(visual.execution(recipe.train, device))
-        self._wrapped = ranks.wrap(self._model, device)
-        self._optimizer = torch.optim.SGD(
-            self._model.parameters(),
-            lr=recipe.train.lr_max,
-            momentum=recipe.train.momentum,
-            weight_decay=recipe.train.weight_decay,
-        )
-        self._stream = self._training_stream()
-        self._facts = PretrainFacts(
-            epoch=0,
-            batch=0,
-            best_epoch=None,
-            best_loss=None,
-            finished=False,
-            recipe=recipe,
-            images=images.describe(),
-        )
-        self._tally: Tally | None = None
-        self._saved_s = time.monotonic()
-
-    def _training_stream(self) -> TripleStream:
-        train = self._images.train
-        numbers = np.arange(len(train))
-        none = np.zeros_like(numbers)
-        every = triples.Triples(numbers, numbers, none, none, train.labels)
-        return TripleStream(
-            every,
-            triples.views(every, None),
-            seed=self._recipe.train.seed,
-            batch_size=self._recipe.train.batch_size,
-            source=train,
-            side=self._config.size,
-            recipe=self._recipe.augment,
-            device=self._device,
-            rank=self._ranks.rank,
-            world=self._ranks.world,
-            threads=self._threads,
-        )
-
-    def fit(self) -> Pretrained:
-        """Trains what is left to train; returns at once when there is nothing."""
-        self._restore()
-        log = RunLog(self._out, self._facts.epoch) if self._ranks.writes else None
-        try:
-            while not self._facts.finished:
-                row = self._epoch()
-                if log is not None:
-                    log.write(row)
-                    console.say(row.line(self._recipe.train.epochs))
-                    self._save("last")
-                self._ranks.wait()
-        finally:
-            self._stream.close()
-            if log is not None:
-                log.close()
-        if self._ranks.writes:
-            self._write_encoder()
-        assert self._facts.best_epoch is not None
-        assert self._facts.best_loss is not None
-        return Pretrained(
-            self._out, self._facts.epoch, self._facts.best_epoch, self._facts.best_loss
-        )
-
-    def _epoch(self) -> PretrainRow:
-        began_s = time.monotonic()
-        number, first = self._facts.epoch, self._facts.batch
-        tally = self._tally or Tally.new()
-        self._tally = None
-        epoch = Epoch[Batch](
-            number=number,
-            seed=self._recipe.train.seed,
-            model=self._wrapped,
-            forward=self._forward,
-            optimizer=self._optimizer,
-            rate=self._rate,
-            images=lambda batch: len(batch.labels),
-            ranks=self._ranks,
-            device=self._device,
-            after_check=self._save_within,
-        )
-        batches = self._shown(self._stream.epoch(number, first), first)
-        epoch.run(batches, tally)
-        found = image_classifier.score(
-            self._model,
-            self._images.val,
-            self._config,
-            device=self._device,
-            ranks=self._ranks,
-            threads=self._threads,
-        )
-        best = self._complete(found)
-        if best and self._ranks.writes:
-            self._save("best")
-        return self._row(tally, found, best, time.monotonic() - began_s)
-
-    def _forward(self, batch: Batch) -> Tensor:
-        logits: Tensor = self._wrapped(image_classifier.images_of(batch))
-        return logits
-
-    def _rate(self, batch: int) -> float:
-        train = self._recipe.train
-        return learning_rate(
-            self._facts.epoch + batch / self._stream.batches_per_epoch,
-            train.lr_max,
-            train.lr_min,
-            train.restart_epochs,
-            train.restart_factor,
-        )
-
-    def _complete(self, found: TopScores) -> bool:
-        """Counts the epoch; returns whether it is the best so far."""
-        there, done = self._facts, self._facts.epoch + 1
-        best = there.best_loss is None or found.loss < there.best_loss
-        best_epoch = done if best or there.best_epoch is None else there.best_epoch
-        stale = done - best_epoch >= self._recipe.train.patience
-        self._facts = there.model_copy(
-            update={
-                "epoch": done,
-                "batch": 0,
-                "best_epoch": best_epoch,
-                "best_loss": found.loss if best else there.best_loss,
-                "finished": stale or done >= self._recipe.train.epochs,
-            }
-        )
-        return best
-
-    def _row(self, tally: Tally, found: TopScores, best: bool, seconds: float) -> PretrainRow:
-        loss, hits, count, norm, images = tally.sums.tolist()
-        return PretrainRow(
-            epoch=self._facts.epoch,
-            train_loss=loss / count,
-            train_accuracy=hits / count,
-            val_loss=found.loss,
-            val_accuracy=found.top1,
-            best=best,
-            lr=float(self._optimizer.param_groups[0]["lr"]),
-            gradient_norm=norm / self._ranks.world / tally.steps,
-            images_per_second=images / tally.seconds,
-            waiting=tally.waiting_s / tally.seconds,
-            samples=int(count),
-            seconds=seconds,
-            val_top5=found.top5,
-        )
-
-    def _save_within(self, batches: int, tally: Tally) -> None:
-        due = time.monotonic() - self._saved_s >= 60 * self._recipe.train.checkpoint_minutes
-        if due and self._ranks.writes and batches < self._stream.batches_per_epoch:
-            self._save("last", batches, tally)
-
-    def _save(self, name: facts.Role, batches: int = 0, tally: Tally | None = None) -> None:
-        training: dict[str, object] = {}
-        if name == "last":
-            training = {
-                "optimizer": self._optimizer.state_dict(),
-                "tally": None if tally is None else tally.state(),
-            }
-            self._saved_s = time.monotonic()
-        checkpoint.save(
-            self._out / folder.CHECKPOINTS,
-            name,
-            self._model.state_dict(),
-            training,
-            self._facts.model_copy(update={"batch": batches}).model_dump(mode="json"),
-        )
-
-    def _restore(self) -> None:
-        saved = checkpoint.recover_on_ranks(self._out / folder.CHECKPOINTS, "last", self._ranks)
-        if saved is None:
-            return
+def _fine_tune(
+    out: Path, images: ImageSet, recipe: Recipe, device: torch.device, ranks: Ranks
+) -> Outcome:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.train.seed)
+        encoder = visual.build(recipe.visual)
+        model = ImageClassifier(encoder, len(images.scenes))
+    model.run_as(visual.execution(recipe.train, device))
+    task = _task(model, images, recipe, encoder.config, device=device, ranks=ranks)
+    now = PretrainFacts(recipe=recipe, images=images.describe())
+    trainer = Trainer(out, now, task, device=device, ranks=ranks)
+    saved = checkpoint.recover_on_ranks(out / folder.CHECKPOINTS, "last", ranks)
+    if saved is not None:
         there = _parse(saved.facts, str(saved.path))
-        differing = facts.difference(there.recipe, self._recipe)
-        if there.images != self._facts.images:
-            differing.append(f"images: {_short(there.images)}, now {_short(self._facts.images)}")
-        if differing:
-            raise AvscError(
-                "the fine-tuning cannot go on with something else than it was begun with:\n  "
-                + "\n  ".join(differing),
-                "the images and recipe it was begun with",
-                "give those, or choose another --out",
-            )
-        self._facts = there
-        self._model.load_state_dict(saved.weights)
-        self._optimizer.load_state_dict(saved.training["optimizer"])
-        if there.batch:
-            self._tally = Tally(**saved.training["tally"])
+        _require_same(there, now)
+        trainer.restore(saved, there)
+    ended = trainer.fit()
+    if ranks.writes:
+        _write_encoder(out, recipe.visual.model, encoder.config)
+    return ended
 
-    def _write_encoder(self) -> None:
-        best = checkpoint.load(self._out / folder.CHECKPOINTS / "best", training=False)
-        prefix = "backbone."
-        state = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in best.weights.items()
-            if name.startswith(prefix)
-        }
-        visual.save_folder(self._out, self._recipe.visual.model, state, self._config)
 
-    def _shown(self, batches: Iterable[Batch], first: int) -> Iterator[Batch]:
-        if not self._ranks.writes:
-            yield from batches
-            return
-        title = f"epoch {self._facts.epoch + 1}/{self._recipe.train.epochs}"
-        count = len(self._images.train)
-        done = round(count * first / self._stream.batches_per_epoch)
-        with console.progress(title, count, "images", done) as line:
-            for batch in batches:
-                yield batch
-                line.advance(batch.total)
+def _task(
+    model: ImageClassifier,
+    images: ImageSet,
+    recipe: Recipe,
+    config: ImageConfig,
+    *,
+    device: torch.device,
+    ranks: Ranks,
+) -> Task:
+    threads = recipe.train.threads or default_threads()
+    numbers = np.arange(len(images.train))
+    none = np.zeros_like(numbers)
+    every = triples.Triples(numbers, numbers, none, none, images.train.labels)
+    stream = TripleStream(
+        every,
+        triples.views(every, None),
+        seed=recipe.train.seed,
+        batch_size=recipe.train.batch_size,
+        source=images.train,
+        side=config.size,
+        recipe=recipe.augment,
+        device=device,
+        rank=ranks.rank,
+        world=ranks.world,
+        threads=threads,
+    )
+
+    def logits(wrapped: nn.Module, batch: Batch) -> Tensor:
+        found: Tensor = wrapped(image_classifier.images_of(batch))
+        return found
+
+    def judged() -> Validation:
+        return image_classifier.score(
+            model, images.val, config, device=device, ranks=ranks, threads=threads
+        )
+
+    return Task(model, stream, logits, lambda batch: len(batch.labels), judged)
+
+
+def _require_same(there: PretrainFacts, now: PretrainFacts) -> None:
+    differing = facts.difference(there.recipe, now.recipe)
+    if there.images != now.images:
+        differing.append(f"images: {_short(there.images)}, now {_short(now.images)}")
+    if differing:
+        raise AvscError(
+            "the fine-tuning cannot go on with something else than it was begun with:\n  "
+            + "\n  ".join(differing),
+            "the images and recipe it was begun with",
+            "give those, or choose another --out",
+        )
+
+
+def _write_encoder(out: Path, model: str, config: ImageConfig) -> None:
+    best = checkpoint.load(out / folder.CHECKPOINTS / "best", training=False)
+    prefix = "backbone."
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in best.weights.items()
+        if name.startswith(prefix)
+    }
+    visual.save_folder(out, model, state, config)
 
 
 def _parse(manifest: dict[str, object], where: str) -> PretrainFacts:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from avsc import recipe as recipes
 from avsc.console import say
@@ -17,7 +18,9 @@ from avsc.train.fold import TrainingFold, training_fold
 from avsc.train.inputs import Inputs
 from avsc.train.model import Scorer
 from avsc.train.ranks import Ranks, from_environment, joined
-from avsc.train.trainer import Outcome, Trainer, outcome
+from avsc.train.stream import Batch
+from avsc.train.trainer import Outcome, Task, Trainer, outcome
+from avsc.train.validate import Validation, validate
 from avsc.train.visual import VisualEncoder
 
 
@@ -84,13 +87,30 @@ def _train(store: Store, run: Path, recipe: Recipe, device: torch.device, ranks:
         say=tell,
     )
     scorer = _scorer(now, ready, fresh=saved is None).to(device)
-    trainer = Trainer(run, now, scorer, ready, device=device, ranks=ranks)
+    task = _task(scorer, ready, device, ranks)
+    trainer = Trainer(run, now, task, device=device, ranks=ranks)
     if saved is not None and there is not None:
         trainer.restore(saved, there)
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))
     ended = trainer.fit()
     tell(f"{ended.reason}; best: epoch {ended.best_epoch}, val loss {ended.best_loss:.4f}")
     return ended
+
+
+def _task(scorer: Scorer, ready: Inputs, device: torch.device, ranks: Ranks) -> Task:
+    def logits(model: nn.Module, batch: Batch) -> Tensor:
+        found: Tensor = model(*ready.of_batch(batch))
+        return found
+
+    def judged() -> Validation:
+        """Rank 0's validation on every rank, so that all stop at the same epoch."""
+        found = [0.0, 0.0]
+        if ranks.writes:
+            result = validate(scorer, ready.segments)
+            found = [result.loss, result.accuracy]
+        return Validation(*ranks.from_first(found, device))
+
+    return Task(scorer, ready.stream, logits, ready.images, judged)
 
 
 def _encoder(recipe: Recipe, device: torch.device) -> VisualEncoder | None:

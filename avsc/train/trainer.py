@@ -1,4 +1,7 @@
-"""The epochs of a run: train, validate, log, keep; stop early, go on after a kill."""
+"""The epochs of a training: train, validate, log, keep; stop early, go on after a kill.
+
+A run and the fine-tuning of an encoder differ in their ``Task`` alone.
+"""
 
 import math
 import time
@@ -8,27 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avsc import console
 from avsc.recipe import TrainRecipe
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
-from avsc.train.facts import Role, RunFacts
+from avsc.train.facts import Progress, Role
 from avsc.train.folder import CHECKPOINTS
-from avsc.train.inputs import Inputs
 from avsc.train.log import EpochRow, RunLog
 from avsc.train.loop import Epoch, Tally, not_finite
-from avsc.train.model import Scorer
 from avsc.train.ranks import Ranks
 from avsc.train.schedule import learning_rate
-from avsc.train.stream import Batch
-from avsc.train.validate import Validation, validate
+from avsc.train.stream import Batch, TripleStream
+from avsc.train.validate import Validation
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a training ended.
 
     Attributes:
         run: Its folder.
@@ -45,39 +46,49 @@ class Outcome:
     reason: str
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is trained, and how it is judged.
+
+    Attributes:
+        model: On its device; parameters that ask for a gradient are trained, all are kept.
+        stream: Its training batches.
+        logits: Of the model (wrapped for its ranks) and a batch, [n, C].
+        images: How many images this rank encodes for a batch.
+        validate: Scores the model as it is; called on every rank, the same result on each.
+    """
+
+    model: nn.Module
+    stream: TripleStream
+    logits: Callable[[nn.Module, Batch], Tensor]
+    images: Callable[[Batch], int]
+    validate: Callable[[], Validation]
+
+
 class Trainer:
-    """Trains a scorer on its inputs.
+    """Trains a task's model.
 
     Args:
-        run: The run's folder, which this process (if it is the first rank) alone writes.
-        facts: Of the run before its first step.
-        scorer: On its device, standardisation set and what is not trained frozen.
-        inputs: On the same device.
-        device: That device.
-        ranks: Of the run.
+        run: The folder, which this process (if it is the first rank) alone writes.
+        facts: Of the training before its first step.
+        task: What is trained.
+        device: Where it is.
+        ranks: Of the training.
     """
 
     def __init__(
-        self,
-        run: Path,
-        facts: RunFacts,
-        scorer: Scorer,
-        inputs: Inputs,
-        *,
-        device: torch.device,
-        ranks: Ranks,
+        self, run: Path, facts: Progress, task: Task, *, device: torch.device, ranks: Ranks
     ) -> None:
         self._run = run
         self._facts = facts
-        self._scorer = scorer
-        self._inputs = inputs
+        self._task = task
         self._device = device
         self._ranks = ranks
         self._tally: Tally | None = None
         self._saved_s = time.monotonic()
-        self._model = ranks.wrap(scorer, device)
+        self._model = ranks.wrap(task.model, device)
         # The one place where it is decided what is trained.
-        trained = [p for p in scorer.parameters() if p.requires_grad]
+        trained = [p for p in task.model.parameters() if p.requires_grad]
         self._optimizer = torch.optim.SGD(
             trained,
             lr=self._recipe.lr_max,
@@ -89,12 +100,10 @@ class Trainer:
     def _recipe(self) -> TrainRecipe:
         return self._facts.recipe.train
 
-    def restore(self, saved: Checkpoint, facts: RunFacts) -> None:
-        """Goes on from a checkpoint of the same run."""
-        self._facts = self._facts.model_copy(
-            update={name: getattr(facts, name) for name in _PROGRESS}
-        )
-        self._scorer.load_state_dict(saved.weights)
+    def restore(self, saved: Checkpoint, facts: Progress) -> None:
+        """Goes on from a checkpoint of the same training."""
+        self._facts = self._facts.at(facts)
+        self._task.model.load_state_dict(saved.weights)
         self._optimizer.load_state_dict(saved.training["optimizer"])
         torch.set_rng_state(saved.training["rng"])
         if facts.batch:
@@ -116,7 +125,7 @@ class Trainer:
                     self._save("last")
                 self._ranks.wait()
         finally:
-            self._inputs.stream.close()
+            self._task.stream.close()
             if log is not None:
                 log.close()
         return outcome(self._run, self._facts)
@@ -134,14 +143,14 @@ class Trainer:
             forward=self._forward,
             optimizer=self._optimizer,
             rate=self._rate,
-            images=self._inputs.images,
+            images=self._task.images,
             ranks=self._ranks,
             device=self._device,
             after_check=self._save_within,
         )
-        with self._shown(self._inputs.stream.epoch(number, first), number, first) as batches:
+        with self._shown(self._task.stream.epoch(number, first), number, first) as batches:
             epoch.run(batches, tally)
-        found = self._validated()
+        found = self._task.validate()
         if not math.isfinite(found.loss):
             raise not_finite(f"the validation loss is {found.loss}", number)
         best = self._complete(found)
@@ -150,26 +159,17 @@ class Trainer:
         return self._row(tally, found, best, time.monotonic() - began_s)
 
     def _forward(self, batch: Batch) -> Tensor:
-        logits: Tensor = self._model(*self._inputs.of_batch(batch))
-        return logits
+        return self._task.logits(self._model, batch)
 
     def _rate(self, batch: int) -> float:
         recipe = self._recipe
         return learning_rate(
-            self._facts.epoch + batch / self._inputs.stream.batches_per_epoch,
+            self._facts.epoch + batch / self._task.stream.batches_per_epoch,
             recipe.lr_max,
             recipe.lr_min,
             recipe.restart_epochs,
             recipe.restart_factor,
         )
-
-    def _validated(self) -> Validation:
-        """Rank 0's validation on every rank, so that all stop at the same epoch."""
-        found = [0.0, 0.0]
-        if self._ranks.writes:
-            result = validate(self._scorer, self._inputs.segments)
-            found = [result.loss, result.accuracy]
-        return Validation(*self._ranks.from_first(found, self._device))
 
     def _complete(self, found: Validation) -> bool:
         """Counts the epoch; returns whether it is the best so far."""
@@ -204,12 +204,13 @@ class Trainer:
             waiting=tally.waiting_s / tally.seconds,
             samples=int(count),
             seconds=seconds,
+            val_top5=found.top5,
         )
 
     def _save_within(self, batches: int, tally: Tally) -> None:
         """Saves within an epoch if the last time is long enough ago."""
         due = time.monotonic() - self._saved_s >= 60 * self._recipe.checkpoint_minutes
-        if due and self._ranks.writes and batches < self._inputs.stream.batches_per_epoch:
+        if due and self._ranks.writes and batches < self._task.stream.batches_per_epoch:
             self._save("last", batches, tally)
 
     def _save(self, name: Role, batches: int = 0, tally: Tally | None = None) -> None:
@@ -225,7 +226,7 @@ class Trainer:
         checkpoint.save(
             self._run / CHECKPOINTS,
             name,
-            self._scorer.state_dict(),
+            self._task.model.state_dict(),
             training,
             facts.model_dump(mode="json"),
         )
@@ -239,17 +240,14 @@ class Trainer:
             yield batches
             return
         title = f"epoch {number + 1}/{self._recipe.epochs}"
-        samples = len(self._inputs.stream.triples)
-        done = round(samples * first / self._inputs.stream.batches_per_epoch)
+        samples = len(self._task.stream.triples)
+        done = round(samples * first / self._task.stream.batches_per_epoch)
         with console.progress(title, samples, "samples", done) as line:
             yield _counted(batches, line.advance)
 
 
-_PROGRESS = ("epoch", "batch", "best_epoch", "best_loss", "finished")
-
-
-def outcome(run: Path, facts: RunFacts) -> Outcome:
-    """How a finished run ended."""
+def outcome(run: Path, facts: Progress) -> Outcome:
+    """How a finished training ended."""
     assert facts.best_epoch is not None
     assert facts.best_loss is not None
     full = facts.epoch >= facts.recipe.train.epochs

@@ -34,10 +34,17 @@ class Segments:
 
 @dataclass(frozen=True)
 class Validation:
-    """The paper's metrics (means of the class-wise values) over validation segments."""
+    """How a model does on what is held out.
+
+    Attributes:
+        loss: For a run the paper's log-loss (the mean of the class-wise values) over segments.
+        accuracy: Likewise; for an encoder that is fine-tuned, top-1 over images.
+        top5: Of such an encoder only.
+    """
 
     loss: float
     accuracy: float
+    top5: float | None = None
 
 
 def validate(scorer: Scorer, segments: Segments) -> Validation:

@@ -19,6 +19,7 @@ from avsc.errors import AvscError
 from avsc.recipe import Recipe, VisualRecipe
 from avsc.store.read import Store
 from avsc.train import checkpoint, folder, inputs, loop, trainer, visual, weights
+from avsc.train import run as run_module
 from avsc.train.fold import standardisation, training_fold
 from avsc.train.load import load_run
 from avsc.train.log import read_log
@@ -352,7 +353,7 @@ def test_training_stops_early_and_keeps_the_best(
     small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, 1.0, 1.5, 1.0, 1.5])
-    monkeypatch.setattr(trainer, "validate", lambda *_: Validation(next(losses), accuracy=0.5))
+    monkeypatch.setattr(run_module, "validate", lambda *_: Validation(next(losses), accuracy=0.5))
     asked = quick("train.strategy=audio", "train.epochs=9", "train.patience=2")
     ended = train(small_store, tmp_path / "run", asked, device="cpu")
     assert (ended.epochs, ended.best_epoch, ended.best_loss) == (4, 2, 1.0)
@@ -416,7 +417,7 @@ WORKER = textwrap.dedent(
 
     def fitting(self):
         ended = fit(self)
-        torch.save({"seen": seen, "weights": self._scorer.state_dict()}, dump / f"{me.rank}.pt")
+        torch.save({"seen": seen, "weights": self._task.model.state_dict()}, dump / f"{me.rank}.pt")
         return ended
 
     inputs.Inputs.of_batch, trainer.Trainer.fit = noting, fitting
