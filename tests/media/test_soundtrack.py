@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from avsc.errors import AvscError
 from avsc.media import soundtrack
 from avsc.media.audio import read_stereo
+from avsc.media.demux import read_timeline
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real"
 Samples = NDArray[np.float32]
@@ -20,17 +22,20 @@ def _noise(seconds: float, rate: int, channels: int = 2) -> Samples:
     return np.float32(0.1) * noise.astype(np.float32)
 
 
-def _write_track(path: Path, samples: Samples, rate: int, delay_s: float = 0.0) -> Path:
-    """A lossless sound track in a Matroska file, beginning ``delay_s`` late beside a picture."""
+def _write_track(
+    path: Path, samples: Samples, rate: int, delay_s: float = 0.0, picture_delay_s: float = 0.0
+) -> Path:
+    """A lossless sound track in a Matroska file beside a picture, both beginning late."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream("mpeg4", rate=10)
         picture.width = picture.height = 64
         picture.pix_fmt = "yuv420p"
         layout = "mono" if samples.shape[1] == 1 else "stereo"
         track = container.add_stream("pcm_f32le", rate=rate, layout=layout)
-        for _ in range(5):
-            grey = np.full((64, 64, 3), 99, np.uint8)
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(grey)))
+        for number in range(5):
+            grey = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 99, np.uint8))
+            grey.pts, grey.time_base = number + round(10 * picture_delay_s), Fraction(1, 10)
+            container.mux(picture.encode(grey))
         container.mux(picture.encode())
         for start in range(0, len(samples), 1024):
             piece = np.ascontiguousarray(samples[start : start + 1024]).reshape(1, -1)
@@ -63,6 +68,30 @@ def test_a_track_that_begins_late_is_preceded_by_silence(tmp_path: Path) -> None
     first, second = list(soundtrack.stream_seconds(path))[:2]
     assert not first[:, :7_900].any()
     assert np.array_equal(second.T, samples[8_000:24_000])
+
+
+@pytest.mark.parametrize(("lacking", "seconds"), [(1, 2), (159, 2), (161, 1)])
+def test_a_last_second_that_lacks_10_ms_or_less_is_padded(
+    tmp_path: Path, lacking: int, seconds: int
+) -> None:
+    path = tmp_path / "clip.wav"
+    samples = _noise(2, 16_000)[:-lacking]
+    soundfile.write(path, samples, 16_000, subtype="FLOAT")
+    streamed = list(soundtrack.stream_seconds(path))
+    assert len(streamed) == seconds
+    if seconds == 2:
+        assert np.array_equal(streamed[1].T[:-lacking], samples[16_000:])
+        assert not streamed[1][:, -lacking:].any()
+
+
+def test_sound_and_picture_count_from_the_same_zero(tmp_path: Path) -> None:
+    samples = _noise(2, 16_000)
+    path = _write_track(tmp_path / "late.mkv", samples, 16_000, 0.5, picture_delay_s=0.5)
+    first, second = list(soundtrack.stream_seconds(path))[:2]
+    assert not first[:, :7_900].any()
+    assert np.array_equal(second.T, samples[8_000:24_000])
+    timeline = read_timeline(path)
+    assert timeline.seconds(timeline.packets[0].pts) == pytest.approx(0.5, abs=0.002)
 
 
 def test_one_channel_is_used_as_both(tmp_path: Path) -> None:
