@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 PLAIN_INTERVAL_S = 5.0
+UNFOLDED = 240  # columns of a table that nobody's window limits
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -115,13 +116,16 @@ def say(message: str) -> None:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table of results on stdout; all columns but the first are right-aligned."""
+    """Prints a table of results on stdout; all columns but the first are right-aligned.
+
+    On a terminal it fits the window; in a file or a pipe no cell is folded.
+    """
     drawn = Table(title=title, title_justify="left")
     for number, name in enumerate(header):
         drawn.add_column(name, justify="left" if number == 0 else "right")
     for row in rows:
         drawn.add_row(*[Text(cell) for cell in row])
-    out.print(drawn)
+    out.print(drawn, width=None if out.is_terminal else UNFOLDED)
 
 
 def duration(seconds: float) -> str:

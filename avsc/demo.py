@@ -146,7 +146,7 @@ def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
 
 
 def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
-    """The demo's recipe: the paper's but for its sizes, a shorter and gentler schedule, and shared views.
+    """The demo's recipe: the paper's but for sizes, a shorter, gentler schedule and shared views.
 
     Args:
         strategy: Which system.

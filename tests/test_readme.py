@@ -14,6 +14,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small synthetic data set, its store, and a run of one epoch on it."""
+    from avsc.prepare.run import prepare
     from avsc.synth.make import make_dataset
     from avsc.synth.plan import SynthSettings
     from avsc.train.run import train
@@ -21,6 +22,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("readme")
     dataset, store, run = root / "dataset", root / "store.zarr", root / "run"
     make_dataset(dataset, SynthSettings(3, 3, width=64, height=48))
+    prepare(dataset, store)
     small = {
         "visual": {"model": "test_resnet.r160_in1k", "weights": "random", "image_size": 32},
         "train": {"epochs": 1, "batch_size": 64},

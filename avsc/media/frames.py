@@ -146,13 +146,18 @@ def plan_runs(timeline: Timeline, chosen: Sequence[int]) -> list[Run]:
     runs: list[Run] = []
     for packet in dict.fromkeys(chosen):
         first = _keyframe_before(timeline.packets, packet)
-        if runs and first <= runs[-1].last:
-            before = runs.pop()
-            last = max(before.last, packet)
-            runs.append(Run(before.first, last, before.not_before, (*before.wanted, packet)))
-        else:
-            runs.append(Run(first, packet, timeline.packets[first].pts, (packet,)))
+        run = Run(first, packet, timeline.packets[first].pts, (packet,))
+        while runs and run.first <= runs[-1].last:
+            run = _joined(runs.pop(), run)
+        runs.append(run)
     return runs
+
+
+def _joined(earlier: Run, later: Run) -> Run:
+    """Two runs that overlap as one; ``earlier`` is shown before."""
+    first = min(earlier, later, key=lambda run: run.first)
+    last = max(earlier.last, later.last)
+    return Run(first.first, last, first.not_before, (*earlier.wanted, *later.wanted))
 
 
 def _keyframe_before(packets: Sequence[Packet], packet: int) -> int:

@@ -103,7 +103,9 @@ def _decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[N
     try:
         runs = frames.plan_runs(timeline, chosen)
     except LookupError as error:
-        raise bad(path, "no clean keyframe comes before a wanted picture") from error
+        raise bad(
+            path, "damaged or cut: no clean keyframe comes before a wanted picture"
+        ) from error
     with open_video(path) as (container, stream):
         packets = enumerate(demux(path, container, stream))
         reformatter = VideoReformatter()
