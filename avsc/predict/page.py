@@ -37,7 +37,11 @@ def _headline(timeline: Timeline) -> str:
     stretches = len(timeline.stretches())
     cards = (
         ("Most of the time", timeline.scenes[scene], f"{per_cent(share)} of the seconds"),
-        ("Length", clock(len(timeline.probabilities)), f"{stretches} stretches of one scene"),
+        (
+            "Length",
+            clock(len(timeline.probabilities)),
+            f"{stretches} {'stretch' if stretches == 1 else 'stretches'} of one scene",
+        ),
         ("Mean highest probability", per_cent(sure), "a tenth would be a guess"),
     )
     drawn = "".join(
