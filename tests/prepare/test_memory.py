@@ -22,7 +22,12 @@ def test_a_workers_memory_is_small_and_flat_over_500_clips(
     def watched(job: Job, partitions: Sequence[int]) -> Events:
         for event in supervise(job, partitions, workers=1):
             if isinstance(event, ClipDone):
-                (worker,) = psutil.Process().children()
+                # Other tests of this process may have left children of their own.
+                (worker,) = (
+                    child
+                    for child in psutil.Process().children()
+                    if "avsc.prepare.worker" in child.cmdline()
+                )
                 megabytes.append(worker.memory_info().rss / 1e6)
             yield event
 
