@@ -11,7 +11,8 @@ from avsc.cli.app import app
 from avsc.errors import AvscError
 
 if TYPE_CHECKING:
-    from avsc.reproduce.plan import Options, Part
+    from avsc.part import Part
+    from avsc.reproduce.plan import Options
 
 STAGE = "Stage 2: from a store to scores"
 WHICH, HOW = "Which runs", "How they are run"
@@ -154,7 +155,7 @@ def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) ->
 
 
 def _part(text: str) -> "Part":
-    from avsc.reproduce.plan import Part
+    from avsc.part import Part
 
     try:
         return Part.parse(text)

@@ -10,8 +10,8 @@ from avsc.console import say
 from avsc.errors import AvscError
 
 if TYPE_CHECKING:
+    from avsc.part import Part
     from avsc.prepare.events import Executor
-    from avsc.prepare.plan import Part
     from avsc.store.schema import Feature
 
 STAGE = "Stage 1: from clips to a store"
@@ -28,7 +28,7 @@ def _features(text: str) -> "tuple[Feature, ...]":
 
 
 def _part(text: str) -> "Part":
-    from avsc.prepare.plan import Part
+    from avsc.part import Part
 
     try:
         return Part.parse(text)

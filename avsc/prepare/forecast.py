@@ -5,8 +5,9 @@ from pathlib import Path
 
 from avsc.console import byte_size, duration
 from avsc.dataset.read import read_dataset
+from avsc.part import Part
 from avsc.prepare.executors import cores
-from avsc.prepare.plan import Estimate, Part, estimate, pending
+from avsc.prepare.plan import Estimate, estimate, pending
 from avsc.prepare.run import settings_for, stored_clips
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from avsc.errors import AvscError
-from avsc.prepare.plan import Part
+from avsc.part import Part
 
 FOLDER = ".prepare"
 HEARTBEAT_S = 20.0

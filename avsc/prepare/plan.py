@@ -1,12 +1,11 @@
 """What there is to do: partitions, shares of a job array, bytes and time. Pure."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.store.schema import (
     StoreSettings,
     array_specs,
@@ -14,43 +13,13 @@ from avsc.store.schema import (
     partition_range,
 )
 
-# Seconds of one core a second of material takes, and bytes a pixel of JPEG at quality 90: from
-# tests/benchmarks/RESULTS.md (section prepare). They only feed the estimate of --dry-run.
+# Seconds of one core that a second of material takes (measured on the kind of video that TAU has,
+# when avsc was planned; RESULTS.md has 0.034 for other 720p), and bytes a pixel of JPEG at quality
+# 90. They only feed the estimate of --dry-run.
 VIDEO_CORE_S = 0.057
 FEATURE_CORE_S = 0.0015
 JPEG_BYTES_PER_PIXEL = 0.25
 TYPICAL_ASPECT = 16 / 9
-
-
-@dataclass(frozen=True)
-class Part:
-    """Share ``index`` (from 1) of ``count`` of a job array."""
-
-    index: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Part":
-        """Reads ``I/N``.
-
-        >>> Part.parse("3/16")
-        Part(index=3, count=16)
-
-        Raises:
-            AvscError: It is not two whole numbers with 1 <= I <= N.
-        """
-        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
-        part = cls(int(match[1]), int(match[2])) if match else cls(0, 0)
-        if not 1 <= part.index <= part.count:
-            raise AvscError(
-                f"--part {text}",
-                "I/N, the share's number from 1 and how many there are, such as 3/16",
-                "in a SLURM array: --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT",
-            )
-        return part
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
 
 
 def share(partitions: int, part: Part | None) -> list[int]:

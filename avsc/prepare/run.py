@@ -8,10 +8,11 @@ from pathlib import Path
 from avsc.console import ProgressLine, progress, say
 from avsc.dataset.read import Dataset, read_dataset
 from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.prepare.events import ClipDone, Executor, Job, PartitionAgain
 from avsc.prepare.executors import synchronous
 from avsc.prepare.lock import hold
-from avsc.prepare.plan import Part, clips_in, pending, share
+from avsc.prepare.plan import clips_in, pending, share
 from avsc.prepare.sweep import sweep_partitions, sweep_store
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing

@@ -6,10 +6,11 @@ from pathlib import Path
 from avsc.console import duration, say
 from avsc.console import out as console_out
 from avsc.console import table as print_table
+from avsc.part import Part
 from avsc.recipe import Recipe
 from avsc.reproduce import estimate, plan
 from avsc.reproduce.estimate import Rates, RunWork
-from avsc.reproduce.plan import Part, PlannedRun
+from avsc.reproduce.plan import PlannedRun
 from avsc.reproduce.run import Asked
 from avsc.reproduce.standing import Standing, standing
 from avsc.store.read import Store

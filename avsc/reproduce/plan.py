@@ -3,13 +3,13 @@
 Pure, but for reading the recipes and looking whether weights are there.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsc import paper, recipe
 from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.recipe import Recipe
 
 FIGURE_2 = "fig2"
@@ -57,34 +57,6 @@ class PlannedRun:
     name: str
     recipe: Recipe
     needs: str | None = None
-
-
-@dataclass(frozen=True)
-class Part:
-    """The share of one job of an array, counted from 1."""
-
-    index: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Part":
-        """Reads ``I/N``.
-
-        >>> Part.parse("3/16")
-        Part(index=3, count=16)
-
-        Raises:
-            AvscError: It is no such share.
-        """
-        match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-        index, count = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 1 <= index <= count:
-            raise AvscError(
-                f"--part {text}",
-                "I/N with I from 1 to N",
-                "in a SLURM array: --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT",
-            )
-        return cls(index, count)
 
 
 def rows_of(target: str, only: Sequence[str] = ()) -> tuple[paper.Row, ...]:

@@ -10,8 +10,9 @@ from avsc.console import table as print_table
 from avsc.errors import AvscError
 from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.runs import EVALUATION
+from avsc.part import Part
 from avsc.reproduce import figure2, plan, table
-from avsc.reproduce.plan import FIGURE_2, Options, Part, PlannedRun
+from avsc.reproduce.plan import FIGURE_2, Options, PlannedRun
 from avsc.reproduce.standing import run_folder
 from avsc.reproduce.table import Line, Table
 from avsc.reproduce.work import Work

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from avsc.cli.app import app
 from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.prepare.info import by_scene
 from avsc.prepare.picture import centres_hz, plot_clip
-from avsc.prepare.plan import Part
 from avsc.prepare.run import prepare
 from avsc.store.clips import StoredClip
 from avsc.store.schema import Status, StoreSettings

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.prepare import lock
 from avsc.prepare.lock import FOLDER, Holder, hold, this_process
-from avsc.prepare.plan import Part
 
 
 def leave_lock(store: Path, holder: Holder, name: str = "lock-all.json", age_s: float = 0) -> Path:

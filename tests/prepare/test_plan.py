@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avsc.errors import AvscError
-from avsc.prepare.plan import Part, clips_in, estimate, pending, share
+from avsc.part import Part
+from avsc.prepare.plan import clips_in, estimate, pending, share
 from avsc.store.schema import StoreSettings, partition_count
 
 SETTINGS = StoreSettings(partition_clips=4)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.prepare.events import ClipBegun, Events, Job
 from avsc.prepare.executors import synchronous, worker_processes
-from avsc.prepare.plan import Part
 from avsc.prepare.run import finalise, prepare
 from avsc.store.finish import unfinished
 from avsc.store.read import Store

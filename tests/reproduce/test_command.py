@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from avsc import paper, recipe
 from avsc.cli.app import app
+from avsc.part import Part
 from avsc.recipe import Recipe
 from avsc.reproduce import forecast, plan, run
-from avsc.reproduce.plan import TARGETS, Part
+from avsc.reproduce.plan import TARGETS
 from avsc.resources import resource
 from avsc.train import run as training
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from avsc.part import Part
 from avsc.reproduce import estimate, forecast, plan, rates
 from avsc.reproduce.estimate import EncoderKey, Rates, RunWork, ScorerKey
-from avsc.reproduce.plan import Options, Part
+from avsc.reproduce.plan import Options
 from avsc.reproduce.run import Asked
 from avsc.store.read import Store
 from avsc.store.schema import Status

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from avsc import paper
 from avsc.errors import AvscError
+from avsc.part import Part
 from avsc.reproduce import plan
-from avsc.reproduce.plan import Options, Part
+from avsc.reproduce.plan import Options
 
 
 def _recipes(target: str, *only: str) -> list[str]:

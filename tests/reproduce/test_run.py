@@ -10,8 +10,9 @@ from matplotlib.image import imread
 from avsc import paper
 from avsc.errors import AvscError
 from avsc.evaluate import run as evaluation
+from avsc.part import Part
 from avsc.reproduce import plan, run
-from avsc.reproduce.plan import TARGETS, Options, Part
+from avsc.reproduce.plan import TARGETS, Options
 from avsc.reproduce.run import Asked, reproduce
 from avsc.reproduce.standing import run_folder, standing
 from avsc.store.read import Store
