@@ -23,7 +23,7 @@ from rich.text import Text
 PLAIN_INTERVAL_S = 5.0
 UNFOLDED = 240  # columns of a table that nobody's window limits
 
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else UNFOLDED)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -125,7 +125,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         drawn.add_column(name, justify="left" if number == 0 else "right")
     for row in rows:
         drawn.add_row(*[Text(cell) for cell in row])
-    out.print(drawn, width=None if out.is_terminal else UNFOLDED)
+    out.print(drawn)
 
 
 def duration(seconds: float) -> str:

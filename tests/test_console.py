@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from avsc import console
@@ -22,3 +26,11 @@ def test_elsewhere_than_on_a_terminal_progress_is_plain_lines_on_stderr(
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 2
     assert "\x1b" not in captured.err
+
+
+def test_in_a_pipe_no_cell_of_a_table_is_cut_or_folded() -> None:
+    name = "an-archive-with-a-very-long-name-" + "x" * 100 + ".zip"
+    program = f"from avsc.console import table; table('t', ['archive', 'size'], [['{name}', '1']])"
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"COLUMNS": "80"})
+    assert name in done.stdout
