@@ -155,9 +155,12 @@ def plan_runs(timeline: Timeline, chosen: Sequence[int]) -> list[Run]:
 
 def _joined(earlier: Run, later: Run) -> Run:
     """Two runs that overlap as one; ``earlier`` is shown before."""
-    first = min(earlier, later, key=lambda run: run.first)
-    last = max(earlier.last, later.last)
-    return Run(first.first, last, first.not_before, (*earlier.wanted, *later.wanted))
+    return Run(
+        min(earlier.first, later.first),
+        max(earlier.last, later.last),
+        min(earlier.not_before, later.not_before),
+        (*earlier.wanted, *later.wanted),
+    )
 
 
 def _keyframe_before(packets: Sequence[Packet], packet: int) -> int:

@@ -3,7 +3,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from avsc.media.frames import (
@@ -51,6 +51,14 @@ def test_the_chosen_picture_is_the_last_that_does_not_begin_after_the_time(
         assert begins == max(s for s in starts if s <= Fraction(time_s))
 
 
+# A keyframe that is decoded early and shown late: no encoder does it, a stranger's file may.
+_LATE_KEYFRAME = Timeline(
+    [Packet(pts, length, True, True, True) for pts, length in ((0, 11), (51, 24), (11, 40))],
+    TICK_S,
+)
+
+
+@example(_LATE_KEYFRAME, [0.5, 0.75])
 @given(timelines(), st.lists(st.floats(0, 30), min_size=1, max_size=20).map(sorted))
 def test_runs_are_disjoint_begin_with_a_start_and_hold_every_wanted_picture_once(
     timeline: Timeline, times_s: list[float]
