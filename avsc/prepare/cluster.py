@@ -7,6 +7,8 @@ the partition it had, which is handed out again. Dask's own counting of failures
 suspects every task that a lost worker had, while the note in the store names the clip.
 """
 
+import signal
+import threading
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,6 +23,7 @@ from avsc.prepare.ledger import LOSSES, Ledger, Note
 from avsc.prepare.supervise import supervise
 
 if TYPE_CHECKING:
+    from dask_jobqueue import SLURMCluster
     from distributed import Client, Future
 
 
@@ -207,8 +210,9 @@ def _own_cluster(profile: LocalProfile | SlurmProfile) -> Iterator[Any]:
             yield cluster
 
 
-@contextmanager
-def _slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
+def _slurm_cluster_class() -> "type[SLURMCluster]":
+    # dask-jobqueue takes SIGINT over when it is imported: Ctrl-C would then end us without a word.
+    on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError:
@@ -217,6 +221,16 @@ def _slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
             "it, for a SLURM profile",
             'pip install "avsc[cluster]"',
         ) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_interrupt)
+    found: type[SLURMCluster] = SLURMCluster
+    return found
+
+
+@contextmanager
+def _slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
+    cluster_class = _slurm_cluster_class()
     optional = {
         "queue": profile.queue,
         "account": profile.account,
@@ -224,7 +238,7 @@ def _slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
         "log_directory": profile.log_directory,
     }
     try:
-        cluster = SLURMCluster(
+        cluster = cluster_class(
             cores=profile.cores,
             processes=profile.cores,  # one decoder thread each
             memory=profile.memory,

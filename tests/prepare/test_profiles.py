@@ -1,5 +1,6 @@
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,15 @@ def test_the_array_script_is_sound_shell_and_names_its_share(tmp_path: Path) -> 
     bash = ["bash", str(script), "DATA", "STORE"]
     said = subprocess.run(bash, env=environment, capture_output=True, text=True, check=True).stdout
     assert said.split() == ["prepare", "DATA", "STORE", "--part", "5/16", "--workers", "4"]
+
+
+def test_ctrl_c_stays_ours_after_dask_jobqueue_is_imported() -> None:
+    program = """
+import signal
+before = signal.getsignal(signal.SIGINT)
+from avsc.prepare.cluster import _slurm_cluster_class
+_slurm_cluster_class()
+assert signal.getsignal(signal.SIGINT) is before
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
