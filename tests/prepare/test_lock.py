@@ -70,15 +70,19 @@ def test_what_overlaps_is_refused(tmp_path: Path, first: Part | None, second: Pa
 
 
 def test_the_lock_of_a_dead_process_of_this_machine_is_stale_at_once(tmp_path: Path) -> None:
-    leave_lock(tmp_path, dead_process())
+    path = leave_lock(tmp_path, dead_process())
+    stale = path.read_bytes()
     with hold(tmp_path):
-        pass
+        assert path.read_bytes() != stale
+        assert str(os.getpid()) in path.read_text()
 
 
 def test_a_process_id_that_was_given_again_does_not_keep_a_lock(tmp_path: Path) -> None:
-    leave_lock(tmp_path, replace(this_process(), process_start="1"))
+    path = leave_lock(tmp_path, replace(this_process(), process_start="1"))
+    stale = path.read_bytes()
     with hold(tmp_path):
-        pass
+        assert path.read_bytes() != stale
+        assert str(os.getpid()) in path.read_text()
 
 
 def test_the_lock_of_a_process_killed_but_not_reaped_is_stale(tmp_path: Path) -> None:
@@ -98,9 +102,11 @@ def test_the_lock_of_a_process_killed_but_not_reaped_is_stale(tmp_path: Path) ->
 
 
 def test_a_lock_from_before_a_restart_is_stale(tmp_path: Path) -> None:
-    leave_lock(tmp_path, replace(this_process(), boot="another"))
+    path = leave_lock(tmp_path, replace(this_process(), boot="another"))
+    stale = path.read_bytes()
     with hold(tmp_path):
-        pass
+        assert path.read_bytes() != stale
+        assert str(os.getpid()) in path.read_text()
 
 
 def test_another_machine_holds_while_its_heart_beats(tmp_path: Path) -> None:
