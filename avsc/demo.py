@@ -171,7 +171,7 @@ def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
 
 def _evaluate(run: Path) -> dict[str, Any]:
     from avsc.evaluate import runs
-    from avsc.evaluate.run import evaluate
+    from avsc.evaluate.evaluation import evaluate
 
     if (found := runs.current_scores(run)) is None:
         evaluate(run, device="cpu")

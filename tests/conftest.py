@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,8 +18,10 @@ from avsc.store.finish import mark_complete
 from avsc.store.schema import (
     FEATURES,
     SEGMENT_FRAMES,
+    FBankSettings,
     Feature,
     ImageSettings,
+    ScalogramSettings,
     StoreSettings,
     partition_count,
     partition_range,
@@ -28,7 +31,13 @@ from avsc.store.write import ClipData, write_partition
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+    from avsc.recipe import Recipe
+
+# Tests run side by side; more threads in each would only take turns.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 MakeRun = Callable[..., Path]
+MakeRecipe = Callable[..., "Recipe"]
 MakeClips = Callable[..., list[StoredClip]]
 MakeClipData = Callable[..., ClipData]
 
@@ -81,6 +90,42 @@ def make_clips() -> MakeClips:
 def make_clip_data() -> MakeClipData:
     """``make_clip_data(settings, (height, width), (seed, row), scene=None)``: one clip's data."""
     return _clip_data
+
+
+@pytest.fixture(scope="session")
+def quick() -> MakeRecipe:
+    """A recipe of two short epochs with a tiny random encoder, and settings on top."""
+    from avsc import recipe
+
+    def make(*settings: str) -> "Recipe":
+        tiny = ["visual.model=test_resnet", "visual.weights=random", "visual.image_size=32"]
+        short = ["train.epochs=2", "train.batch_size=32", "train.val_fraction=0.3"]
+        return recipe.load(None, [*tiny, *short, "train.threads=1", *settings])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def store_settings() -> StoreSettings:
+    """Two-second clips of few bands and small pictures: 9 frames a clip."""
+    return StoreSettings(
+        clip_seconds=2,
+        partition_clips=8,
+        scalogram=ScalogramSettings(bands=32),
+        fbank=FBankSettings(bands=24),
+        image=ImageSettings(short_side=36),
+    )
+
+
+@pytest.fixture(scope="session")
+def small_store(
+    make_store: MakeStore, store_settings: StoreSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """40 clips that can be told apart, one of the training fold quarantined."""
+    path = tmp_path_factory.mktemp("small") / "store"
+    return make_store(
+        path, 40, settings=store_settings, size=(36, 64), learnable=True, quarantined=[0]
+    )
 
 
 def _make_store(
@@ -198,14 +243,15 @@ def _make_run(
     import torch
 
     from avsc import recipe as recipes
+    from avsc.models import visual_weights
     from avsc.store.read import Store
-    from avsc.train import checkpoint, facts, visual
+    from avsc.train import checkpoint, manifest
     from avsc.train.load import new_scorer
 
     opened = Store.open(store)
     recipe = recipes.load(None, [*TINY_ENCODER, f"train.strategy={strategy}", *settings])
-    encoder = None if strategy == "audio" else visual.build(recipe.visual)
-    recorded = facts.begin(opened, recipe, encoder, world=1).model_copy(
+    encoder = None if strategy == "audio" else visual_weights.build(recipe.visual)
+    recorded = manifest.begin(opened, recipe, encoder, world=1).model_copy(
         update={"epoch": 3, "best_epoch": 2, "best_loss": 1.5, "finished": True}
     )
     torch.manual_seed(seed)
@@ -229,8 +275,8 @@ def _make_run(
     ]
     (path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name in ("best", "last"):
-        manifest = json.loads(recorded.model_dump_json())
-        checkpoint.save(path / "checkpoints", name, scorer.state_dict(), {}, manifest)
+        content = json.loads(recorded.model_dump_json())
+        checkpoint.save(path / "checkpoints", name, scorer.state_dict(), {}, content)
     return path
 
 

@@ -42,12 +42,3 @@ def test_the_example_runs(
     exec(compile(example, str(README), "exec"), dict(places))
     assert capsys.readouterr().out.strip()
     assert len(example.strip().splitlines()) <= 13
-
-
-def test_the_tree_names_every_module_and_none_that_is_gone() -> None:
-    text = README.read_text(encoding="utf-8")
-    tree = text.split("## The house")[1]
-    named = sorted(re.findall(r"^ +(\w+\.py) ", tree, re.MULTILINE))
-    package = README.parent / "avsc"
-    there = sorted(path.name for path in package.rglob("*.py") if path.name != "__init__.py")
-    assert named == there

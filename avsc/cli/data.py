@@ -77,7 +77,7 @@ def download(
     Goes on where it stopped, in the middle of an archive too; archives that lie in OUT/archives
     already are checked and used.
     """
-    from avsc.download import run as downloads
+    from avsc.dataset import download as downloads
 
     parts = tuple(part) if part else downloads.USUAL_PARTS
     if dry_run:

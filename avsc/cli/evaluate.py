@@ -10,7 +10,7 @@ from avsc.console import out as console_out
 from avsc.console import say, table
 
 if TYPE_CHECKING:
-    from avsc.evaluate.run import Result
+    from avsc.evaluate.evaluation import Result
 
 STAGE = "Stage 2: from a store to scores"
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
@@ -98,7 +98,7 @@ def evaluate(
     Another system's predictions are scored alike:
     avsc evaluate --predictions FILE --store STORE --out DIR
     """
-    from avsc.evaluate import run as evaluation
+    from avsc.evaluate import evaluation
 
     if (run is None) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")

@@ -66,8 +66,8 @@ def predict(
 
     avsc predict runs/joint walk.mp4 --out walk
     """
-    from avsc.predict import written
-    from avsc.predict.run import predict as run_on
+    from avsc.predict import formats
+    from avsc.predict.predict import predict as run_on
 
     if audio is not None and len(recordings) > 1:
         raise typer.BadParameter("--audio is the sound of one FILE: name one only")
@@ -75,19 +75,19 @@ def predict(
         run_on(run, recordings, audio=audio, out=out, device=device, ve_weights=ve_weights)
     ):
         if form == "json":
-            print(written.json_text(timeline))
+            print(formats.json_text(timeline))
         elif form == "csv":
-            header = [written.csv_header(timeline.scenes)] if number == 0 else []
-            print("\n".join([*header, *written.csv_lines(timeline)]))
+            header = [formats.csv_header(timeline.scenes)] if number == 0 else []
+            print("\n".join([*header, *formats.csv_lines(timeline)]))
         else:
             _show(timeline)
 
 
 def _show(timeline: "Timeline") -> None:
-    from avsc.predict import written
+    from avsc.predict import formats
 
-    table(timeline.file.name, *written.table(timeline))
-    console_out.print(written.summary(timeline), markup=False)
+    table(timeline.file.name, *formats.table(timeline))
+    console_out.print(formats.summary(timeline), markup=False)
 
 
 @app.command(rich_help_panel=USE)
@@ -124,7 +124,7 @@ def export(
 
     avsc export runs/joint --format onnx
     """
-    from avsc.export.run import export as run_on
+    from avsc.export.export import export as run_on
 
     if form == "onnx" and not encoder:
         raise typer.BadParameter("an ONNX file always holds the visual encoder")

@@ -131,14 +131,15 @@ def reproduce(
 
     avsc reproduce table2 table3 table4 table5 fig2 --store STORE --out DIR
     """
-    from avsc.reproduce import forecast, run
+    from avsc.reproduce import dry_run as forecast
+    from avsc.reproduce import reproduce
 
-    asked = run.Asked(
+    asked = reproduce.Asked(
         targets=tuple(dict.fromkeys(target.value for target in targets)),
         only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
         options=_options(settings or (), ve_weights or (), smoke),
     )
-    do = forecast.show if dry_run else run.reproduce
+    do = forecast.show if dry_run else reproduce.reproduce
     do(asked, store, out, part=None if part is None else _part(part), device=device)
 
 

@@ -176,7 +176,7 @@ def prepare(
     command goes on where it was, and ends at once when everything is there.
     """
     from avsc.prepare import run
-    from avsc.prepare.forecast import forecast
+    from avsc.prepare.dry_run import forecast
     from avsc.store.schema import ImageSettings, StoreSettings
 
     if cluster is not None and (workers is not None or part is not None):
@@ -249,7 +249,7 @@ def info(
     if (plot is None) != (out is None):
         raise typer.BadParameter("--plot CLIP and --out FILE go together")
     if plot is not None and out is not None:
-        from avsc.prepare.picture import plot_clip
+        from avsc.report.clip_figure import plot_clip
 
         plot_clip(path, plot, out)
         say(f"drawn to {out}")
@@ -259,7 +259,7 @@ def info(
 
         print(describe(path))
         return
-    from avsc.prepare.info import show
+    from avsc.report.info import show
 
     show(path)
 

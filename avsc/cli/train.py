@@ -160,12 +160,12 @@ def _recipe(
 ) -> "Recipe":
     """The recipe of the options; a run that goes on takes its own where no file is given."""
     from avsc.recipe import load
-    from avsc.train import folder
+    from avsc.train import run_dir
 
     # As TOML strings, so that a path that looks like a number stays a path.
     words = [f"{key}={_toml(value)}" for key, value in shortcuts.items() if value is not None]
-    if resume and file is None and (out / folder.CONFIG).is_file():
-        file = out / folder.CONFIG
+    if resume and file is None and (out / run_dir.CONFIG).is_file():
+        file = out / run_dir.CONFIG
     return load(file, [*(settings or []), *words])
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from avsc import manifests
+from avsc.dataset import manifests
 from avsc.dataset.layout import MEDIA, META, SETUP, Layout, find_layout
+from avsc.dataset.manifests import Edition
 from avsc.dataset.table import FAULTS_SHOWN, Faults, Row, read_table
 from avsc.errors import AvscError
-from avsc.manifests import Edition
 from avsc.scenes import ClipName
 
 AUDIO_COLUMN, VIDEO_COLUMN, SCENE_COLUMN = "filename_audio", "filename_video", "scene_label"

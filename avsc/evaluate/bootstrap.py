@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.evaluate.metrics import Labels, Probabilities, segment_hits, segment_losses
+from avsc.metrics import Labels, Probabilities, segment_hits, segment_losses
 
 RESAMPLES = 2000
 SEED = 20210601

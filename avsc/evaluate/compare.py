@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate import bootstrap, metrics, wording
+from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Intervals, LocationSums
-from avsc.evaluate.metrics import Labels, Probabilities, Scores
 from avsc.evaluate.predictions import PREDICTIONS, SHOWN, Predictions, read_predictions
+from avsc.metrics import Labels, Probabilities, Scores
+from avsc.report import formatting
 from avsc.scenes import ClipName, scene_index
 
 EVALUATION = "evaluation"  # the folder inside a run
@@ -99,10 +101,10 @@ def score_rows(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]
     return ["system", "log-loss", "95 %", "accuracy %", "95 %"], [
         [
             system.name,
-            wording.loss(system.scores.log_loss),
-            wording.loss_bounds(system.intervals.log_loss),
-            wording.per_cent(system.scores.accuracy),
-            wording.per_cent_bounds(system.intervals.accuracy),
+            formatting.loss(system.scores.log_loss),
+            formatting.loss_bounds(system.intervals.log_loss),
+            formatting.per_cent(system.scores.accuracy),
+            formatting.per_cent_bounds(system.intervals.accuracy),
         ]
         for system in systems
     ]
@@ -113,8 +115,8 @@ def gap_rows(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
     return ["system", "log-loss", "95 %", "accuracy, points", "95 %"], [
         [
             system.name,
-            *wording.loss_gap(system.gap_log_loss, system.gap_intervals.log_loss),
-            *wording.per_cent_gap(system.gap_accuracy, system.gap_intervals.accuracy),
+            *formatting.loss_gap(system.gap_log_loss, system.gap_intervals.log_loss),
+            *formatting.per_cent_gap(system.gap_accuracy, system.gap_intervals.accuracy),
         ]
         for system in systems[1:]
     ]

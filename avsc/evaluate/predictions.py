@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from avsc.errors import AvscError
-from avsc.evaluate.metrics import Probabilities, predicted
 from avsc.evaluate.segments import Segments
 from avsc.files import write_text
+from avsc.metrics import Probabilities, predicted
 from avsc.scenes import SCENES
 
 PREDICTIONS = "predictions.csv"

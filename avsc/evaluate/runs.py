@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from avsc import __version__, console, recipe
 from avsc.errors import AvscError
-from avsc.evaluate import wording
+from avsc.report import formatting
 from avsc.train.log import read_log
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def _best(log: list[dict[str, float]]) -> list[tuple[str, str]]:
         return []
     best = min(log, key=lambda row: row["val_loss"])
     words = (
-        f"epoch {best['epoch']:.0f}: validation log-loss {wording.loss(best['val_loss'])}, "
-        f"accuracy {wording.per_cent(best['val_accuracy'])} %"
+        f"epoch {best['epoch']:.0f}: validation log-loss {formatting.loss(best['val_loss'])}, "
+        f"accuracy {formatting.per_cent(best['val_accuracy'])} %"
     )
     spent = console.duration(sum(row.get("seconds", 0.0) for row in log))
     return [("best", words), ("time", spent)]
@@ -153,8 +153,8 @@ def _evaluations(run: Path) -> list[tuple[str, str]]:
     for folder in folders:
         found = read_metrics(folder)
         words = (
-            f"log-loss {wording.loss(found['log_loss'])}, "
-            f"accuracy {wording.per_cent(found['accuracy'])} % "
+            f"log-loss {formatting.loss(found['log_loss'])}, "
+            f"accuracy {formatting.per_cent(found['accuracy'])} % "
             f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
             f"protocol {found.get('protocol')})"
         )

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc import console, timebase
+from avsc.data.loader import default_threads
 from avsc.errors import AvscError
-from avsc.evaluate.metrics import Probabilities
 from avsc.evaluate.segments import Segments
+from avsc.metrics import Probabilities
+from avsc.models.embedding_cache import EmbeddingCache
+from avsc.models.scene_model import ACOUSTIC_FEATURES
 from avsc.scenes import SCENES
 from avsc.store.read import Store
-from avsc.train.embed import EmbeddingCache
 from avsc.train.load import LoadedRun
-from avsc.train.model import ACOUSTIC_FEATURES
-from avsc.train.stream import default_threads
 
 Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.evaluate import bootstrap, metrics, wording
+from avsc import metrics
+from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Interval, Intervals
-from avsc.evaluate.metrics import Calibration, ClassScore, Probabilities, Scores
 from avsc.evaluate.segments import Segments
+from avsc.metrics import Calibration, ClassScore, Probabilities, Scores
+from avsc.report import formatting
 from avsc.scenes import SCENES
 
 
@@ -114,8 +116,8 @@ def closing_line(summary: Summary) -> str:
     """What stands under the table."""
     scores = summary.scores
     return (
-        f"over all segments alike: log-loss {wording.loss(scores.log_loss_micro)}, accuracy "
-        f"{wording.per_cent(scores.accuracy_micro)} %; calibration error "
+        f"over all segments alike: log-loss {formatting.loss(scores.log_loss_micro)}, accuracy "
+        f"{formatting.per_cent(scores.accuracy_micro)} %; calibration error "
         f"{summary.calibration.ece:.3f}; intervals by resampling {summary.n_locations} locations"
     )
 
@@ -124,10 +126,10 @@ def _table_row(name: str, score: ClassScore, loss: Interval, right: Interval) ->
     return [
         name,
         f"{score.n:,}",
-        wording.loss(score.log_loss),
-        wording.loss_bounds(loss),
-        wording.per_cent(score.accuracy),
-        wording.per_cent_bounds(right),
+        formatting.loss(score.log_loss),
+        formatting.loss_bounds(loss),
+        formatting.per_cent(score.accuracy),
+        formatting.per_cent_bounds(right),
     ]
 
 

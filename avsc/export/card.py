@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from avsc import manifests, recipe
+from avsc import recipe
+from avsc.dataset import manifests
 from avsc.errors import AvscError
-from avsc.evaluate import runs, wording
+from avsc.evaluate import runs
 from avsc.evaluate.bootstrap import Interval
 from avsc.export import card_usage
 from avsc.export.description import Description, VisualInput
 from avsc.recipe import Recipe
+from avsc.report import formatting
 from avsc.scenes import SCENES
 from avsc.store.read import Store
 from avsc.train.load import LoadedRun
@@ -140,10 +142,10 @@ def _scores(scores: Mapping[str, Any] | None) -> str:
         )
     intervals = scores.get("intervals", {})
     rows = [
-        ("log-loss", wording.loss(scores["log_loss"]), _loss_bounds(intervals.get("log_loss"))),
+        ("log-loss", formatting.loss(scores["log_loss"]), _loss_bounds(intervals.get("log_loss"))),
         (
             "accuracy (%)",
-            wording.per_cent(scores["accuracy"]),
+            formatting.per_cent(scores["accuracy"]),
             _per_cent_bounds(intervals.get("accuracy")),
         ),
     ]
@@ -153,7 +155,8 @@ def _scores(scores: Mapping[str, Any] | None) -> str:
     for scene in SCENES:
         one = scores["per_class"][scene]
         loss, right = (_or_dash(one[name]) for name in ("log_loss", "accuracy"))
-        lines.append(f"| {scene} | {wording.loss(loss)} | {wording.per_cent(right)} | {one['n']} |")
+        words = (formatting.loss(loss), formatting.per_cent(right))
+        lines.append(f"| {scene} | {words[0]} | {words[1]} | {one['n']} |")
     behind = (
         f"{scores['n_segments']:,} one-second segments of the {scores['fold']} fold, protocol "
         f"`{scores['protocol']}`; a segment's probabilities are the mean of its frames'. Intervals "
@@ -211,8 +214,8 @@ def _or_dash(value: float | None) -> float:
 
 
 def _loss_bounds(pair: list[float] | None) -> str:
-    return wording.DASH if pair is None else wording.loss_bounds(Interval(*pair))
+    return formatting.DASH if pair is None else formatting.loss_bounds(Interval(*pair))
 
 
 def _per_cent_bounds(pair: list[float] | None) -> str:
-    return wording.DASH if pair is None else wording.per_cent_bounds(Interval(*pair))
+    return formatting.DASH if pair is None else formatting.per_cent_bounds(Interval(*pair))

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from avsc import __version__, files, timebase
 from avsc.errors import AvscError
 from avsc.evaluate import runs
+from avsc.models.visual import ImageConfig
 from avsc.store.schema import FBankSettings, Feature, ScalogramSettings
 from avsc.train.load import LoadedRun
-from avsc.train.visual import ImageConfig
 
 CONFIG = "config.json"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from avsc.train.model import Scorer
-from avsc.train.visual import Execution, ImageConfig, VisualEncoder
+from avsc.models.scene_model import Scorer
+from avsc.models.visual import Execution, ImageConfig, VisualEncoder
 
 AUDIO, IMAGE, PROBABILITIES = "audio", "image", "probabilities"
 

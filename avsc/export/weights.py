@@ -8,11 +8,12 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.export.description import Description, read_description
 from avsc.export.system import System
+from avsc.models import visual_weights
+from avsc.models.scene_model import Scorer
+from avsc.models.visual import VisualEncoder
+from avsc.models.visual_weights import create_backbone
+from avsc.models.weights import State, read_safetensors
 from avsc.recipe import VisualRecipe
-from avsc.train import visual
-from avsc.train.model import Scorer
-from avsc.train.visual import VisualEncoder, create_backbone
-from avsc.train.weights import State, read_safetensors
 
 WEIGHTS = "model.safetensors"
 SCORER, VISUAL = "scorer.", "visual."  # what names begin with
@@ -74,7 +75,7 @@ def _from_elsewhere(
             "pass ve_weights=PATH, or export again without --no-encoder",
         )
     recipe = VisualRecipe(model=seen.model, weights=ve_weights, image_size=seen.image.size)
-    encoder = visual.build(recipe)
+    encoder = visual_weights.build(recipe)
     if encoder.sha256 != seen.sha256:
         raise AvscError(
             f"{ve_weights} are other weights of {seen.model}: SHA-256 {encoder.sha256[:12]}",

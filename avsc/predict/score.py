@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from avsc.console import ProgressLine
 from avsc.media import jpeg
-from avsc.predict.condense import Averaged, Thinned
+from avsc.models import embedding_cache
+from avsc.predict.downsample import Averaged, Thinned
 from avsc.predict.recording import Recording, Second
 from avsc.predict.timeline import Thumbnail, Timeline
 from avsc.signal.features import FeatureExtractor
-from avsc.train import embed
 from avsc.train.load import LoadedRun
 
 MOST_THUMBNAILS = 512
@@ -55,7 +55,7 @@ class Predictor:
         thumbnails: Thinned[Thumbnail] = Thinned(MOST_THUMBNAILS)
         columns = Averaged(MOST_COLUMNS)
         rows, first, same = [], None, True
-        for block in _blocks(recording.seconds(), embed.batch_size(self.run.device)):
+        for block in _blocks(recording.seconds(), embedding_cache.batch_size(self.run.device)):
             first = block[0].number if first is None else first
             audio = self._listen(block)  # [k, f, 2, B]
             if audio is not None:

@@ -14,8 +14,8 @@ from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.media.audio import read_stereo
 from avsc.media.video import read_pictures
+from avsc.prepare.cleanup import sweep_partitions
 from avsc.prepare.events import ClipBegun, ClipDone, Events, PartitionDone
-from avsc.prepare.sweep import sweep_partitions
 from avsc.signal.features import FeatureExtractor
 from avsc.store.clips import StoredClip
 from avsc.store.location import Location, read_attributes, read_clips

@@ -9,8 +9,8 @@ from avsc.part import Part
 from avsc.store.schema import (
     StoreSettings,
     array_specs,
+    clips_in,
     partition_count,
-    partition_range,
 )
 
 # Seconds of one core that a second of material takes (measured on the kind of video that TAU has,
@@ -52,11 +52,6 @@ def pending(
     """
     to_do = {*unfinished, *(row // settings.partition_clips for row in again)}
     return [p for p in share(partition_count(clips, settings), part) if p in to_do]
-
-
-def clips_in(partitions: Sequence[int], clips: int, settings: StoreSettings) -> int:
-    """How many clips some partitions hold."""
-    return sum(len(partition_range(partition, clips, settings)) for partition in partitions)
 
 
 @dataclass(frozen=True)

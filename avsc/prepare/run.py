@@ -9,16 +9,16 @@ from avsc.console import ProgressLine, progress, say
 from avsc.dataset.read import Dataset, read_dataset
 from avsc.errors import AvscError
 from avsc.part import Part
+from avsc.prepare.cleanup import sweep_partitions, sweep_store
 from avsc.prepare.events import ClipDone, Executor, Job, PartitionAgain
 from avsc.prepare.executors import synchronous
 from avsc.prepare.lock import hold
-from avsc.prepare.plan import clips_in, pending, share
-from avsc.prepare.sweep import sweep_partitions, sweep_store
+from avsc.prepare.plan import pending, share
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
 from avsc.store.finish import mark_complete, mark_incomplete, unfinished
 from avsc.store.read import Store
-from avsc.store.schema import StoreSettings, partition_count, partition_range
+from avsc.store.schema import StoreSettings, clips_in, partition_count, partition_range
 
 CLIP_TIMEOUT_S = 120.0
 NAMED = 10  # how many quarantined clips a message lists

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avsc.data.fold import training_fold
+from avsc.data.triples import training_triples, views
 from avsc.recipe import Recipe
 from avsc.store.read import Store
 from avsc.store.schema import SEGMENT_FRAMES
-from avsc.train.fold import training_fold
-from avsc.train.triples import training_triples, views
 
 TEST = "test"
 

@@ -10,15 +10,15 @@ from dataclasses import replace
 import torch
 
 from avsc import console
+from avsc.data.fold import training_fold
+from avsc.data.training import training_stream
+from avsc.models import visual, visual_weights
+from avsc.models.scene_model import Scorer
+from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.reproduce.estimate import EncoderKey, Rates, ScorerKey, encoder_key, scorer_key
 from avsc.store.read import Store
-from avsc.train import visual
 from avsc.train.device import resolve_device
-from avsc.train.feed import training_stream
-from avsc.train.fold import training_fold
-from avsc.train.model import Scorer
-from avsc.train.visual import VisualEncoder
 
 TRIAL_S = 0.5
 CLIPS = 16  # whose pictures are decoded in a trial
@@ -73,7 +73,7 @@ def rate(trial: Callable[[], int], device: torch.device) -> float:
 def _encoder(recipe: Recipe, device: torch.device) -> VisualEncoder:
     random = recipe.visual.model_copy(update={"weights": "random"})
     how = replace(visual.execution(recipe.train, device), compile=False)
-    return visual.build(random).run_as(how)
+    return visual_weights.build(random).run_as(how)
 
 
 def _encoding(encoder: VisualEncoder, recipe: Recipe) -> float:

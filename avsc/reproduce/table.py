@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from avsc.evaluate import wording
 from avsc.evaluate.bootstrap import Interval
 from avsc.paper import Row
+from avsc.report import formatting
 
 Metric = Literal["log_loss", "accuracy"]
 METRICS: tuple[Metric, ...] = ("log_loss", "accuracy")
@@ -133,11 +133,11 @@ def _words(line: Line, metric: Metric) -> list[str]:
     star = " *" if found.excludes_paper else ""
     if metric == "accuracy":
         share = Interval(found.interval.low / 100, found.interval.high / 100)
-        gap, _ = wording.per_cent_gap(found.difference / 100, share)
-        ours = [wording.per_cent(found.ours / 100), wording.per_cent_bounds(share)]
+        gap, _ = formatting.per_cent_gap(found.difference / 100, share)
+        ours = [formatting.per_cent(found.ours / 100), formatting.per_cent_bounds(share)]
     else:
-        gap, _ = wording.loss_gap(found.difference, found.interval)
-        ours = [wording.loss(found.ours), wording.loss_bounds(found.interval)]
+        gap, _ = formatting.loss_gap(found.difference, found.interval)
+        ours = [formatting.loss(found.ours), formatting.loss_bounds(found.interval)]
     return [shown, *ours, gap + star]
 
 

@@ -18,7 +18,7 @@ from avsc.errors import AvscError
 from avsc.evaluate.embeddings import EMBEDDINGS
 from avsc.evaluate.runs import EVALUATION
 from avsc.reproduce.plan import PlannedRun
-from avsc.reproduce.standing import Standing, run_folder, standing
+from avsc.reproduce.status import Standing, run_folder, standing
 from avsc.store.read import Store
 
 POLL_S = 20.0
@@ -92,7 +92,7 @@ class Work:
     def _train(self, name: str, title: str) -> None:
         """Trains a run to its end, or waits until another process has."""
         from avsc.train import run
-        from avsc.train.folder import RunBusyError
+        from avsc.train.run_dir import RunBusyError
 
         place, waits_since = run_folder(self.out, name), None
         while not (found := self.standing(name)).trained:
@@ -112,7 +112,7 @@ class Work:
                 _tidy()
 
     def _evaluate(self, name: str, title: str) -> None:
-        from avsc.evaluate.run import evaluate
+        from avsc.evaluate.evaluation import evaluate
 
         found = self.standing(name)
         place = run_folder(self.out, name)

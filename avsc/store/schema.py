@@ -5,6 +5,7 @@ clip, f frames of a second, 2 channels (average, difference), B bands, P partiti
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -218,6 +219,11 @@ def partition_range(partition: int, clips: int, settings: StoreSettings) -> rang
         raise IndexError(f"partition {partition} of {partition_count(clips, settings)}")
     first = partition * settings.partition_clips
     return range(first, min(first + settings.partition_clips, clips))
+
+
+def clips_in(partitions: Sequence[int], clips: int, settings: StoreSettings) -> int:
+    """How many clips some partitions hold."""
+    return sum(len(partition_range(partition, clips, settings)) for partition in partitions)
 
 
 def difference(there: StoreSettings, asked: StoreSettings) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from avsc.dataset.manifests import Edition
 from avsc.errors import AvscError
-from avsc.manifests import Edition
 from avsc.scenes import SCENES
 
 SoundFamily = Literal["babble", "rails", "engines", "air", "steps"]

@@ -22,8 +22,8 @@ from torch import Tensor
 from avsc import files
 from avsc.console import say
 from avsc.errors import AvscError
-from avsc.train.ranks import Ranks
-from avsc.train.weights import State, read_safetensors
+from avsc.models.weights import State, read_safetensors
+from avsc.train.distributed import Ranks
 
 FORMAT = "avsc-checkpoint"
 VERSION = 1

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc.console import say
+from avsc.data.fold import Part, TrainingFold, standardisation
+from avsc.data.loader import Batch, TripleStream, default_threads
+from avsc.data.training import training_stream
+from avsc.models.embedding_cache import EmbeddingCache
+from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.store.read import Store
-from avsc.train.embed import EmbeddingCache
-from avsc.train.feed import training_stream
-from avsc.train.fold import Part, TrainingFold, standardisation
-from avsc.train.ranks import Ranks
-from avsc.train.stream import Batch, TripleStream, default_threads
+from avsc.train.distributed import Ranks
 from avsc.train.validate import Segments
-from avsc.train.visual import VisualEncoder
 
 Floats = NDArray[np.float32]
 

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
+from avsc.models import embedding_cache, visual, visual_weights
+from avsc.models.scene_model import Scorer
+from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
-from avsc.train import checkpoint, embed, facts, visual
+from avsc.train import checkpoint, manifest
 from avsc.train.device import resolve_device
-from avsc.train.eval_images import eval_image
-from avsc.train.facts import Role, RunFacts
-from avsc.train.model import Scorer
-from avsc.train.visual import VisualEncoder
+from avsc.train.manifest import Role, RunFacts
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -88,14 +89,13 @@ class LoadedRun:
     def embed(self, images: Sequence[Pixels]) -> Floats:
         """Embeddings of images of any size, uint8 [H, W, 3] each: float32 [m, D]."""
         assert self.visual is not None
-        view = embed.view_of(self.visual.config)
-        size = embed.batch_size(self.device)
+        view = embedding_cache.view_of(self.visual.config)
+        size = embedding_cache.batch_size(self.device)
         parts = [np.empty((0, self.visual.features), np.float32)]
         for first in range(0, len(images), size):
             squares = np.stack([eval_image(image, view) for image in images[first : first + size]])
-            parts.append(
-                embed.encode_padded(self.visual, torch.from_numpy(squares).permute(0, 3, 1, 2))
-            )
+            batch = torch.from_numpy(squares).permute(0, 3, 1, 2)
+            parts.append(embedding_cache.encode_padded(self.visual, batch))
         return np.concatenate(parts)
 
     def _on_device(self, values: Floats | None) -> torch.Tensor | None:
@@ -123,7 +123,7 @@ def load_run(
         )
     place = run / "checkpoints" / which
     saved = checkpoint.load(place, training=False)
-    recorded = facts.parse(saved.facts, str(place))
+    recorded = manifest.parse(saved.facts, str(place))
     where = resolve_device(device)
     encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
     scorer = new_scorer(recorded)
@@ -142,7 +142,7 @@ def _encoder(recorded: RunFacts, device: torch.device, weights: str | None) -> V
     recipe = recorded.recipe.visual
     if weights is not None:
         recipe = recipe.model_copy(update={"weights": weights})
-    encoder = visual.build(recipe)
+    encoder = visual_weights.build(recipe)
     if encoder.sha256 != recorded.visual.sha256:
         raise AvscError(
             f"the weights of {recipe.model} from {recipe.weights} are not those the run was "

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from avsc.errors import AvscError
-from avsc.train.ranks import Ranks
+from avsc.train.distributed import Ranks
 
 CHECK_EVERY = 8  # steps between looks at the losses, each of which waits for the device
 

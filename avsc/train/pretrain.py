@@ -16,18 +16,20 @@ from torch import Tensor, nn
 
 from avsc import console
 from avsc import recipe as recipes
+from avsc.data import triples
+from avsc.data.image_folder import ImageSet, read_image_set
+from avsc.data.loader import Batch, TripleStream, default_threads
 from avsc.errors import AvscError
+from avsc.models import image_classifier, visual, visual_weights
+from avsc.models.image_classifier import ImageClassifier
+from avsc.models.visual import ImageConfig
 from avsc.recipe import Recipe
-from avsc.train import checkpoint, facts, folder, image_classifier, triples, visual
+from avsc.train import checkpoint, manifest, run_dir
 from avsc.train.device import determinism, resolve_device
-from avsc.train.facts import Progress
-from avsc.train.image_classifier import ImageClassifier
-from avsc.train.image_folder import ImageSet, read_image_set
-from avsc.train.ranks import Ranks, from_environment, joined
-from avsc.train.stream import Batch, TripleStream, default_threads
+from avsc.train.distributed import Ranks, from_environment, joined
+from avsc.train.manifest import Progress
 from avsc.train.trainer import Outcome, Task, Trainer
 from avsc.train.validate import Validation
-from avsc.train.visual import ImageConfig
 
 
 class PretrainFacts(Progress):
@@ -62,11 +64,11 @@ def pretrain(
     with ExitStack() as stack:
         stack.enter_context(joined(ranks, where))
         if ranks.writes:
-            stack.enter_context(folder.locked(out))
-            agreed = folder.agreed_recipe(out, recipe and folder.absolute_paths(recipe), resume)
-            folder.write_recipe(out, agreed)
+            stack.enter_context(run_dir.locked(out))
+            agreed = run_dir.agreed_recipe(out, recipe and run_dir.absolute_paths(recipe), resume)
+            run_dir.write_recipe(out, agreed)
         ranks.wait()
-        resolved = recipes.load(out / folder.CONFIG)
+        resolved = recipes.load(out / run_dir.CONFIG)
         stack.enter_context(determinism(resolved.train.deterministic, where))
         found = read_image_set(images)
         if ranks.writes:
@@ -82,13 +84,13 @@ def _fine_tune(
 ) -> Outcome:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
-        encoder = visual.build(recipe.visual)
+        encoder = visual_weights.build(recipe.visual)
         model = ImageClassifier(encoder, len(images.scenes))
     model.run_as(visual.execution(recipe.train, device))
     task = _task(model, images, recipe, encoder.config, device=device, ranks=ranks)
     now = PretrainFacts(recipe=recipe, images=images.describe())
     trainer = Trainer(out, now, task, device=device, ranks=ranks)
-    saved = checkpoint.recover_on_ranks(out / folder.CHECKPOINTS, "last", ranks)
+    saved = checkpoint.recover_on_ranks(out / run_dir.CHECKPOINTS, "last", ranks)
     if saved is not None:
         there = _parse(saved.facts, str(saved.path))
         _require_same(there, now)
@@ -139,7 +141,7 @@ def _task(
 
 
 def _require_same(there: PretrainFacts, now: PretrainFacts) -> None:
-    differing = facts.difference(there.recipe, now.recipe)
+    differing = manifest.difference(there.recipe, now.recipe)
     if there.images != now.images:
         differing.append(f"images: {_short(there.images)}, now {_short(now.images)}")
     if differing:
@@ -152,14 +154,14 @@ def _require_same(there: PretrainFacts, now: PretrainFacts) -> None:
 
 
 def _write_encoder(out: Path, model: str, config: ImageConfig) -> None:
-    best = checkpoint.load(out / folder.CHECKPOINTS / "best", training=False)
+    best = checkpoint.load(out / run_dir.CHECKPOINTS / "best", training=False)
     prefix = "backbone."
     state = {
         name.removeprefix(prefix): tensor
         for name, tensor in best.weights.items()
         if name.startswith(prefix)
     }
-    visual.save_folder(out, model, state, config)
+    visual_weights.save_folder(out, model, state, config)
 
 
 def _parse(manifest: dict[str, object], where: str) -> PretrainFacts:

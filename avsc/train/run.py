@@ -8,20 +8,21 @@ from torch import Tensor, nn
 
 from avsc import recipe as recipes
 from avsc.console import say
+from avsc.data.fold import TrainingFold, training_fold
+from avsc.data.loader import Batch
 from avsc.errors import AvscError
+from avsc.models import visual, visual_weights
+from avsc.models.scene_model import Scorer
+from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.store.read import Store
-from avsc.train import checkpoint, facts, folder, inputs, load, visual
+from avsc.train import checkpoint, inputs, load, manifest, run_dir
 from avsc.train.device import determinism, resolve_device
-from avsc.train.facts import RunFacts
-from avsc.train.fold import TrainingFold, training_fold
+from avsc.train.distributed import Ranks, from_environment, joined
 from avsc.train.inputs import Inputs
-from avsc.train.model import Scorer
-from avsc.train.ranks import Ranks, from_environment, joined
-from avsc.train.stream import Batch
+from avsc.train.manifest import RunFacts
 from avsc.train.trainer import Outcome, Task, Trainer, outcome
 from avsc.train.validate import Validation, validate
-from avsc.train.visual import VisualEncoder
 
 
 def train(
@@ -53,11 +54,11 @@ def train(
     with ExitStack() as stack:
         stack.enter_context(joined(ranks, where))
         if ranks.writes:
-            stack.enter_context(folder.locked(run))
-            agreed = folder.agreed_recipe(run, recipe and folder.absolute_paths(recipe), resume)
-            folder.write_recipe(run, agreed)
+            stack.enter_context(run_dir.locked(run))
+            agreed = run_dir.agreed_recipe(run, recipe and run_dir.absolute_paths(recipe), resume)
+            run_dir.write_recipe(run, agreed)
         ranks.wait()
-        resolved = recipes.load(run / folder.CONFIG)
+        resolved = recipes.load(run / run_dir.CONFIG)
         stack.enter_context(determinism(resolved.train.deterministic, where))
         return _train(Store.open(store), run, resolved, where, ranks)
 
@@ -66,11 +67,11 @@ def _train(store: Store, run: Path, recipe: Recipe, device: torch.device, ranks:
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
     encoder = _encoder(recipe, device)
-    now = facts.begin(store, recipe, encoder, ranks.world)
-    saved = checkpoint.recover_on_ranks(run / folder.CHECKPOINTS, "last", ranks)
-    there = None if saved is None else facts.parse(saved.facts, str(saved.path))
+    now = manifest.begin(store, recipe, encoder, ranks.world)
+    saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
+    there = None if saved is None else manifest.parse(saved.facts, str(saved.path))
     if there is not None:
-        facts.require_same(there, now)
+        manifest.require_same(there, now)
         if there.finished:
             tell(f"{run} is finished: {outcome(run, there).reason}")
             return outcome(run, there)
@@ -116,7 +117,7 @@ def _task(scorer: Scorer, ready: Inputs, device: torch.device, ranks: Ranks) -> 
 def _encoder(recipe: Recipe, device: torch.device) -> VisualEncoder | None:
     if recipe.train.strategy == "audio":
         return None
-    return visual.build(recipe.visual).run_as(visual.execution(recipe.train, device))
+    return visual_weights.build(recipe.visual).run_as(visual.execution(recipe.train, device))
 
 
 def _scorer(now: RunFacts, ready: Inputs, fresh: bool) -> Scorer:
@@ -145,9 +146,9 @@ def _take_acoustic(scorer: Scorer, now: RunFacts) -> None:
             "the run that it comes from: this strategy does not train one",
             "train one (`avsc train ... --strategy audio --out AUDIO`) and pass --audio-run AUDIO",
         )
-    place = Path(source) / folder.CHECKPOINTS / "best"
+    place = Path(source) / run_dir.CHECKPOINTS / "best"
     saved = checkpoint.load(place, training=False)
-    there = facts.parse(saved.facts, str(place))
+    there = manifest.parse(saved.facts, str(place))
     _require_same_sound(there, now, source)
     names = [name for name in scorer.state_dict() if name.startswith(("acoustic.", "audio_"))]
     scorer.load_state_dict({name: saved.weights[name] for name in names}, strict=False)

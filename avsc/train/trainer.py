@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from avsc import console
+from avsc.data.loader import Batch, TripleStream
 from avsc.recipe import TrainRecipe
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
-from avsc.train.facts import Progress, Role
-from avsc.train.folder import CHECKPOINTS
+from avsc.train.distributed import Ranks
 from avsc.train.log import EpochRow, RunLog
 from avsc.train.loop import Epoch, Tally, not_finite
-from avsc.train.ranks import Ranks
+from avsc.train.manifest import Progress, Role
+from avsc.train.run_dir import CHECKPOINTS
 from avsc.train.schedule import learning_rate
-from avsc.train.stream import Batch, TripleStream
 from avsc.train.validate import Validation
 
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avsc.evaluate import metrics
-from avsc.train.model import Scorer
+from avsc import metrics
+from avsc.models.scene_model import Scorer
 
 AT_ONCE = 512  # segments
 

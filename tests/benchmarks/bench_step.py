@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from avsc import recipe
 from avsc.media import jpeg
+from avsc.models import visual, visual_weights
 from avsc.recipe import Recipe
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
 from avsc.store.finish import mark_complete
 from avsc.store.schema import StoreSettings
 from avsc.store.write import ClipData, write_partition
-from avsc.train import visual
 from avsc.train.device import resolve_device
 from avsc.train.log import read_log
 from avsc.train.run import train
@@ -105,7 +105,7 @@ def measure_run(store: Path, run: Path, size: Size, cache: str, device: torch.de
 def measure_bare(size: Size, device: torch.device) -> float:
     """Images a second of the encoder alone, as the run has it, on resident random images."""
     wanted = asked(size, "none")
-    encoder = visual.build(wanted.visual).run_as(visual.execution(wanted.train, device))
+    encoder = visual_weights.build(wanted.visual).run_as(visual.execution(wanted.train, device))
     shape = (size.batch, size.side, size.side, 3)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, device=device).permute(0, 3, 1, 2)
     for _ in range(max(3, size.forwards // 6)):

@@ -30,6 +30,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import decode_jpeg, read_file
 from torchvision.transforms import v2
 
+from avsc.data.loader import TripleStream
+from avsc.data.training import training_stream
 from avsc.media import jpeg
 from avsc.recipe import load
 from avsc.store.clips import StoredClip
@@ -38,8 +40,6 @@ from avsc.store.finish import mark_complete
 from avsc.store.read import Store
 from avsc.store.schema import StoreSettings
 from avsc.store.write import ClipData, write_partition
-from avsc.train.feed import training_stream
-from avsc.train.stream import TripleStream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tests.benchmarks.results import write_section

@@ -12,7 +12,7 @@ from typing import Any
 
 from avsc import demo
 from avsc.evaluate import runs
-from avsc.evaluate.run import evaluate
+from avsc.evaluate.evaluation import evaluate
 from avsc.recipe import Recipe, Strategy
 from avsc.train.log import read_log
 from avsc.train.run import train

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from avsc import manifests
+from avsc.dataset import manifests
 from avsc.dataset.read import Dataset, read_dataset
 from avsc.errors import AvscError
 from avsc.scenes import SCENES

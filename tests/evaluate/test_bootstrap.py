@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsc.evaluate import bootstrap, metrics
+from avsc import metrics
+from avsc.evaluate import bootstrap
 
 
 def _system(

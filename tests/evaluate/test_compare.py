@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate import metrics
 from avsc.evaluate.compare import compare, gap_rows, predictions_of, score_rows
 from avsc.evaluate.predictions import read_predictions, write_predictions
 from avsc.scenes import SCENES

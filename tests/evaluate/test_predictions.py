@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate import metrics
 from avsc.evaluate.predictions import HEADER, align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.scenes import SCENES

@@ -52,7 +52,7 @@ def test_metrics_that_cannot_be_read_are_named(tmp_path: Path, content: str | No
 
 def test_describing_and_comparing_need_no_torch() -> None:
     code = (
-        "import sys, avsc.evaluate.runs, avsc.evaluate.compare, avsc.evaluate.run\n"
+        "import sys, avsc.evaluate.runs, avsc.evaluate.compare, avsc.evaluate.evaluation\n"
         "print(sorted({'torch', 'timm', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

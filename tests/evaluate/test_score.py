@@ -13,6 +13,7 @@ from avsc.errors import AvscError
 from avsc.evaluate import score
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.media import jpeg
+from avsc.models.visual import VisualEncoder
 from avsc.signal.features import FeatureExtractor
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
@@ -21,7 +22,6 @@ from avsc.store.read import Store
 from avsc.store.schema import ScalogramSettings, StoreSettings
 from avsc.store.write import ClipData, write_partition
 from avsc.train.load import LoadedRun, load_run
-from avsc.train.visual import VisualEncoder
 
 Make = Callable[..., Path]
 
@@ -91,7 +91,8 @@ def test_the_visual_encoder_sees_each_image_once(
 
     run = load_run(path)
     monkeypatch.setattr(VisualEncoder, "forward", counting)
-    monkeypatch.setattr("avsc.train.embed._home", lambda store, elsewhere: tmp_path / "cache")
+    home = "avsc.models.embedding_cache._home"
+    monkeypatch.setattr(home, lambda store, elsewhere: tmp_path / "cache")
     score.score(run, opened, fold, "segment")
     assert len(seen) == len(fold.names)
     score.score(run, opened, fold, "context")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from avsc.evaluate.run import evaluate
+from avsc.data.eval_images import EvalView, eval_image
+from avsc.evaluate.evaluation import evaluate
 from avsc.export.card import describe_data
-from avsc.export.run import export
-from avsc.train.eval_images import EvalView, eval_image
+from avsc.export.export import export
 from avsc.train.load import load_run
 
 

@@ -8,7 +8,6 @@ import av
 import numpy as np
 import pytest
 import soundfile
-import torch
 from numpy.typing import NDArray
 
 from avsc.prepare.partition import prepare_clip
@@ -27,11 +26,6 @@ CLIPS = ("park-lyon-1-1", "tram-paris-2-2")
 Samples = NDArray[np.float32]
 MakeRecording = Callable[..., Path]
 Runs = Callable[[str], Path]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def sound(seconds: float, seed: int = 0) -> Samples:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from avsc.data.fold import training_fold
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.prepare.run import prepare
@@ -8,7 +9,6 @@ from avsc.recipe import Recipe
 from avsc.store.read import Store
 from avsc.synth.make import make_dataset
 from avsc.synth.plan import SynthSettings
-from avsc.train.fold import training_fold
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from avsc.cli.app import app
 from avsc.errors import AvscError
 from avsc.part import Part
-from avsc.prepare.info import by_scene
-from avsc.prepare.picture import centres_hz, plot_clip
 from avsc.prepare.run import prepare
+from avsc.report.clip_figure import centres_hz, plot_clip
+from avsc.report.info import by_scene
 from avsc.store.clips import StoredClip
 from avsc.store.schema import Status, StoreSettings
 

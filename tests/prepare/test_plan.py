@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from avsc.errors import AvscError
 from avsc.part import Part
-from avsc.prepare.plan import clips_in, estimate, pending, share
-from avsc.store.schema import StoreSettings, partition_count
+from avsc.prepare.plan import estimate, pending, share
+from avsc.store.schema import StoreSettings, clips_in, partition_count
 
 SETTINGS = StoreSettings(partition_clips=4)
 

@@ -13,7 +13,7 @@ from avsc.prepare.cluster import (
     job_script,
     read_profile,
 )
-from avsc.prepare.forecast import forecast
+from avsc.prepare.dry_run import forecast
 from avsc.resources import resource
 from avsc.store.schema import StoreSettings
 

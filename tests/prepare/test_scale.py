@@ -16,7 +16,7 @@ import json, sys, time
 from pathlib import Path
 import numpy as np
 from avsc.prepare.events import PartitionDone
-from avsc.prepare.forecast import forecast
+from avsc.prepare.dry_run import forecast
 from avsc.prepare.run import finalise, prepare
 from avsc.store.read import Store
 from avsc.store.schema import FBankSettings, ImageSettings, StoreSettings, partition_range

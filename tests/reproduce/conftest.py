@@ -10,11 +10,11 @@ import torch
 from avsc.recipe import Recipe
 from avsc.reproduce import work
 from avsc.reproduce.plan import TARGETS, Options
-from avsc.reproduce.run import Asked, reproduce
-from avsc.reproduce.standing import run_folder
+from avsc.reproduce.reproduce import Asked, reproduce
+from avsc.reproduce.status import run_folder
 from avsc.store.schema import FBankSettings, ImageSettings, ScalogramSettings, StoreSettings
 from avsc.train import run as training
-from avsc.train.folder import RunBusyError, locked
+from avsc.train.run_dir import RunBusyError, locked
 
 SMOKE = Options(("visual.image_size=32", "train.threads=1"), smoke=True)
 

@@ -13,7 +13,7 @@ from avsc import paper, recipe
 from avsc.cli.app import app
 from avsc.part import Part
 from avsc.recipe import Recipe
-from avsc.reproduce import forecast, plan, run
+from avsc.reproduce import dry_run, plan, reproduce
 from avsc.reproduce.plan import TARGETS
 from avsc.resources import resource
 from avsc.train import run as training
@@ -27,13 +27,13 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def noting(name: str) -> Any:
-        def note(asked: run.Asked, store: Path, out: Path, **options: object) -> None:
+        def note(asked: reproduce.Asked, store: Path, out: Path, **options: object) -> None:
             calls.append({"do": name, "asked": asked, "store": store, "out": out, **options})
 
         return note
 
-    monkeypatch.setattr(run, "reproduce", noting("reproduce"))
-    monkeypatch.setattr(forecast, "show", noting("show"))
+    monkeypatch.setattr(reproduce, "reproduce", noting("reproduce"))
+    monkeypatch.setattr(dry_run, "show", noting("show"))
     return calls
 
 

@@ -10,13 +10,13 @@ import psutil
 import pytest
 import soundfile
 
+from avsc.data.image_folder import read_image_set
 from avsc.dataset.read import read_dataset
 from avsc.errors import AvscError
 from avsc.files import sha256_file
 from avsc.synth.images import make_image_folder
 from avsc.synth.make import make_dataset
 from avsc.synth.plan import SynthSettings
-from avsc.train.image_folder import read_image_set
 
 SETTINGS = SynthSettings(2, 2, seed=3, width=96, height=54)
 

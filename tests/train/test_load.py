@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from avsc import metrics
+from avsc.data.fold import training_fold
 from avsc.errors import AvscError
-from avsc.evaluate import metrics
+from avsc.models import visual_weights
 from avsc.recipe import Recipe, VisualRecipe
 from avsc.scenes import SCENES
 from avsc.store.read import Store
-from avsc.train import checkpoint, visual
-from avsc.train.fold import training_fold
+from avsc.train import checkpoint
 from avsc.train.load import load_run
 from avsc.train.run import train
 
@@ -24,9 +25,11 @@ def joint_run(
     small_store: Path, quick: MakeRecipe, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("load")
-    encoder = visual.build(VisualRecipe(model="test_resnet", weights="random", image_size=32))
+    encoder = visual_weights.build(
+        VisualRecipe(model="test_resnet", weights="random", image_size=32)
+    )
     state = dict(encoder.backbone.state_dict())
-    visual.save_folder(folder / "ve", "test_resnet", state, encoder.config)
+    visual_weights.save_folder(folder / "ve", "test_resnet", state, encoder.config)
     asked = quick(f"visual.weights={folder / 've'}")
     train(small_store, folder / "run", asked, device="cpu")
     return folder / "run"
@@ -85,11 +88,11 @@ def test_weights_that_moved_are_found_by_path_and_others_are_refused(
     moved = tmp_path / "elsewhere"
     shutil.copytree(joint_run.parent / "ve", moved)
     assert load_run(copied, "cpu", ve_weights=str(moved)).visual is not None
-    other = visual.build(VisualRecipe(model="test_resnet", weights="random", image_size=32))
+    other = visual_weights.build(VisualRecipe(model="test_resnet", weights="random", image_size=32))
     with torch.no_grad():
         next(other.backbone.parameters()).add_(1e-3)
     state = dict(other.backbone.state_dict())
-    visual.save_folder(tmp_path / "other", "test_resnet", state, other.config)
+    visual_weights.save_folder(tmp_path / "other", "test_resnet", state, other.config)
     with pytest.raises(AvscError, match="are not those the run was trained with"):
         load_run(copied, "cpu", ve_weights=str(tmp_path / "other"))
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from avsc import recipe
+from avsc.data.image_folder import read_image_set
 from avsc.errors import AvscError
+from avsc.models import visual_weights
 from avsc.recipe import Recipe
-from avsc.train import checkpoint, pretrain, visual
-from avsc.train.image_folder import read_image_set
+from avsc.train import checkpoint, pretrain
 from avsc.train.log import RunLog, read_log
 
 MODEL = "test_resnet.r160_in1k"
@@ -60,12 +61,12 @@ def test_fine_tuning_learns_and_logs_top_1_and_top_5(tuned: Path) -> None:
 
 
 def test_its_output_is_what_ve_weights_takes(tuned: Path) -> None:
-    encoder = visual.build(small().visual.model_copy(update={"weights": str(tuned)}))
+    encoder = visual_weights.build(small().visual.model_copy(update={"weights": str(tuned)}))
     best = checkpoint.load(tuned / "checkpoints" / "best", training=False)
     state = encoder.backbone.state_dict()
     assert all(torch.equal(state[name], best.weights[f"backbone.{name}"]) for name in state)
     assert encoder.config.size == 32
-    start = visual.build(small().visual)
+    start = visual_weights.build(small().visual)
     assert encoder.sha256 != start.sha256
 
 
@@ -87,7 +88,7 @@ def test_a_fine_tuning_that_was_stopped_ends_as_one_that_was_not(
             pretrain.pretrain(images, parts, small(deterministic=True), device="cpu")
     pretrain.pretrain(images, parts, resume=True, device="cpu")
     digests = [
-        hashlib.sha256((out / visual.FOLDER_WEIGHTS).read_bytes()).hexdigest()
+        hashlib.sha256((out / visual_weights.FOLDER_WEIGHTS).read_bytes()).hexdigest()
         for out in (whole, parts)
     ]
     assert digests[0] == digests[1]
@@ -162,6 +163,6 @@ def test_places365_is_read_by_torchvisions_class(
 
 
 def test_the_recorded_configuration_is_what_the_weights_expect(tuned: Path) -> None:
-    content = json.loads((tuned / visual.FOLDER_CONFIG).read_text())
+    content = json.loads((tuned / visual_weights.FOLDER_CONFIG).read_text())
     assert content["model"] == MODEL
     assert content["image"]["size"] == 32

@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import load_file
 
 from avsc import recipe as recipes
+from avsc.data.fold import standardisation, training_fold
 from avsc.errors import AvscError
+from avsc.models import visual, visual_weights, weights
 from avsc.recipe import Recipe, VisualRecipe
 from avsc.store.read import Store
-from avsc.train import checkpoint, folder, inputs, loop, trainer, visual, weights
+from avsc.train import checkpoint, inputs, loop, run_dir, trainer
 from avsc.train import run as run_module
-from avsc.train.fold import standardisation, training_fold
 from avsc.train.load import load_run
 from avsc.train.log import read_log
 from avsc.train.loop import Tally
@@ -119,13 +120,13 @@ def test_the_visual_encoder_is_byte_identical_after_training(
     small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[visual.VisualEncoder] = []
-    build = visual.build
+    build = visual_weights.build
 
     def noting(asked: VisualRecipe) -> visual.VisualEncoder:
         built.append(build(asked))
         return built[-1]
 
-    monkeypatch.setattr(visual, "build", noting)
+    monkeypatch.setattr(visual_weights, "build", noting)
     train(small_store, tmp_path / "run", quick("train.epochs=1"), device="cpu")
     (encoder,) = built
     facts = checkpoint.read_facts(tmp_path / "run" / "checkpoints" / "best")
@@ -317,7 +318,7 @@ def test_a_folder_with_other_files_is_left_alone(
 def test_two_trainings_do_not_share_a_folder(
     small_store: Path, quick: MakeRecipe, tmp_path: Path
 ) -> None:
-    with folder.locked(tmp_path), pytest.raises(AvscError, match="by another process"):
+    with run_dir.locked(tmp_path), pytest.raises(AvscError, match="by another process"):
         train(small_store, tmp_path, quick(), device="cpu")
 
 
@@ -404,11 +405,12 @@ WORKER = textwrap.dedent(
     import sys, torch
     from pathlib import Path
     from avsc import recipe
-    from avsc.train import inputs, ranks, run, trainer
+    from avsc.train import inputs, run, trainer
+    from avsc.train import distributed
 
     torch.set_num_threads(1)
     store, out, dump, asked = map(Path, sys.argv[1:])
-    me = ranks.from_environment()
+    me = distributed.from_environment()
     seen, of_batch, fit = [], inputs.Inputs.of_batch, trainer.Trainer.fit
 
     def noting(self, batch):

@@ -1,0 +1,1 @@
+"""Aligned training triples: from a store's clips to augmented batches."""

@@ -1,1 +1,0 @@
-"""The data set's archives: fetched by range, checked, unpacked without leaving the folder."""

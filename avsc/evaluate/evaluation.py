@@ -1,0 +1,211 @@
+"""``avsc evaluate``: scores a run or another system's predictions and writes what was found.
+
+``RUN/evaluation/`` holds ``metrics.json``, ``predictions.csv``, ``embeddings.npz`` and
+``report.html`` of the official protocol on the test fold; any other fold or protocol has its own
+folder in it, such as ``RUN/evaluation/test-context/``. The unlabelled evaluation edition gives
+``RUN/evaluation/evaluation-segment/predictions.csv`` and nothing else.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avsc import files
+from avsc.console import say
+from avsc.errors import AvscError
+from avsc.evaluate import embeddings, runs
+from avsc.evaluate.embeddings import Embeddings, write_embeddings
+from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
+from avsc.evaluate.segments import Segments, segments_of
+from avsc.evaluate.summary import Summary, as_json, summarise
+from avsc.report import context
+from avsc.report.report import report
+from avsc.store.read import Store
+
+if TYPE_CHECKING:
+    from avsc.evaluate.score import Protocol
+    from avsc.train.load import LoadedRun
+
+FOLD = "test"
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation found.
+
+    Attributes:
+        folder: Where the files are; None if nothing was written.
+        segments: What was scored.
+        summary: The scores; None for an unlabelled fold.
+    """
+
+    folder: Path | None
+    segments: Segments
+    summary: Summary | None
+
+
+def evaluate(
+    run: Path,
+    *,
+    store: str | None = None,
+    fold: str = FOLD,
+    protocol: "Protocol" = "segment",
+    device: str = "auto",
+    ve_weights: str | None = None,
+    out: Path | None = None,
+    with_report: bool = True,
+) -> Result:
+    """Scores a run on a fold and writes its evaluation.
+
+    Args:
+        run: The run's folder.
+        store: The store to score on; None for the one it was trained on.
+        fold: ``test``, ``train`` or ``all``.
+        protocol: See ``avsc.evaluate.score.score``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
+        ve_weights: Where the visual encoder's weights are, if no longer where they were.
+        out: A folder to write ``evaluation/`` into instead of the run.
+        with_report: Whether to write ``report.html`` too.
+
+    Raises:
+        AvscError: The run or the store cannot be used, or they do not fit each other.
+    """
+    from avsc.evaluate import score
+    from avsc.train.device import resolve_device
+    from avsc.train.load import load_run
+
+    loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
+    opened = Store.open(store or loaded.facts.store)
+    score.require_fitting(loaded, opened)
+    segments = _segments(opened, fold)
+    probabilities = score.score(loaded, opened, segments, protocol)
+    folder = evaluation_folder(out or run, segments.fold, protocol)
+    write_predictions(folder / PREDICTIONS, segments.names, probabilities)
+    if not segments.labelled:
+        return Result(folder, segments, None)
+    summary = summarise(probabilities, segments)
+    about = _about(opened, segments, protocol) | {
+        "run": str(run.resolve()),
+        "weights_sha256": runs.weights_sha256(run),
+        "strategy": loaded.recipe.train.strategy,
+        "epoch": loaded.facts.epoch,
+        "hardware": runs.hardware(loaded.device),
+    }
+    _write_metrics(folder, summary, about)
+    sample = _sample(loaded, opened, segments, protocol)
+    write_embeddings(folder, sample)
+    if with_report:
+        data = context.gather(
+            run.resolve().name,
+            opened,
+            segments,
+            probabilities,
+            summary=summary,
+            about=about,
+            run=loaded,
+            sample=sample,
+        )
+        files.write_text(folder / REPORT, report(data))
+    return Result(folder, segments, summary)
+
+
+def evaluate_file(
+    predictions: Path,
+    store: str,
+    fold: str = FOLD,
+    out: Path | None = None,
+    with_report: bool = True,
+) -> Result:
+    """Scores another system's ``predictions.csv`` on a store's fold.
+
+    Args:
+        predictions: The file.
+        store: The store that has the fold.
+        fold: ``test``, ``train`` or ``all``.
+        out: A folder to write ``evaluation/`` into, so that ``avsc compare`` finds it; None to
+            write nothing.
+        with_report: Whether to write ``report.html`` too.
+
+    Raises:
+        AvscError: The file is not in the format, or not of the fold's segments.
+    """
+    read = read_predictions(predictions)
+    opened = Store.open(store)
+    segments = _segments(opened, fold)
+    if not segments.labelled:
+        raise AvscError(
+            f"the fold {segments.fold!r} of {store} has no labels",
+            "a labelled fold to score against",
+            "send such predictions to the challenge; `avsc evaluate` cannot score them",
+        )
+    probabilities = align(predictions, read, segments)
+    if read.disagreeing():
+        say(
+            f"note: in {read.disagreeing()} rows of {predictions} scene_label is not the most "
+            "probable scene; accuracy here is of the most probable"
+        )
+    summary = summarise(probabilities, segments)
+    if out is None:
+        return Result(None, segments, summary)
+    folder = evaluation_folder(out, segments.fold, None)
+    write_predictions(folder / PREDICTIONS, segments.names, probabilities)
+    about = _about(opened, segments, None) | {"predictions": str(predictions.resolve())}
+    _write_metrics(folder, summary, about)
+    if with_report:
+        data = context.gather(
+            predictions.name, opened, segments, probabilities, summary=summary, about=about
+        )
+        files.write_text(folder / REPORT, report(data))
+    return Result(folder, segments, summary)
+
+
+def evaluation_folder(run: Path, fold: str, protocol: "Protocol | None") -> Path:
+    """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it."""
+    base = run / runs.EVALUATION
+    if fold == FOLD and protocol in ("segment", None):
+        return base
+    return base / (f"{fold}-{protocol}" if protocol else fold)
+
+
+def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
+    from avsc.evaluate import score
+
+    chosen = embeddings.choose(len(segments.names))
+    return Embeddings(
+        names=tuple(segments.names[number] for number in chosen),
+        labels=segments.labels[chosen],
+        joint=score.embed(run, store, segments, protocol, chosen),
+        acoustic_features=score.acoustic_features(run),
+    )
+
+
+def _segments(store: Store, fold: str) -> Segments:
+    segments = segments_of(store.clips, store.status(), store.settings.clip_seconds, fold)
+    if segments.quarantined:
+        say(
+            f"note: {segments.quarantined} clips of the fold {segments.fold!r} are quarantined and "
+            f"not scored; `avsc info {store.place}` says why"
+        )
+    return segments
+
+
+def _about(store: Store, segments: Segments, protocol: "Protocol | None") -> dict[str, Any]:
+    return {
+        "protocol": protocol,
+        "fold": segments.fold,
+        "quarantined_clips": segments.quarantined,
+        "store": {"path": _absolute(store.place), "sha256": store.sha256},
+        "versions": runs.versions(),
+        "hardware": runs.hardware(),
+    }
+
+
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).resolve())
+
+
+def _write_metrics(folder: Path, summary: Summary, about: dict[str, Any]) -> None:
+    content = as_json(summary) | about
+    files.write_text(folder / runs.METRICS, json.dumps(content, indent=2, allow_nan=False) + "\n")

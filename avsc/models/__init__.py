@@ -1,0 +1,1 @@
+"""The paper's model: encoders, classifier, weights, stored embeddings."""

@@ -1,0 +1,109 @@
+"""``avsc predict``: recordings in, time-lines out; files only where asked for.
+
+``DIR/NAME.csv``, ``DIR/NAME.json`` and ``DIR/NAME.html`` of each recording, NAME being its file's
+name without the ending (numbered where two recordings share it).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from avsc import files
+from avsc.console import progress, say
+from avsc.errors import AvscError
+from avsc.predict.formats import as_json, csv_header, csv_lines
+from avsc.predict.recording import open_recording
+from avsc.predict.score import Predictor
+from avsc.predict.timeline import Timeline
+from avsc.report.timeline_page import timeline_page
+from avsc.train.load import load_run
+
+
+def predict(
+    run: Path,
+    recordings: Sequence[Path],
+    *,
+    audio: Path | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    ve_weights: str | None = None,
+) -> Iterator[Timeline]:
+    """Yields the time-line of each recording as soon as it is there, and writes its files.
+
+    A recording that cannot be used does not keep the others from being predicted.
+
+    Args:
+        run: The run's folder.
+        recordings: Videos; or sound files, for a run on sound alone.
+        audio: The sound of the one recording, if not its own track.
+        out: A folder for the files; None to write none.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
+        ve_weights: Where the visual encoder's weights are, if no longer where they were.
+
+    Raises:
+        AvscError: The run cannot be opened; or, at the end, some recording could not be used.
+    """
+    assert audio is None or len(recordings) == 1
+    predictor = Predictor(load_run(run, device, ve_weights=ve_weights))
+    failed: list[AvscError] = []
+    for recording, name in zip(recordings, names(recordings), strict=True):
+        try:
+            timeline = _predict(predictor, recording, audio)
+        except AvscError as error:
+            if len(recordings) == 1:
+                raise
+            say(f"avsc: {error}")
+            failed.append(error)
+            continue
+        if out is not None:
+            write(timeline, out, name)
+        yield timeline
+    if failed:
+        raise AvscError(
+            f"{len(failed)} of {len(recordings)} recordings could not be used: "
+            + "; ".join(error.got for error in failed),
+            "",
+            "see what is said of each above; the others are done",
+        )
+
+
+def names(recordings: Sequence[Path]) -> list[str]:
+    """What the files of each recording are called, all different.
+
+    >>> names([Path("a/walk.mp4"), Path("b/walk.mkv"), Path("c.wav")])
+    ['walk-1', 'walk-2', 'c']
+    """
+    shared = Counter(path.stem for path in recordings)
+    seen: Counter[str] = Counter()
+    found = []
+    for path in recordings:
+        seen[path.stem] += 1
+        found.append(path.stem if shared[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+    return found
+
+
+def write(timeline: Timeline, out: Path, name: str) -> None:
+    """Writes a time-line's CSV, JSON and page into a folder."""
+    lines = [csv_header(timeline.scenes), *csv_lines(timeline)]
+    files.write_text(out / f"{name}.csv", "\n".join(lines) + "\n")
+    content = json.dumps(as_json(timeline), indent=2, ensure_ascii=False)
+    files.write_text(out / f"{name}.json", content + "\n")
+    files.write_text(out / f"{name}.html", timeline_page(timeline))
+    say(f"written to {out / name}.html, .json and .csv")
+
+
+def _predict(predictor: Predictor, path: Path, audio: Path | None) -> Timeline:
+    run = predictor.run
+    recording = open_recording(
+        path,
+        audio,
+        run.facts.settings.image,
+        listens=run.listens,
+        looks=run.visual is not None,
+    )
+    with progress(path.name, recording.expected(), "seconds") as line:
+        timeline = predictor.predict(recording, line)
+    for note in timeline.notes:
+        say(f"note: {path.name}: {note}")
+    return timeline

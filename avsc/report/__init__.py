@@ -1,0 +1,1 @@
+"""What evaluate, predict, info and export show a person."""

@@ -1,0 +1,152 @@
+"""What a checkpoint's manifest records of its run: data, recipe, encoder, versions."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from avsc import __version__
+from avsc.errors import AvscError
+from avsc.models.visual import VisualEncoder
+from avsc.recipe import Recipe
+from avsc.scenes import SCENES
+from avsc.store import schema
+from avsc.store.read import Store
+from avsc.store.schema import StoreSettings
+
+Role = Literal["best", "last"]
+
+# What may change when a run is resumed: nothing that is computed depends on it. (Where the visual
+# weights lie may change; that they are the same weights is checked apart.)
+_FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights")
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class VisualFacts(_Facts):
+    """The visual encoder, which a checkpoint names and does not hold."""
+
+    model: str
+    sha256: str
+    features: int
+
+
+class Progress(_Facts):
+    """How far a checkpoint is in a training, and by which recipe."""
+
+    epoch: int = 0  # epochs that are complete
+    batch: int = 0  # batches done of the next
+    best_epoch: int | None = None  # counted from 1
+    best_loss: float | None = None
+    finished: bool = False
+    recipe: Recipe
+
+    def at(self, there: "Progress") -> Self:
+        """The same training, as far as ``there``."""
+        names = ("epoch", "batch", "best_epoch", "best_loss", "finished")
+        return self.model_copy(update={name: getattr(there, name) for name in names})
+
+
+class RunFacts(Progress):
+    """What a run is of, and how far a checkpoint is in it."""
+
+    store: str
+    store_sha256: str
+    schema_version: int
+    settings: StoreSettings
+    visual: VisualFacts | None
+    scenes: tuple[str, ...]
+    world: int
+    versions: dict[str, str]
+
+    @property
+    def bands(self) -> int | None:
+        """Bands of an audio frame; None for a system that does not listen."""
+        if self.recipe.train.strategy == "video":
+            return None
+        return self.settings.bank(self.recipe.audio.feature).bands
+
+
+def begin(store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: int) -> RunFacts:
+    """The facts of a run before its first step."""
+    names = ("torch", "timm", "numpy", "zarr")
+    return RunFacts(
+        store=_absolute(str(store.place)),
+        store_sha256=store.sha256,
+        schema_version=schema.VERSION,
+        settings=store.settings,
+        recipe=recipe,
+        visual=None if encoder is None else _visual(encoder),
+        scenes=SCENES,
+        world=world,
+        versions={"avsc": __version__} | {name: version(name) for name in names},
+    )
+
+
+def _absolute(place: str) -> str:
+    # A run is evaluated from other folders than it was trained in.
+    return place if "://" in place else str(Path(place).resolve())
+
+
+def _visual(encoder: VisualEncoder) -> VisualFacts:
+    return VisualFacts(model=encoder.name, sha256=encoder.sha256, features=encoder.features)
+
+
+def parse(manifest: dict[str, Any], where: str) -> RunFacts:
+    """Reads the facts out of a manifest.
+
+    Raises:
+        AvscError: They are not a run's.
+    """
+    known = {key: value for key, value in manifest.items() if key in RunFacts.model_fields}
+    try:
+        return RunFacts.model_validate_json(json.dumps(known))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise AvscError(
+            f"{where} is no checkpoint of a run: {fault['loc']}: {fault['msg']}",
+            "a checkpoint that this version of `avsc train` wrote",
+            "use the avsc that wrote it, or train again",
+        ) from None
+
+
+def require_same(there: RunFacts, now: RunFacts) -> None:
+    """Refuses to resume a run with another store, recipe, schema or encoder.
+
+    Raises:
+        AvscError: Something differs; each difference is named.
+    """
+    differing = []
+    if there.store_sha256 != now.store_sha256:
+        differing.append(
+            f"store: trained on {there.store} ({there.store_sha256[:12]}), "
+            f"asked for {now.store} ({now.store_sha256[:12]})"
+        )
+        differing += [f"store {line}" for line in schema.difference(there.settings, now.settings)]
+    if there.schema_version != now.schema_version:
+        differing.append(f"schema: {there.schema_version}, asked for {now.schema_version}")
+    differing += difference(there.recipe, now.recipe)
+    if there.visual != now.visual:
+        differing.append(f"visual encoder: {there.visual}, asked for {now.visual}")
+    if differing:
+        raise AvscError(
+            "the run cannot be resumed with something else than it was begun with:\n  "
+            + "\n  ".join(differing),
+            "the store, recipe and encoder it was begun with",
+            "leave these options out with --resume, or train into another --out",
+        )
+
+
+def difference(there: Recipe, asked: Recipe) -> list[str]:
+    """The recipe's keys that differ and matter, one line each."""
+    old, new = there.model_dump(), asked.model_dump()
+    return [
+        f"{section}.{key}: {values[key]!r}, asked for {new[section][key]!r}"
+        for section, values in old.items()
+        for key in values
+        if values[key] != new[section][key] and f"{section}.{key}" not in _FREE
+    ]

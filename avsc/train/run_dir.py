@@ -1,0 +1,97 @@
+"""A run's folder: its recipe, its lock, and whether a run may begin or go on in it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from avsc import files, recipe
+from avsc.errors import AvscError
+from avsc.recipe import Recipe
+from avsc.train import manifest
+
+CONFIG = "config.toml"
+CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
+
+
+class RunBusyError(AvscError):
+    """Another process trains in the folder: waiting helps."""
+
+
+def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
+    """The recipe of a run that begins or goes on.
+
+    Args:
+        run: Its folder.
+        asked: What the user asks for; None to take what the run was begun with.
+        resume: Whether the run may have begun, which it has with its first checkpoint.
+
+    Raises:
+        AvscError: The folder holds a run and this is no resume, or the recipes differ.
+    """
+    config = run / CONFIG
+    if not config.is_file():
+        if run.exists() and (not run.is_dir() or any(p.name != LOCK for p in run.iterdir())):
+            raise AvscError(
+                f"{run} holds files, and no run of ours ({CONFIG} is absent)",
+                "a new or empty folder",
+                "choose another --out",
+            )
+        return asked or Recipe()
+    if not (run / CHECKPOINTS).exists():
+        return asked or recipe.load(config)
+    if not resume:
+        raise AvscError(
+            f"{run} holds a run already",
+            "a new or empty folder",
+            "--resume to go on with it, or choose another --out",
+        )
+    there = recipe.load(config)
+    if asked is None:
+        return there
+    differing = manifest.difference(there, asked)
+    if differing:
+        raise AvscError(
+            f"{run} was begun with another recipe:\n  " + "\n  ".join(differing),
+            "the recipe it was begun with",
+            "leave these options out with --resume, or choose another --out",
+        )
+    return asked
+
+
+def write_recipe(run: Path, resolved: Recipe) -> None:
+    """Writes ``config.toml``."""
+    files.write_text(run / CONFIG, recipe.to_toml(resolved))
+
+
+def absolute_paths(asked: Recipe) -> Recipe:
+    """The recipe with its paths made absolute, so that a run can be opened from anywhere."""
+    visual, train = asked.visual, asked.train
+    if visual.weights not in ("pretrained", "random"):
+        path = str(Path(visual.weights).expanduser().resolve())
+        visual = visual.model_copy(update={"weights": path})
+    if train.audio_run is not None:
+        path = str(Path(train.audio_run).expanduser().resolve())
+        train = train.model_copy(update={"audio_run": path})
+    return asked.model_copy(update={"visual": visual, "train": train})
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keeps other trainings out of the folder; a killed process's lock is gone with it.
+
+    Raises:
+        RunBusyError: Another process trains there.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusyError(
+                f"{run} is being trained by another process",
+                "one training at a time in a folder",
+                "wait for it, or choose another --out",
+            ) from None
+        yield

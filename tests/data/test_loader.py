@@ -1,0 +1,374 @@
+"""Legend: n triples, m images of a batch, Z the side of an image."""
+
+import _thread
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avsc.data import augment, image_cache, image_source, rng, triples
+from avsc.data.image_source import Item, StoredImages
+from avsc.data.loader import Batch, TripleStream
+from avsc.data.training import training_stream
+from avsc.errors import AvscError
+from avsc.media import jpeg
+from avsc.recipe import AugmentRecipe, load
+from avsc.store.read import Store
+
+ROWS = np.array([0, 2, 5, 7])
+LABELS = np.array([0, 2, 5, 7])
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def store(make_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store.open(make_store(tmp_path_factory.mktemp("stream") / "store", 8))
+
+
+def stream_of(store: Store, *settings: str, **more: Any) -> TripleStream:
+    recipe = load(None, ["train.batch_size=50", "train.cache=none", *settings])
+    audio = store.audio("scalogram", ROWS)
+    given: dict[str, Any] = {"audio": audio, "image_size": SIDE, "say": lambda _: None} | more
+    return training_stream(store, ROWS, LABELS, recipe, **given)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A batch that outlives the next."""
+
+    number: int
+    index: NDArray[np.int64]
+    labels: Tensor
+    audio: Tensor
+    images: Tensor
+    image_index: Tensor
+
+
+def kept(batches: Iterator[Batch]) -> list[Kept]:
+    found = []
+    for batch in batches:
+        assert batch.images is not None
+        assert batch.audio is not None
+        found.append(
+            Kept(
+                batch.number,
+                batch.index,
+                batch.labels,
+                batch.audio,
+                batch.images.clone(),
+                batch.image_index,
+            )
+        )
+    return found
+
+
+def assert_equal(one: list[Kept], other: list[Kept]) -> None:
+    assert [batch.number for batch in one] == [batch.number for batch in other]
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a.index, b.index)
+        for name in ("labels", "audio", "images", "image_index"):
+            assert torch.equal(getattr(a, name), getattr(b, name)), name
+
+
+def our_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("avsc-images")]
+
+
+@pytest.fixture(autouse=True)
+def nobody_elses_threads() -> None:
+    """What tests before these left to be collected is gone."""
+    gc.collect()
+
+
+def test_an_epoch_holds_every_triple_once_with_its_own_sound_label_and_image(store: Store) -> None:
+    with_stream = stream_of(store)
+    every = with_stream.triples
+    batches = kept(with_stream.epoch(3))
+    assert len(batches) == with_stream.batches_per_epoch
+    index = np.concatenate([batch.index for batch in batches])
+    np.testing.assert_array_equal(np.sort(index), np.arange(len(every)))
+    audio = store.audio("scalogram", ROWS)
+    recipe = AugmentRecipe()
+    for batch in batches:
+        expected = audio[every.clip[batch.index], every.frame[batch.index]]
+        np.testing.assert_array_equal(batch.audio.numpy(), expected)
+        np.testing.assert_array_equal(batch.labels.numpy(), every.label[batch.index])
+        assert batch.images.shape == (len(batch.index), 3, SIDE, SIDE)
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert batch.images.dtype == torch.uint8
+        # The definition, one image at a time.
+        place, number = len(batch.index) // 2, int(batch.index[len(batch.index) // 2])
+        image = jpeg.decode(store.jpeg(int(every.rows[every.clip[number]]), every.second[number]))
+        uniform = rng.uniform(0, 3, np.array([number]), rng.Purpose.AUGMENT, augment.DRAWS)
+        todo = augment.plan(uniform, np.array([image.shape[:2]]), SIDE, recipe)
+        scaled, out = (np.empty((SIDE, SIDE, 3), np.uint8) for _ in range(2))
+        augment.crop_resize(image, todo.box[0], bool(todo.flip[0]), scaled)
+        augment.jitter(scaled, augment.colour_maps(todo.colour)[0], out)
+        seen = batch.images[batch.image_index[place]].permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(seen, out)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_any_number_of_threads_gives_the_same_batches(store: Store, threads: int) -> None:
+    alone = kept(stream_of(store, "train.threads=1").epoch(1))
+    assert_equal(alone, kept(stream_of(store, f"train.threads={threads}").epoch(1)))
+
+
+@pytest.mark.parametrize("shared", ["", "train.images_per_second=2"])
+def test_two_ranks_share_each_batch_without_overlap_or_gap(store: Store, shared: str) -> None:
+    settings = [shared] if shared else []
+    whole = kept(stream_of(store, *settings).epoch(1))
+    ranks = [kept(stream_of(store, *settings, rank=r, world=2).epoch(1)) for r in range(2)]
+    for one, first, second in zip(whole, *ranks, strict=True):
+        joined = np.concatenate([first.index, second.index])
+        np.testing.assert_array_equal(joined, one.index)
+        assert torch.equal(torch.cat([first.images, second.images]), one.images)
+        assert torch.equal(torch.cat([first.audio, second.audio]), one.audio)
+
+
+def test_ranks_know_the_whole_batchs_size(store: Store) -> None:
+    ranks = [list(stream_of(store, rank=r, world=3).epoch(0)) for r in range(3)]
+    for shares in zip(*ranks, strict=True):
+        assert {share.total for share in shares} == {sum(len(share.index) for share in shares)}
+
+
+def test_an_epoch_resumed_at_any_batch_goes_on_as_it_would_have(store: Store) -> None:
+    whole = kept(stream_of(store).epoch(2))
+    for first in range(len(whole) + 1):
+        assert_equal(whole[first:], kept(stream_of(store).epoch(2, first_batch=first)))
+
+
+def test_epochs_and_seeds_differ_in_order_and_in_augmentation(store: Store) -> None:
+    one = kept(stream_of(store).epoch(0))
+    for other in (kept(stream_of(store).epoch(1)), kept(stream_of(store, "train.seed=1").epoch(0))):
+        assert not np.array_equal(one[0].index, other[0].index)
+        place = {int(t): (b, i) for b in other for i, t in enumerate(b.index)}
+        same = 0
+        for i, triple in enumerate(one[0].index):
+            batch, there = place[int(triple)]
+            same += torch.equal(one[0].images[i], batch.images[there])
+        assert same == 0
+
+
+def test_triples_of_one_second_share_views_when_asked_to(store: Store) -> None:
+    stream = stream_of(store, "train.images_per_second=2")
+    batches = kept(stream.epoch(0))
+    every = stream.triples
+    assert sum(len(batch.images) for batch in batches) == len(ROWS) * 10 * 2
+    seen = np.concatenate([batch.index for batch in batches])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(len(every)))
+    for batch in batches:
+        assert batch.image_index.max() == len(batch.images) - 1
+        for view in range(len(batch.images)):
+            of = batch.index[batch.image_index.numpy() == view]
+            assert 2 <= len(of) <= 3
+            assert len(set(zip(every.clip[of], every.second[of], strict=True))) == 1
+    assert len(batches[0].index) == pytest.approx(50, abs=6)
+
+
+@pytest.mark.parametrize("cache", ["host", "device"])
+@pytest.mark.parametrize("shared", ["", "train.images_per_second=1"])
+def test_a_resident_fold_gives_the_same_batches(store: Store, cache: str, shared: str) -> None:
+    settings = [shared] if shared else []
+    streamed = kept(stream_of(store, *settings).epoch(1))
+    resident = kept(stream_of(store, *settings, f"train.cache={cache}").epoch(1))
+    if cache == "host":
+        assert_equal(streamed, resident)
+    for one, other in zip(streamed, resident, strict=True):
+        np.testing.assert_array_equal(one.index, other.index)
+        apart = (one.images.int() - other.images.int()).abs()
+        assert apart.max() <= 3  # rounding of the crop, then of the colours, up to 1.4 times each
+        assert apart.float().mean() < 0.3
+
+
+def test_a_stream_may_lack_images_or_sound(store: Store) -> None:
+    for batch in stream_of(store, image_size=None).epoch(0):
+        assert batch.images is None
+        assert batch.audio is not None
+    for batch in stream_of(store, audio=None).epoch(0):
+        assert batch.images is not None
+        assert batch.audio is None
+
+
+def test_too_few_samples_for_the_ranks_are_refused(store: Store) -> None:
+    every = triples.training_triples(ROWS[:1], LABELS[:1], 3)
+    with pytest.raises(AvscError, match="3 training samples for 2 processes"):
+        TripleStream(every, triples.views(every, None), seed=0, batch_size=8, world=2)
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Images of which one is not to be had."""
+
+    good: StoredImages
+    bad: tuple[int, int]
+    how: str
+
+    def fetch(self, clip: int, second: int) -> Item:
+        item = self.good.fetch(clip, second)
+        if (clip, second) != self.bad:
+            return item
+        if self.how == "raises":
+            raise KeyError("from a thread")
+        return bytes(item)[: len(item) // 2]
+
+    def name(self, clip: int, second: int) -> str:
+        return self.good.name(clip, second)
+
+
+def faulty_stream(store: Store, how: str) -> TripleStream:
+    every = triples.training_triples(ROWS, LABELS, 56)
+    source = Faulty(StoredImages(store, ROWS), (2, 4), how)
+    views = triples.views(every, None)
+    return TripleStream(every, views, seed=0, batch_size=50, source=source, side=SIDE, threads=2)
+
+
+def test_an_image_that_cannot_be_decoded_is_named_and_no_thread_is_left(store: Store) -> None:
+    with pytest.raises(AvscError) as caught:
+        kept(faulty_stream(store, "is truncated").epoch(0))
+    assert f"clip {store.clips[5].id}, second 4" in str(caught.value)
+    assert our_threads() == []
+
+
+def test_any_exception_of_a_thread_reaches_the_consumer(store: Store) -> None:
+    with pytest.raises(KeyError, match="from a thread"):
+        list(faulty_stream(store, "raises").epoch(0))
+    assert our_threads() == []
+
+
+def test_a_damaged_picture_of_the_store_is_named(
+    make_store: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = make_store(tmp_path / "store", 8)
+    opened = Store.open(path)
+    target = bytes(opened.jpeg(5, 4))
+    for shard in (path / "image" / "jpeg").rglob("*"):
+        if shard.is_file() and target in (data := shard.read_bytes()):
+            place = data.index(target) + len(target) // 2
+            shard.write_bytes(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :])
+    with pytest.raises(AvscError, match=rf"{opened.clips[5].id}, second 4"):
+        list(stream_of(Store.open(path)).epoch(0))
+
+
+def consume_and_fail(stream: TripleStream, error: type[BaseException]) -> None:
+    with closing(stream):
+        for _ in stream.epoch(0):
+            raise error
+
+
+@pytest.mark.parametrize("how", ["close", "break", "raise", "interrupt", "next epoch", "forget"])
+def test_an_epoch_left_half_way_leaves_no_thread_and_the_stream_usable(
+    store: Store, how: str
+) -> None:
+    stream = stream_of(store, "train.threads=3")
+    whole = kept(stream.epoch(1))
+    batches = stream.epoch(0)
+    next(batches)
+    assert our_threads() != []
+    if how in ("raise", "interrupt"):
+        error = KeyboardInterrupt if how == "interrupt" else ValueError
+        with pytest.raises(error):
+            consume_and_fail(stream, error)
+    elif how == "close":
+        stream.close()
+    elif how == "break":
+        for _ in batches:
+            break
+        stream.close()
+    elif how == "forget":
+        del batches, stream
+        until_s = time.monotonic() + 20
+        while our_threads() and time.monotonic() < until_s:  # what is begun is done first
+            gc.collect()
+            time.sleep(0.02)
+    if how == "next epoch":
+        assert_equal(whole, kept(stream.epoch(1)))
+    assert our_threads() == []
+    if how != "forget":
+        assert_equal(whole, kept(stream.epoch(1)))
+
+
+def test_an_interrupt_while_waiting_ends_the_threads(store: Store) -> None:
+    """The main thread waits for a slow image when the interrupt comes."""
+
+    class Slow(StoredImages):
+        def fetch(self, clip: int, second: int) -> Item:
+            time.sleep(0.01)
+            return super().fetch(clip, second)
+
+    every = triples.training_triples(ROWS, LABELS, 56)
+    stream = TripleStream(
+        every,
+        triples.views(every, None),
+        seed=0,
+        batch_size=100,
+        source=Slow(store, ROWS),
+        side=SIDE,
+        threads=2,
+    )
+    timer = threading.Timer(0.15, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(stream.epoch(0))
+    timer.join()
+    assert our_threads() == []
+
+
+def test_buffers_are_bounded_however_slow_the_consumer(store: Store) -> None:
+    fetched: list[int] = []
+
+    class Counting(StoredImages):
+        def fetch(self, clip: int, second: int) -> Item:
+            fetched.append(clip)
+            return super().fetch(clip, second)
+
+    every = triples.training_triples(ROWS, LABELS, 56)
+    views = triples.views(every, None)
+    source = Counting(store, ROWS)
+    stream = TripleStream(every, views, seed=0, batch_size=10, source=source, side=SIDE, threads=2)
+    next(stream.epoch(0))
+    time.sleep(0.3)
+    assert len(fetched) <= 40
+    stream.close()
+
+
+def test_images_of_any_size_may_be_mixed(store: Store) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (20 + 9 * i, 70 - 9 * i, 3), np.uint8) for i in range(4)]
+
+    class Mixed(StoredImages):
+        def fetch(self, clip: int, second: int) -> Item:
+            return jpeg.encode(pictures[(clip + second) % 4], 400, 90)
+
+    every = triples.training_triples(ROWS, LABELS, 56)
+    source = Mixed(store, ROWS)
+    sizes = image_cache.measure(source, len(ROWS), 10, threads=2)
+    assert sizes[1, 2].tolist() == [47, 43]
+    device = image_cache.load(source, sizes, "cpu", threads=2)
+    assert len(device.groups) == 4
+    found = []
+    for given in (source, image_cache.load(source, sizes, None, threads=2), device):
+        stream = TripleStream(
+            every, triples.views(every, None), seed=0, batch_size=64, source=given, side=24
+        )
+        found.append(torch.cat([b.images.clone() for b in stream.epoch(0) if b.images is not None]))
+    assert torch.equal(found[0], found[1])
+    assert (found[0].int() - found[2].int()).abs().max() <= 3
+
+
+def test_headers_are_enough_to_know_an_images_size(store: Store) -> None:
+    source = StoredImages(store, ROWS)
+    data = store.jpeg(0, 0)
+    assert image_source.size_of(source, 0, 0, data) == jpeg.decode(data).shape[:2] == (48, 64)
+    with pytest.raises(AvscError, match=f"clip {store.clips[2].id}, second 3"):
+        image_source.size_of(source, 1, 3, b"no JPEG")

@@ -1,0 +1,113 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avsc.data.split import Split, split_clips
+from avsc.errors import AvscError
+from avsc.scenes import SCENES
+
+# Clips of the official training fold by scene, at about 30 locations a scene (DESIGN section 9).
+OFFICIAL = (697, 806, 705, 893, 1006, 982, 841, 968, 985, 763)
+
+
+def official() -> tuple[list[str], list[tuple[str, ...]]]:
+    rng = np.random.default_rng(0)
+    scenes: list[str] = []
+    groups: list[tuple[str, ...]] = []
+    for scene, count in zip(SCENES, OFFICIAL, strict=True):
+        for location in np.sort(rng.integers(0, 30, count)).tolist():
+            scenes.append(scene)
+            groups.append(("lyon", f"{scene}{location}"))
+    return scenes, groups
+
+
+def shares(scenes: list[str], split: Split) -> dict[str, float]:
+    held = Counter(s for s, h in zip(scenes, split.validation, strict=True) if h)
+    return {scene: held[scene] / count for scene, count in Counter(scenes).items()}
+
+
+def test_no_location_lies_on_both_sides() -> None:
+    scenes, groups = official()
+    held = split_clips(scenes, groups, 0.1, 0).validation
+    one = {g for g, h in zip(groups, held, strict=True) if h}
+    other = {g for g, h in zip(groups, held, strict=True) if not h}
+    assert one
+    assert not one & other
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_about_the_asked_share_of_every_scene_is_held_out(seed: int) -> None:
+    scenes, groups = official()
+    split = split_clips(scenes, groups, 0.1, seed)
+    assert split.validation.mean() == pytest.approx(0.1, abs=0.01)
+    assert all(0.07 < share < 0.13 for share in shares(scenes, split).values())
+    assert split.notes == ()
+
+
+def test_by_clip_the_share_is_exact_to_a_clip() -> None:
+    scenes, _ = official()
+    split = split_clips(scenes, [(str(i),) for i in range(len(scenes))], 0.1, 0)
+    held = Counter(s for s, h in zip(scenes, split.validation, strict=True) if h)
+    assert all(abs(held[s] - 0.1 * n) <= 0.5 for s, n in zip(SCENES, OFFICIAL, strict=True))
+
+
+def test_another_seed_holds_out_others_and_the_same_seed_the_same() -> None:
+    scenes, groups = official()
+    first, again, other = (split_clips(scenes, groups, 0.1, seed).validation for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first & other).sum() < 0.5 * first.sum()
+
+
+@given(st.data())
+@settings(max_examples=80, deadline=None)
+def test_any_fold_is_split_whole_groups_at_a_time_leaving_training_every_scene(
+    data: st.DataObject,
+) -> None:
+    pairs = data.draw(
+        st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), min_size=1, max_size=60)
+    )
+    fraction = data.draw(st.floats(0.01, 0.9))
+    scenes = [scene for scene, _ in pairs]
+    groups = [(f"{scene if number < 5 else ''}{number}",) for scene, number in pairs]
+    try:
+        split = split_clips(scenes, groups, fraction, data.draw(st.integers(0, 1000)))
+    except AvscError:
+        by_scene = {s: {g for t, g in zip(scenes, groups, strict=True) if t == s} for s in scenes}
+        assert any(len(found) == 1 for found in by_scene.values())
+        return
+    held = dict(zip(groups, split.validation.tolist(), strict=True))
+    assert split.validation.tolist() == [held[group] for group in groups]
+    assert {s for s, h in zip(scenes, split.validation, strict=True) if not h} == set(scenes)
+
+
+def test_the_order_of_the_clips_has_no_influence() -> None:
+    scenes, groups = official()
+    shuffled = np.random.default_rng(1).permutation(len(scenes))
+    moved = split_clips([scenes[i] for i in shuffled], [groups[i] for i in shuffled], 0.1, 3)
+    np.testing.assert_array_equal(
+        moved.validation, split_clips(scenes, groups, 0.1, 3).validation[shuffled]
+    )
+
+
+def test_a_scene_too_small_for_its_share_still_has_its_smallest_location_held_out() -> None:
+    scenes = ["bus"] * 10
+    groups = [("oslo", "1")] * 6 + [("oslo", "2")] * 4
+    assert split_clips(scenes, groups, 0.1, 0).validation.tolist() == [False] * 6 + [True] * 4
+
+
+def test_a_scene_with_one_location_stays_in_training_and_that_is_said() -> None:
+    scenes = ["bus", "bus", "tram", "tram"]
+    groups = [("oslo", "1"), ("oslo", "2"), ("oslo", "3"), ("oslo", "3")]
+    split = split_clips(scenes, groups, 0.3, 0)
+    assert split.validation.sum() == 1
+    assert not split.validation[2:].any()
+    assert len(split.notes) == 1
+    assert "tram" in split.notes[0]
+
+
+def test_a_fold_with_one_location_a_scene_is_refused_with_a_way_out() -> None:
+    with pytest.raises(AvscError, match=r"train\.val_split=clip"):
+        split_clips(["bus", "bus"], [("oslo", "1"), ("oslo", "1")], 0.1, 0)

@@ -1,0 +1,256 @@
+import argparse
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from avsc.errors import AvscError
+from avsc.models import visual, visual_weights, weights
+from avsc.recipe import TrainRecipe, VisualRecipe
+
+RESNET = "test_resnet"
+
+
+def _recipe(weights: str | Path = "random", model: str = RESNET, size: int = 32) -> VisualRecipe:
+    return VisualRecipe(model=model, weights=str(weights), image_size=size)
+
+
+def _headed(classes: int = 365, seed: int = 1) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    model = timm.create_model(RESNET, num_classes=classes)
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_()
+    return dict(model.state_dict())
+
+
+def _images(n: int = 3, size: int = 32) -> torch.Tensor:
+    return torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8)
+
+
+class _Malice:
+    def __init__(self, touched: Path) -> None:
+        self.touched = touched
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.touched,)
+
+
+def test_random_weights_are_a_function_of_the_name_alone() -> None:
+    torch.manual_seed(3)
+    first = visual_weights.build(_recipe())
+    state = torch.get_rng_state()
+    second = visual_weights.build(_recipe())
+    assert first.sha256 == second.sha256
+    assert torch.equal(state, torch.get_rng_state())
+    assert first.sha256 != visual_weights.build(_recipe(model="test_efficientnet")).sha256
+
+
+@pytest.mark.parametrize("model", [RESNET, "test_efficientnet", "test_vit", "test_convnext"])
+def test_any_timm_model_gives_features_of_the_length_it_says(model: str) -> None:
+    encoder = visual_weights.build(_recipe(model=model, size=64))
+    assert encoder(_images(2, 64)).shape == (2, encoder.features)
+
+
+def test_images_are_normalised_as_timm_would_with_the_weights_own_numbers() -> None:
+    encoder = visual_weights.build(_recipe(model="test_efficientnet"))
+    images = _images()
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    plain = ((images / 255 - mean) / std).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        expected = encoder.backbone(plain)
+    torch.testing.assert_close(encoder(images), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(encoder(images.permute(0, 3, 1, 2)), expected, rtol=1e-4, atol=1e-5)
+    assert encoder.config.interpolation == "bicubic"
+
+
+def test_the_image_size_is_the_weights_own_unless_asked() -> None:
+    recipe = VisualRecipe(model=RESNET, weights="random")
+    assert visual_weights.build(recipe).config.size == 160
+    assert visual_weights.build(_recipe(size=48)).config.size == 48
+
+
+def test_it_stays_in_evaluation_mode_and_without_gradients() -> None:
+    encoder = visual_weights.build(_recipe())
+    before = encoder.sha256
+    encoder.train()
+    features = encoder(_images(8))
+    assert not any(module.training for module in encoder.modules())
+    assert not features.requires_grad
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+    assert weights.sha256_state(encoder.backbone.state_dict()) == before
+
+
+def test_channels_last_and_bf16_are_settings_and_cpu_is_float32_by_default() -> None:
+    cpu = torch.device("cpu")
+    assert visual.execution(TrainRecipe(), cpu) == visual.Execution(cpu)
+    assert visual.execution(TrainRecipe(), torch.device("cuda")) == visual.Execution(
+        torch.device("cuda"), bf16=True, channels_last=True, compile=True
+    )
+    encoder = visual_weights.build(_recipe())
+    images = _images()
+    plain = encoder(images)
+    asked = TrainRecipe(precision="bf16", channels_last=True)
+    fast = encoder.run_as(visual.execution(asked, cpu))(images)
+    assert fast.dtype == torch.float32
+    assert not torch.equal(fast, plain)
+    torch.testing.assert_close(fast, plain, rtol=0.1, atol=0.1)
+
+
+def test_a_compiled_encoder_meets_one_batch_size_and_one_layout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    encoder = visual_weights.build(_recipe())
+    plain = encoder(_images(2))
+    encoder.run_as(visual.Execution(torch.device("cpu"), compile=True))
+    met: list[tuple[object, ...]] = []
+    encode = encoder._encode
+
+    def noting(x: torch.Tensor) -> torch.Tensor:
+        met.append((x.shape, x.stride()))
+        return encode(x)
+
+    monkeypatch.setattr(encoder, "_encode", noting)
+    batch = _images(8).permute(0, 3, 1, 2)
+    whole, rest = encoder.encode_steadily(batch), encoder.encode_steadily(batch[:3])
+    assert met[0] == met[1]
+    assert rest.shape == (3, plain.shape[1])
+    torch.testing.assert_close(rest, whole[:3], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pth", "places365"])
+def test_weights_with_a_head_load_from_any_form_and_give_the_same_encoder(
+    form: str, tmp_path: Path
+) -> None:
+    state = _headed()
+    path = tmp_path / {"places365": "resnet50_places365.pth.tar"}.get(form, f"w.{form}")
+    if form == "safetensors":
+        save_file(state, path)
+    elif form == "pth":
+        torch.save(state, path)
+    else:
+        torch.save(_as_csail(state), path, _use_new_zipfile_serialization=False)
+    encoder = visual_weights.build(_recipe(path))
+    expected = timm.create_model(RESNET, num_classes=0).eval()
+    expected.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
+    assert encoder.sha256 == weights.sha256_state(expected.state_dict())
+
+
+def _as_csail(state: dict[str, torch.Tensor]) -> dict[str, object]:
+    # Their files come from DataParallel and PyTorch 0.2, with what the script had at hand.
+    old = {f"module.{k}": v for k, v in state.items() if "num_batches" not in k}
+    return {
+        "epoch": 90,
+        "arch": "resnet50",
+        "state_dict": old,
+        "best_prec1": np.float64(54.7),
+        "args": argparse.Namespace(lr=0.1),
+    }
+
+
+def test_torchvisions_resnet50_has_the_names_of_timms() -> None:
+    torchvision = pytest.importorskip("torchvision")
+    with torch.device("meta"):
+        theirs = torchvision.models.resnet50(num_classes=365).state_dict()
+        ours = timm.create_model("resnet50", num_classes=365).state_dict()
+    assert {k: v.shape for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}
+
+
+def test_a_malicious_pickle_is_refused_and_executes_nothing(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    path = tmp_path / "evil.pth"
+    torch.save({"state_dict": _headed(), "extra": _Malice(touched)}, path)
+    with pytest.raises(AvscError, match="was not loaded"):
+        visual_weights.build(_recipe(path))
+    path.write_bytes(pickle.dumps(_Malice(touched)))
+    with pytest.raises(AvscError):
+        visual_weights.build(_recipe(path))
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+@pytest.mark.parametrize("cut", [0, 10, 5000])
+def test_a_truncated_file_is_refused_in_words(name: str, cut: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.endswith("pth"):
+        torch.save(_headed(), path)
+    else:
+        save_file(_headed(), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(AvscError, match=r"w\.(pth|safetensors)"):
+        visual_weights.build(_recipe(path))
+
+
+def test_weights_of_another_model_are_refused_with_the_first_names(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file(dict(timm.create_model("test_efficientnet").state_dict()), path)
+    with pytest.raises(AvscError, match=r"do not fit test_resnet: \d+ missing: conv1") as caught:
+        visual_weights.build(_recipe(path))
+    assert "visual.model" in caught.value.remedy
+
+
+def test_a_file_without_tensors_and_an_absent_file_are_refused(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "empty.pth")
+    with pytest.raises(AvscError, match="no weights that can be told apart"):
+        visual_weights.build(_recipe(tmp_path / "empty.pth"))
+    with pytest.raises(AvscError, match="no weights at"):
+        visual_weights.build(_recipe(tmp_path / "absent.pth"))
+
+
+def test_an_unknown_model_is_answered_with_close_names() -> None:
+    with pytest.raises(AvscError, match="no model 'resnet5'") as caught:
+        visual_weights.build(_recipe(model="resnet5"))
+    assert "resnet50" in caught.value.remedy
+    with pytest.raises(AvscError, match="tag"):
+        visual_weights.build(_recipe(model="resnet18.nobody_in1k"))
+
+
+def test_a_failed_download_says_which_file_to_fetch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(AvscError, match="could not be downloaded") as caught:
+        visual_weights.build(_recipe("pretrained"))
+    assert "timm/test_resnet.r160_in1k" in caught.value.remedy
+    assert "--ve-weights" in caught.value.remedy
+
+
+def _folder(folder: Path) -> visual.VisualEncoder:
+    encoder = visual_weights.build(_recipe())
+    config = visual.ImageConfig(64, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bilinear", 0.875)
+    visual_weights.save_folder(folder, RESNET, dict(encoder.backbone.state_dict()), config)
+    return encoder
+
+
+def test_a_pretrained_folder_brings_its_own_image_config(tmp_path: Path) -> None:
+    saved = _folder(tmp_path / "ve")
+    loaded = visual_weights.build(VisualRecipe(model=RESNET, weights=str(tmp_path / "ve")))
+    assert loaded.sha256 == saved.sha256
+    assert loaded.config == visual.ImageConfig(
+        64, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bilinear", 0.875
+    )
+    assert visual_weights.build(_recipe(tmp_path / "ve")).config.size == 32
+
+
+def test_a_folder_of_another_model_or_altered_weights_is_refused(tmp_path: Path) -> None:
+    _folder(tmp_path)
+    with pytest.raises(AvscError, match="holds weights of test_resnet"):
+        visual_weights.build(_recipe(tmp_path, model="test_efficientnet"))
+    config = tmp_path / visual_weights.FOLDER_CONFIG
+    content = json.loads(config.read_text())
+    config.write_text(json.dumps(content | {"sha256": "0" * 64}))
+    with pytest.raises(AvscError, match="is not what"):
+        visual_weights.build(_recipe(tmp_path))
+    config.write_text("{}")
+    with pytest.raises(AvscError, match="no folder of visual weights"):
+        visual_weights.build(_recipe(tmp_path))
