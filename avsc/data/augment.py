@@ -27,11 +27,11 @@ from avsc.recipe import AugmentRecipe
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-DRAWS = 28  # uniform numbers an image
 _TRIES = 10
-_POSITION = 2 * _TRIES  # the first of the draws behind the tries
+_POSITION = 2 * _TRIES  # where the draws begin that follow those of the tries
 _FLIP = _POSITION + 2
 _COLOUR = _FLIP + 1
+DRAWS = _COLOUR + 4  # uniform numbers of an image
 
 GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 # Luma and two chroma axes (YIQ): grey stays grey and keeps its luma when the chroma plane turns.

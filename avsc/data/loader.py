@@ -189,7 +189,12 @@ class TripleStream:
             self._running = None
 
     def _plans(self, epoch: int, first_batch: int) -> Iterator[_Plan]:
-        shuffled = sampler.epoch_order(len(self.views), self._seed, epoch)
+        count = len(self.views)
+        shuffled = sampler.epoch_order(count, self._seed, epoch)
+        uniform = np.empty((count, 0))
+        if self._source is not None:
+            drawing = rng.generator(self._seed, epoch, rng.Purpose.AUGMENT)
+            uniform = drawing.random((count, augment.DRAWS))
         for number in range(first_batch, self.batches_per_epoch):
             whole = shuffled[self._bounds[number] : self._bounds[number + 1]]
             mine = sampler.shard_of(whole, self._rank, self._world)
@@ -201,7 +206,7 @@ class TripleStream:
                 place,
                 self.views.clip[mine],
                 self.views.second[mine],
-                rng.uniform(self._seed, epoch, mine, rng.Purpose.AUGMENT, augment.DRAWS),
+                uniform[mine],
             )
 
     def _batch(self, plan: _Plan, pixels: Tensor | None) -> Batch:

@@ -1,7 +1,7 @@
 """The order of an epoch's samples, its batches and their shares, as pure functions.
 
-Every rank works out the whole order and takes its share of every batch. So the batches of an
-epoch are the same for any number of ranks, and a resumed epoch begins at any batch.
+Every rank computes the whole order and takes its share of every batch. So the batches of an epoch
+are the same for any number of ranks, and an epoch can be resumed at any batch.
 """
 
 import numpy as np
@@ -11,16 +11,20 @@ from avsc.data import rng
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """A permutation of range(n), shape [n], another in every epoch."""
-    keys = rng.sort_keys(seed, epoch, n, rng.Purpose.ORDER)
-    return np.argsort(keys, kind="stable")
+    """A permutation of range(n), int64 [n]; every epoch has its own."""
+    return rng.generator(seed, epoch, rng.Purpose.ORDER).permutation(n)
 
 
 def batch_bounds(n: int, size: int) -> NDArray[np.int64]:
     """Where batches begin and end in an epoch's order: batch b is [bounds[b], bounds[b + 1]).
 
-    Every sample is in one batch. All batches are full but the last, and where that would be less
-    than half full (batch normalisation has little to go by there) the last two share evenly.
+    Every sample is in one batch. All batches but the last are full. A last batch that would be
+    less than half full gives poor statistics for batch normalisation; then the last two batches
+    share their samples evenly.
+
+    Args:
+        n: Number of samples.
+        size: Number of samples in a full batch.
 
     >>> batch_bounds(12, 4).tolist(), batch_bounds(11, 4).tolist(), batch_bounds(13, 4).tolist()
     ([0, 4, 8, 12], [0, 4, 8, 11], [0, 4, 8, 11, 13])
@@ -33,8 +37,14 @@ def batch_bounds(n: int, size: int) -> NDArray[np.int64]:
 
 
 def shard_of(order: NDArray[np.int64], rank: int, world: int) -> NDArray[np.int64]:
-    """A rank's share of an order (of a batch, say): contiguous, sizes within one of each other.
+    """A rank's share of the samples of a batch (or of any other order).
 
-    The shares of all ranks, one behind the other, are the order.
+    Shares are contiguous and differ by at most one sample; the shares of all ranks, one after the
+    other, are the order.
+
+    Args:
+        order: Samples in order, [n].
+        rank: Number of this process.
+        world: Number of processes.
     """
     return order[len(order) * rank // world : len(order) * (rank + 1) // world]

@@ -38,7 +38,7 @@ def photo(height: int, width: int, seed: int = 0) -> Pixels:
 
 
 def uniform(n: int, seed: int = 0) -> NDArray[np.float64]:
-    return rng.uniform(seed, 0, np.arange(n), rng.Purpose.AUGMENT, augment.DRAWS)
+    return rng.generator(seed, 0, rng.Purpose.AUGMENT).random((n, augment.DRAWS))
 
 
 def on_host(image: Pixels, todo: Augmentations, i: int, side: int, colour: bool = True) -> Pixels:

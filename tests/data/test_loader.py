@@ -109,7 +109,8 @@ def test_an_epoch_holds_every_triple_once_with_its_own_sound_label_and_image(sto
         # The definition, one image at a time.
         place, number = len(batch.index) // 2, int(batch.index[len(batch.index) // 2])
         image = jpeg.decode(store.jpeg(int(every.rows[every.clip[number]]), every.second[number]))
-        uniform = rng.uniform(0, 3, np.array([number]), rng.Purpose.AUGMENT, augment.DRAWS)
+        drawn = rng.generator(0, 3, rng.Purpose.AUGMENT).random((len(every), augment.DRAWS))
+        uniform = drawn[[number]]
         todo = augment.plan(uniform, np.array([image.shape[:2]]), SIDE, recipe)
         scaled, out = (np.empty((SIDE, SIDE, 3), np.uint8) for _ in range(2))
         augment.crop_resize(image, todo.box[0], bool(todo.flip[0]), scaled)

@@ -61,6 +61,16 @@ def test_another_seed_holds_out_others_and_the_same_seed_the_same() -> None:
     assert (first & other).sum() < 0.5 * first.sum()
 
 
+@pytest.mark.parametrize(
+    ("seed", "expected"),
+    [(0, [19, 26]), (1, [9, 14]), (2**63 - 1, [3, 10])],
+)
+def test_the_split_of_a_seed_is_the_same_in_every_version(seed: int, expected: list[int]) -> None:
+    groups = [(f"{number:03}",) for number in range(30)]
+    held = split_clips(["bus"] * 30, groups, 0.07, seed).validation
+    assert np.flatnonzero(held).tolist() == expected
+
+
 @given(st.data())
 @settings(max_examples=80, deadline=None)
 def test_any_fold_is_split_whole_groups_at_a_time_leaving_training_every_scene(
