@@ -1,4 +1,4 @@
-"""Weight files read without trusting them: tensors come in, nothing in the file is executed."""
+"""Reading of weight files: tensors are loaded, nothing in a file is executed."""
 
 import argparse
 import hashlib
@@ -16,15 +16,19 @@ from avsc.errors import AvscError
 
 State = dict[str, Tensor]
 
-_WRAPPERS = ("state_dict_ema", "state_dict", "model")  # the keys checkpoints keep weights under
-_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+# The keys that checkpoints keep weights under, in the order in which they are looked for.
+_WRAPPERS = ("state_dict_ema", "state_dict", "model", "model_state_dict", "model_ema")
 
 
 def read_state(path: Path) -> State:
     """Reads named tensors from ``.safetensors``, or from what ``torch.save`` wrote.
 
-    Training checkpoints are taken apart: the weights may lie under ``state_dict`` or ``model``,
-    and names may begin with ``module.``, as in the Places365 files of CSAIL.
+    In a training checkpoint the weights may lie under a key such as ``state_dict`` or ``model``.
+    Names are returned as they are in the file; wrappers such as DataParallel's ``module.`` are
+    part of them.
+
+    Args:
+        path: The file.
 
     Raises:
         AvscError: The file is absent or damaged, holds no named tensors, or holds objects that
@@ -59,7 +63,7 @@ def read_safetensors(path: Path) -> State:
 
 
 def sha256_state(state: Mapping[str, Tensor]) -> str:
-    """A digest of names, types, shapes and values: the same whatever file they came in."""
+    """SHA-256 of names, types, shapes and values; it does not depend on the format of the file."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -104,23 +108,22 @@ def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
 
 
 def _tensors_of(content: object, path: Path) -> State:
-    for key in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    named = isinstance(content, Mapping) and len(content) > 0
-    if not named or not all(isinstance(value, Tensor) for value in content.values()):  # type: ignore[attr-defined]
+    while isinstance(content, Mapping) and (key := _wrapper(content)) is not None:
+        content = content[key]
+    state: State = {}
+    if isinstance(content, Mapping):
+        state = {str(name): v for name, v in content.items() if isinstance(v, Tensor)}
+    if not state:
         raise AvscError(
-            f"{path} holds no weights that can be told apart",
-            "names and tensors, at the top or under state_dict or model",
-            "save the model's state_dict as .safetensors",
+            f"{path} holds no named tensors",
+            f"names and tensors, at the top or under {', '.join(_WRAPPERS)}",
+            "save the model's state_dict as .safetensors and pass that file",
         )
-    assert isinstance(content, Mapping)
-    state = {str(name): value for name, value in content.items()}
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
+
+
+def _wrapper(content: Mapping[Any, Any]) -> str | None:
+    return next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
 
 
 def _first_sentence(error: Exception) -> str:

@@ -163,12 +163,109 @@ def test_torchvisions_resnet50_has_the_names_of_timms() -> None:
     assert {k: v.shape for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}
 
 
+def _wrapped(state: dict[str, torch.Tensor], how: str) -> dict[str, object]:
+    """The content of a file as training frameworks write it; ``how`` may be names' prefix."""
+    if how == "plain":
+        return dict(state)
+    if how == "model_state_dict":
+        return {"model_state_dict": state, "epoch": 3}
+    if how == "model in state_dict":
+        return {"state_dict": {"model": state, "step": 3}}
+    others = {"criterion.weight": torch.ones(10), "net_teacher.proj.weight": torch.ones(3, 3)}
+    named = {how + name: tensor for name, tensor in state.items()}
+    return {"state_dict": named | others, "hyper_parameters": {"lr": 0.1}, "callbacks": {}}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "plain",
+        "model_state_dict",
+        "model in state_dict",
+        "net.",
+        "model.",
+        "module.",
+        "a.b._orig_mod.",
+    ],
+)
+@pytest.mark.parametrize("model", [RESNET, "test_vit", "tf_efficientnet_lite0"])
+def test_weights_load_out_of_any_wrapper(how: str, model: str, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    state = timm.create_model(model, num_classes=7).state_dict()
+    torch.save(_wrapped(state, how), tmp_path / "w.ckpt")
+    encoder = visual_weights.build(VisualRecipe(model=model, weights=str(tmp_path / "w.ckpt")))
+    own = encoder.backbone.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in own.items())
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_weights_of_efficientnet_pytorch_load_by_their_order(counted: bool, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    state = timm.create_model("tf_efficientnet_lite0", num_classes=7).state_dict()
+    kept = {k: v for k, v in state.items() if counted or "num_batches" not in k}
+    ends = {"conv_stem.weight": "_conv_stem.weight", "classifier.weight": "_fc.weight"}
+    ends["classifier.bias"] = "_fc.bias"
+    names = {k: ends.get(k, f"_blocks.{i}.{k[-19:]}") for i, k in enumerate(kept)}
+    theirs = {names[k]: v for k, v in kept.items()}
+    recipe = VisualRecipe(model="tf_efficientnet_lite0", weights=str(tmp_path / "theirs.pth"))
+    torch.save(theirs, recipe.weights)
+    own = visual_weights.build(recipe).backbone.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in own.items())
+    torch.save(dict(list(theirs.items())[:-9]), recipe.weights)
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(recipe)
+    assert recipe.weights in caught.value.got
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_vit2", "vit_tiny_patch16_224"])
+def test_a_transformers_file_of_another_size_loads_as_timm_loads_its_own(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "w.safetensors"
+    torch.manual_seed(5)
+    save_file(dict(timm.create_model(name, num_classes=7).state_dict()), path)
+    encoder = visual_weights.build(_recipe(path, name, 96))
+    theirs = timm.create_model(
+        name, True, pretrained_cfg_overlay={"file": str(path)}, num_classes=0, img_size=96
+    )
+    assert encoder.sha256 == weights.sha256_state(theirs.state_dict())
+    assert encoder.sha256 == visual_weights.build(_recipe(path, name, 96)).sha256
+    assert encoder(_images(2, 96)).shape == (2, encoder.features)
+
+
+def test_weights_of_another_transformer_are_not_resampled_into_it(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(dict(timm.create_model("vit_tiny_patch16_224").state_dict()), path)
+    for other in ("vit_small_patch16_224", "vit_small_patch32_224"):
+        with pytest.raises(AvscError) as caught:
+            visual_weights.build(_recipe(path, other, 96))
+        assert str(path) in caught.value.got
+        assert other in caught.value.got
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("test_vit", 65), ("maxvit_nano_rw_256", 100), ("nest_tiny", 100)]
+)
+def test_a_size_that_patches_do_not_divide_is_refused(model: str, size: int) -> None:
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe(model=model, size=size))
+    assert model in caught.value.got
+    assert str(size) in caught.value.got
+    known = timm.get_pretrained_cfg(model)
+    assert known is not None
+    own = known.input_size[-1]
+    assert f"visual.image_size={own}" in caught.value.remedy
+    assert visual_weights.build(_recipe(model=model, size=own)).config.size == own
+
+
 def test_a_malicious_pickle_is_refused_and_executes_nothing(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
     path = tmp_path / "evil.pth"
     torch.save({"state_dict": _headed(), "extra": _Malice(touched)}, path)
-    with pytest.raises(AvscError, match="was not loaded"):
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(path))
+    assert str(path) in caught.value.got
+    assert "weights_only" not in str(caught.value)
     path.write_bytes(pickle.dumps(_Malice(touched)))
     with pytest.raises(AvscError):
         visual_weights.build(_recipe(path))
@@ -184,32 +281,47 @@ def test_a_truncated_file_is_refused_in_words(name: str, cut: int, tmp_path: Pat
     else:
         save_file(_headed(), path)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(AvscError, match=r"w\.(pth|safetensors)"):
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(path))
+    assert str(path) in caught.value.got
 
 
 def test_weights_of_another_model_are_refused_with_the_first_names(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file(dict(timm.create_model("test_efficientnet").state_dict()), path)
-    with pytest.raises(AvscError, match=r"do not fit test_resnet: \d+ missing: conv1") as caught:
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(path))
+    for fact in (str(path), RESNET, "conv1"):
+        assert fact in caught.value.got
     assert "visual.model" in caught.value.remedy
+
+
+def test_a_deeper_models_weights_are_refused_though_all_of_ours_are_among_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "deeper.safetensors"
+    save_file(_headed() | {"layer3.1.conv1.weight": torch.ones(3, 3)}, path)
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe(path))
+    assert "layer3.1.conv1.weight" in caught.value.got
 
 
 def test_a_file_without_tensors_and_an_absent_file_are_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "empty.pth")
-    with pytest.raises(AvscError, match="no weights that can be told apart"):
-        visual_weights.build(_recipe(tmp_path / "empty.pth"))
-    with pytest.raises(AvscError, match="no weights at"):
-        visual_weights.build(_recipe(tmp_path / "absent.pth"))
+    for name in ("empty.pth", "absent.pth"):
+        with pytest.raises(AvscError) as caught:
+            visual_weights.build(_recipe(tmp_path / name))
+        assert str(tmp_path / name) in caught.value.got
 
 
 def test_an_unknown_model_is_answered_with_close_names() -> None:
-    with pytest.raises(AvscError, match="no model 'resnet5'") as caught:
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(model="resnet5"))
+    assert "'resnet5'" in caught.value.got
     assert "resnet50" in caught.value.remedy
-    with pytest.raises(AvscError, match="tag"):
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(model="resnet18.nobody_in1k"))
+    assert "nobody_in1k" in caught.value.got
 
 
 def test_a_failed_download_says_which_file_to_fetch(
@@ -219,8 +331,9 @@ def test_a_failed_download_says_which_file_to_fetch(
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(AvscError, match="could not be downloaded") as caught:
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe("pretrained"))
+    assert RESNET in caught.value.got
     assert "timm/test_resnet.r160_in1k" in caught.value.remedy
     assert "--ve-weights" in caught.value.remedy
 
@@ -242,15 +355,27 @@ def test_a_pretrained_folder_brings_its_own_image_config(tmp_path: Path) -> None
     assert visual_weights.build(_recipe(tmp_path / "ve")).config.size == 32
 
 
+def test_a_folder_from_before_crop_modes_still_loads(tmp_path: Path) -> None:
+    _folder(tmp_path)
+    config = tmp_path / visual_weights.FOLDER_CONFIG
+    content = json.loads(config.read_text())
+    del content["image"]["crop_mode"]
+    config.write_text(json.dumps(content))
+    assert visual_weights.build(_recipe(tmp_path)).config.crop_mode == "center"
+
+
 def test_a_folder_of_another_model_or_altered_weights_is_refused(tmp_path: Path) -> None:
     _folder(tmp_path)
-    with pytest.raises(AvscError, match="holds weights of test_resnet"):
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(tmp_path, model="test_efficientnet"))
+    assert "visual.model=test_resnet" in caught.value.remedy
     config = tmp_path / visual_weights.FOLDER_CONFIG
     content = json.loads(config.read_text())
     config.write_text(json.dumps(content | {"sha256": "0" * 64}))
-    with pytest.raises(AvscError, match="is not what"):
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(tmp_path))
+    assert str(tmp_path / visual_weights.FOLDER_WEIGHTS) in caught.value.got
     config.write_text("{}")
-    with pytest.raises(AvscError, match="no folder of visual weights"):
+    with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(tmp_path))
+    assert str(tmp_path) in caught.value.got
