@@ -13,17 +13,17 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from avsc import console, files
-from avsc.data.eval_images import EvalView, iter_eval_images
+from avsc.data.eval_images import iter_eval_images
 from avsc.data.image_source import StoredImages
 from avsc.errors import AvscError
-from avsc.models.visual import ImageConfig, VisualEncoder
+from avsc.models.visual import VisualEncoder
 from avsc.store.read import Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-VERSION = 1  # of how an image becomes an embedding
+VERSION = 2  # of how an image becomes an embedding
 BATCH = {"cuda": 256}  # images at a time; elsewhere:
 BATCH_ELSEWHERE = 32
 
@@ -114,7 +114,7 @@ class EmbeddingCache:
             source,
             len(rows),
             self._store.settings.clip_seconds,
-            view_of(self._encoder.config),
+            self._encoder.config,
             threads=threads,
             batch=batch_size(self._encoder.device),
         )
@@ -228,13 +228,6 @@ def _require_finite(values: Floats, encoder: VisualEncoder) -> None:
 def batch_size(device: torch.device) -> int:
     """Images encoded at a time."""
     return BATCH.get(device.type, BATCH_ELSEWHERE)
-
-
-def view_of(config: ImageConfig) -> EvalView:
-    """How the weights want an image that is not augmented."""
-    kind: Literal["bilinear", "bicubic"]
-    kind = "bilinear" if config.interpolation == "bilinear" else "bicubic"
-    return EvalView(config.size, config.crop_pct, kind)
 
 
 def _home(store: Store, elsewhere: Path) -> Path:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from avsc.data.eval_images import iter_eval_images
 from avsc.data.image_folder import LabelledImages
 from avsc.data.loader import Batch
-from avsc.models import embedding_cache
 from avsc.models.visual import Execution, ImageConfig, VisualEncoder
 from avsc.train.distributed import Ranks
 from avsc.train.validate import Validation
@@ -69,11 +68,10 @@ def score(
         AvscError: An image cannot be decoded.
     """
     mine = images.share(ranks.rank, ranks.world)
-    view = embedding_cache.view_of(config)
     labels = torch.from_numpy(mine.labels).to(device)
     sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1, top-5, images
     model.eval()
-    for first, some in iter_eval_images(mine, len(mine), 1, view, threads=threads):
+    for first, some in iter_eval_images(mine, len(mine), 1, config, threads=threads):
         sums += _sums(model(some.to(device)), labels[first : first + len(some)])
     loss, top1, top5, count = ranks.summed(sums).tolist()
     return Validation(loss / count, top1 / count, top5 / count)

@@ -8,6 +8,7 @@ Shape legend: n images, H x W pixels, D features.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,9 @@ class ImageConfig:
         deviation: Of each channel, likewise.
         interpolation: ``bilinear`` or ``bicubic``.
         crop_pct: The part of a resized image's side that the central crop keeps.
+        crop_mode: timm's way from any image to a square: ``center`` (scale the shorter side, cut
+            out the middle), ``squash`` (change the aspect ratio) or ``border`` (scale the longer
+            side, add a border).
     """
 
     size: int
@@ -33,6 +37,7 @@ class ImageConfig:
     deviation: tuple[float, float, float]
     interpolation: str
     crop_pct: float
+    crop_mode: Literal["center", "squash", "border"] = "center"
 
 
 @dataclass(frozen=True)

@@ -89,11 +89,13 @@ class LoadedRun:
     def embed(self, images: Sequence[Pixels]) -> Floats:
         """Embeddings of images of any size, uint8 [H, W, 3] each: float32 [m, D]."""
         assert self.visual is not None
-        view = embedding_cache.view_of(self.visual.config)
+        config = self.visual.config
         size = embedding_cache.batch_size(self.device)
         parts = [np.empty((0, self.visual.features), np.float32)]
         for first in range(0, len(images), size):
-            squares = np.stack([eval_image(image, view) for image in images[first : first + size]])
+            squares = np.stack(
+                [eval_image(image, config) for image in images[first : first + size]]
+            )
             batch = torch.from_numpy(squares).permute(0, 3, 1, 2)
             parts.append(embedding_cache.encode_padded(self.visual, batch))
         return np.concatenate(parts)

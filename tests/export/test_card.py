@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsc.data.eval_images import EvalView, eval_image
+from avsc.data.eval_images import eval_image
 from avsc.evaluate.evaluation import evaluate
 from avsc.export.card import describe_data
 from avsc.export.export import export
@@ -34,8 +34,10 @@ def test_the_cards_code_runs_as_it_stands(
     for block in (sound, picture):
         exec(block, names)
     assert names["audio"].shape == (3, 2, 32)
+    encoder = load_run(runs["joint"], "cpu").visual
+    assert encoder is not None
     with Image.open("picture.jpg") as opened:
-        wanted = eval_image(np.array(opened), EvalView(32, 0.95, "bilinear"))
+        wanted = eval_image(np.array(opened), encoder.config)
     assert names["image"].shape == (1, 32, 32, 3)
     assert np.abs(names["image"][0].astype(int) - wanted).max() <= 2
     names["audio"] = torch.from_numpy(names["audio"][:1])

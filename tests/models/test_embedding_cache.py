@@ -9,7 +9,7 @@ import zarr
 from avsc.data.eval_images import eval_image
 from avsc.data.image_source import StoredImages, decoded
 from avsc.errors import AvscError
-from avsc.models import embedding_cache, visual, visual_weights
+from avsc.models import visual, visual_weights
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.recipe import TrainRecipe, VisualRecipe
 from avsc.store.read import Store
@@ -36,8 +36,7 @@ def _cache(store: Store, encoder: visual.VisualEncoder) -> EmbeddingCache:
 def _encoded_one_by_one(store: Store, encoder: visual.VisualEncoder, row: int) -> np.ndarray:
     source = StoredImages(store, np.array([row]))
     images = [decoded(source, 0, second, source.fetch(0, second)) for second in range(2)]
-    view = embedding_cache.view_of(encoder.config)
-    squares = torch.from_numpy(np.stack([eval_image(image, view) for image in images]))
+    squares = torch.from_numpy(np.stack([eval_image(image, encoder.config) for image in images]))
     return np.asarray(encoder(squares))
 
 
