@@ -1,14 +1,14 @@
 """Labelled images in folders: Places365, or any set with one folder a scene.
 
-Two layouts are known. Places365 as torchvision keeps it (``places365_train_standard.txt`` and
-``data_256_standard/`` among others; its 256-pixel edition) is read by torchvision's own class.
-Anything else is ``train/<scene>/*.jpg`` with ``val/<scene>/*.jpg`` beside it.
+Two layouts are known, each read by its torchvision class, which follows symbolic links:
+Places365 (``places365_train_standard.txt`` and ``data_256_standard/`` among others; its 256-pixel
+edition), and ``train/<scene>/*.jpg`` with ``val/<scene>/*.jpg`` beside it.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +16,19 @@ from numpy.typing import NDArray
 from avsc.data.image_source import Item, Pixels
 from avsc.errors import AvscError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 _JPEG_START = b"\xff\xd8\xff"
 _PLACES_LIST = "places365_train_standard.txt"
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Files of one split and the scene of each.
+    """The image files of one split.
 
     Attributes:
-        root: The folder that the paths are relative to.
-        paths: Of the images.
-        labels: Indices of their scenes, int64 [n].
+        paths: Path of each image, [n].
+        labels: Index of each image's scene, int64 [n].
     """
 
-    root: Path
     paths: Sequence[str]
     labels: NDArray[np.int64]
 
@@ -39,13 +36,17 @@ class LabelledImages:
         return len(self.paths)
 
     def share(self, rank: int, world: int) -> "LabelledImages":
-        """Every ``world``-th image from ``rank`` on."""
-        return LabelledImages(self.root, self.paths[rank::world], self.labels[rank::world])
+        """Every ``world``-th image, beginning with number ``rank``."""
+        return LabelledImages(self.paths[rank::world], self.labels[rank::world])
 
     def fetch(self, clip: int, second: int) -> Item:
-        """One image, as a stream asks for it: a JPEG's bytes, or the pixels of another file."""
+        """The image of number ``clip``: a JPEG's bytes, or the pixels of another format.
+
+        Raises:
+            AvscError: The file cannot be read or decoded.
+        """
         assert second == 0
-        path = self.root / self.paths[clip]
+        path = Path(self.paths[clip])
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -55,7 +56,7 @@ class LabelledImages:
     def name(self, clip: int, second: int) -> str:
         """The image's path."""
         del second
-        return str(self.root / self.paths[clip])
+        return self.paths[clip]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class ImageSet:
     val: LabelledImages
 
     def describe(self) -> dict[str, object]:
-        """What a resumed run must find again."""
+        """The facts that must be the same when a training is resumed."""
         return {
             "scenes": list(self.scenes),
             "train_images": len(self.train),
@@ -76,80 +77,56 @@ class ImageSet:
 
 
 def read_image_set(root: Path) -> ImageSet:
-    """Lists a folder's images and scenes; opens none of them.
+    """Lists a folder's images and scenes; opens none of the images.
 
     Raises:
-        AvscError: The folder has neither layout, its splits differ in scenes, or one is empty.
+        AvscError: The folder has neither layout, its splits differ in scenes, or a scene is empty.
     """
     if (root / _PLACES_LIST).is_file():
         return _read_places365(root)
-    if not (root / "train").is_dir() or not (root / "val").is_dir():
+    from torchvision.datasets import ImageFolder
+
+    try:
+        train, val = (ImageFolder(str(root / split)) for split in ("train", "val"))
+    except OSError as error:
         raise AvscError(
-            f"{root} is no image set",
-            f"train/<scene>/*.jpg and val/<scene>/*.jpg, or Places365 with {_PLACES_LIST}",
-            "put the images into that layout, or give the folder that has it",
-        )
-    scenes = _scenes(root / "train")
-    if (others := _scenes(root / "val")) != scenes:
-        differing = sorted(set(scenes) ^ set(others))
+            f"{root} is no image set: {error}",
+            f"images in train/<scene>/ and val/<scene>/, or Places365 with {_PLACES_LIST}",
+            "put images into that layout (or remove a scene without images from both splits), or "
+            "give the folder that has it",
+        ) from None
+    if train.classes != val.classes:
+        differing = sorted(set(train.classes) ^ set(val.classes))
         raise AvscError(
             f"the scenes of {root}/train and {root}/val differ: {', '.join(differing[:5])}",
             "the same folders in both",
             "move or remove the folders named",
         )
-    if len(scenes) < 2:
-        raise AvscError(f"{root}/train has {len(scenes)} scenes", "two at least")
-    return ImageSet(scenes, _read_split(root / "train", scenes), _read_split(root / "val", scenes))
-
-
-def _scenes(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
-
-
-def _read_split(folder: Path, scenes: Sequence[str]) -> LabelledImages:
-    paths, labels = [], []
-    for label, scene in enumerate(scenes):
-        found = sorted(_image_names(folder / scene))
-        if not found:
-            raise AvscError(
-                f"{folder / scene} holds no image",
-                f"files ending in {', '.join(SUFFIXES)}",
-                "add images of the scene, or remove its folder from both splits",
-            )
-        paths += [f"{scene}/{name}" for name in found]
-        labels += [label] * len(found)
-    return LabelledImages(folder, paths, np.array(labels, np.int64))
-
-
-def _image_names(folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            # A link may point anywhere; sets from strangers are read where they are.
-            if entry.name.lower().endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
-                yield entry.name
+    if len(train.classes) < 2:
+        raise AvscError(f"{root}/train has {len(train.classes)} scene", "at least two scenes")
+    return ImageSet(tuple(train.classes), _labelled(train.imgs), _labelled(val.imgs))
 
 
 def _read_places365(root: Path) -> ImageSet:
     from torchvision.datasets import Places365
 
-    splits = []
     try:
-        for split in ("train-standard", "val"):
-            found = Places365(str(root), split=split, small=True, download=False)
-            paths = [os.path.relpath(path, root) for path, _ in found.imgs]
-            labels = np.array([label for _, label in found.imgs], np.int64)
-            if (
-                outside := next((path for path in paths if path.startswith("..")), None)
-            ) is not None:
-                raise AvscError(f"Places365's list names {outside}", f"files inside {root}")
-            splits.append(LabelledImages(root, paths, labels))
+        train, val = (
+            Places365(str(root), split=split, small=True, download=False)
+            for split in ("train-standard", "val")
+        )
     except (RuntimeError, OSError, ValueError) as error:
         raise AvscError(
             f"{root} looks like Places365, but: {error}",
             "torchvision's layout of the 256-pixel edition, train-standard and val",
             "fetch it with torchvision.datasets.Places365(ROOT, small=True, download=True)",
         ) from None
-    return ImageSet(tuple(found.classes), *splits)
+    return ImageSet(tuple(train.classes), _labelled(train.imgs), _labelled(val.imgs))
+
+
+def _labelled(images: Sequence[tuple[Any, int]]) -> LabelledImages:
+    paths = [str(path) for path, _ in images]
+    return LabelledImages(paths, np.array([label for _, label in images], np.int64))
 
 
 def _pixels(path: Path) -> Pixels:
@@ -161,5 +138,7 @@ def _pixels(path: Path) -> Pixels:
             return np.array(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise AvscError(
-            f"{path} cannot be decoded: {error}", "a JPEG or PNG image", "remove or replace it"
+            f"{path} cannot be decoded: {error}",
+            "an image in a format that Pillow reads",
+            "remove or replace it",
         ) from None

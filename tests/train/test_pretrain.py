@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from avsc import recipe
-from avsc.data.image_folder import read_image_set
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.recipe import Recipe
@@ -111,55 +110,6 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(AvscError, match=r"beach/2\.jpg"):
         pretrain.pretrain(root, tmp_path / "ve", small(), device="cpu")
-
-
-@pytest.mark.parametrize("fault", ["no folders", "scenes differ", "an empty scene"])
-def test_what_is_no_image_set_is_refused(tmp_path: Path, fault: str) -> None:
-    root = tmp_path / "images"
-    root.mkdir()
-    if fault != "no folders":
-        make_images(root, per_scene=3)
-    if fault == "scenes differ":
-        (root / "train" / "river").mkdir()
-    if fault == "an empty scene":
-        for split in ("train", "val"):
-            (root / split / "river").mkdir()
-    with pytest.raises(AvscError, match="images"):
-        read_image_set(root)
-
-
-def test_places365_is_read_by_torchvisions_class(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import Places365
-
-    root = make_images(tmp_path, per_scene=6)
-    (root / "train").rename(root / "data_256_standard")
-    (root / "val").rename(root / "val_256")
-    lists = {
-        "categories_places365.txt": "/b/beach 0\n/f/forest 1\n/n/night 2\n",
-        "places365_train_standard.txt": "/beach/2.jpg 0\n/forest/2.jpg 1\n/night/4.jpg 2\n",
-        "places365_val.txt": "beach/0.jpg 0\nnight/3.jpg 2\n",
-    }
-    digests = {}
-    for name, text in lists.items():
-        (root / name).write_text(text)
-        digests[name] = hashlib.md5(text.encode()).hexdigest()
-    names = list(lists)
-    monkeypatch.setattr(Places365, "_CATEGORIES_META", (names[0], digests[names[0]]))
-    meta = {
-        split: (name, digests[name])
-        for split, name in zip(("train-standard", "val"), names[1:], strict=True)
-    }
-    monkeypatch.setattr(Places365, "_FILE_LIST_META", meta)
-    found = read_image_set(root)
-    assert found.scenes == ("/b/beach", "/f/forest", "/n/night")
-    assert found.train.labels.tolist() == [0, 1, 2]
-    assert found.val.paths == ["val_256/beach/0.jpg", "val_256/night/3.jpg"]
-    assert bytes(found.val.fetch(0, 0)) == (root / "val_256/beach/0.jpg").read_bytes()
-    (root / names[1]).write_text("tampered")
-    with pytest.raises(AvscError, match="Places365"):
-        read_image_set(root)
 
 
 def test_the_recorded_configuration_is_what_the_weights_expect(tuned: Path) -> None:
