@@ -1,11 +1,12 @@
-"""The decoded training fold kept in memory, on the device or the host (``train.cache``).
+"""The decoded training fold in memory, on the device or the host (``train.cache``).
 
-Images are kept by size, those of one size in one tensor, so that a fold of mixed sizes needs no
-padding. Shape legend: C clips of the fold, S seconds of a clip, N images of one size H x W.
+Images of one size share one tensor, so that a fold of mixed sizes needs no padding.
+Shape legend: C clips of the fold, S seconds of a clip, N images of one size H x W.
 """
 
 import os
-from collections.abc import Callable, Generator
+import re
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ Kind = Literal["device", "host", "none"]
 Ints = NDArray[np.int64]
 ResultT = TypeVar("ResultT")
 
+# Files of a control group's memory limit, its use and cached files, by the controller's name in
+# /proc/self/cgroup: version 2 has no name.
+_CGROUP_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+
 DEVICE_RESERVE = 16 * 10**9  # bytes left to the models, their activations and the audio
 HOST_RESERVE = 4 * 10**9  # bytes left to everything else
 
@@ -37,16 +45,19 @@ def choose(
     device_room: int | None,
     host_room: int,
 ) -> tuple[Kind, str]:
-    """Where the decoded fold is kept, and the line that says so.
+    """Chooses where the decoded fold is kept.
 
     Args:
-        requested: ``train.cache``.
-        needed: Bytes of the decoded fold.
-        device_room: Bytes it may take on the GPU; None without a GPU.
-        host_room: Bytes it may take on the host.
+        requested: The recipe's ``train.cache``.
+        needed: Size of the decoded fold in bytes.
+        device_room: Number of bytes that may be taken on the GPU; None without a GPU.
+        host_room: Number of bytes that may be taken on the host.
+
+    Returns:
+        The place, and a line for the user that names it and the budget.
 
     Raises:
-        AvscError: It was asked for where it does not fit.
+        AvscError: The fold does not fit where the recipe wants it.
     """
     rooms: dict[Kind, int | None] = {"device": device_room, "host": host_room}
     budget = f"{console.byte_size(needed)} decoded, room for " + ", ".join(
@@ -60,7 +71,7 @@ def choose(
     elif requested == "none" or requested in fitting:
         kind = requested
     elif requested == "device" and device_room is None and needed <= host_room:
-        kind = "device"  # the host is the device: slow, but the same path
+        kind = "device"  # the host is the device: slow, but correct
     else:
         raise AvscError(
             f"train.cache = {requested!r}, and the training images do not fit: {budget}",
@@ -72,12 +83,19 @@ def choose(
 
 @dataclass(frozen=True)
 class HostImages:
-    """Decoded images in host memory; an image source like the store itself."""
+    """Decoded images in host memory: an image source.
 
-    groups: list[Tensor]  # uint8 [N, H, W, 3] each
-    sizes: Ints  # [C, S, 2]
-    group: Ints  # [C, S] which group an image is in
-    slot: Ints  # [C, S] where in its group
+    Attributes:
+        groups: The images of each size, uint8 [N, H, W, 3].
+        sizes: Height and width of every image, [C, S, 2].
+        group: Number of every image's group, [C, S].
+        slot: Position of every image in its group, [C, S].
+    """
+
+    groups: list[Tensor]
+    sizes: Ints
+    group: Ints
+    slot: Ints
 
     def fetch(self, clip: int, second: int) -> Pixels:
         """The image's pixels, [H, W, 3]: a view."""
@@ -85,7 +103,7 @@ class HostImages:
         return pixels
 
     def name(self, clip: int, second: int) -> str:
-        """Where the image is; it was decoded already, so that no message needs it."""
+        """The image's place in the fold."""
         return f"image {second} of the fold's clip {clip}"
 
 
@@ -94,7 +112,7 @@ class DeviceImages(HostImages):
     """Decoded images in the device's memory."""
 
     def crop_resize(self, clip: Ints, second: Ints, todo: Augmentations, side: int) -> Tensor:
-        """Crops and scales a batch where it lies: uint8 [n, Z, Z, 3] on the device."""
+        """Crops and scales a batch of images on the device: uint8 [n, Z, Z, 3]."""
         group, slot = self.group[clip, second], self.slot[clip, second]
         device = self.groups[0].device
         if len(self.groups) == 1:
@@ -110,7 +128,13 @@ class DeviceImages(HostImages):
 
 
 def measure(source: ImageSource, clips: int, seconds: int, threads: int) -> Ints:
-    """(H, W) of every image of a fold from their headers, [C, S, 2].
+    """Reads (H, W) of every image of a fold from the headers, [C, S, 2].
+
+    Args:
+        source: The images as they are stored.
+        clips: Number of clips of the fold.
+        seconds: Number of images of a clip.
+        threads: Number of reading threads.
 
     Raises:
         AvscError: An image is damaged; its clip and second are named.
@@ -125,7 +149,7 @@ def measure(source: ImageSource, clips: int, seconds: int, threads: int) -> Ints
 
 
 def decoded_bytes(sizes: Ints) -> int:
-    """What a fold of these sizes, [C, S, 2], takes decoded."""
+    """Number of bytes of a decoded fold whose images have these sizes, [C, S, 2]."""
     return 3 * sum(h * w for h, w in sizes.reshape(-1, 2).tolist())
 
 
@@ -135,10 +159,10 @@ def load(
     """Decodes a fold once.
 
     Args:
-        source: The images as they are kept.
-        sizes: What ``measure`` found, [C, S, 2].
-        device: Where they shall lie; None for the host.
-        threads: That decode.
+        source: The images as they are stored.
+        sizes: The result of ``measure``, [C, S, 2].
+        device: Where the decoded images are kept; None for the host.
+        threads: Number of decoding threads.
 
     Raises:
         AvscError: An image cannot be decoded; its clip and second are named.
@@ -182,7 +206,7 @@ def _decoded(source: ImageSource, kept: HostImages, threads: int) -> Generator[i
 def _in_threads(
     work: Callable[[int], ResultT], count: int, threads: int
 ) -> Generator[ResultT, None, None]:
-    """``work`` of every number below ``count``, in order; none is begun after the end."""
+    """Yields ``work`` of every number below ``count`` in order; closing it cancels the rest."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="avsc-images")
     try:
         yield from pool.map(work, range(count))
@@ -190,44 +214,48 @@ def _in_threads(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def host_room(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes of host memory free by the kernel and by the cgroup, less a reserve.
+def host_room(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self")) -> int:
+    """Bytes of host memory that may be taken, less a reserve.
 
-    Processes that torchrun started on this machine share it evenly.
+    That is what the kernel calls available, or less where a batch system or a container sets a
+    limit. Processes that torchrun started on this machine share it evenly.
+
+    Args:
+        cgroups: Folder where the control groups are mounted.
+        own: Folder of this process in ``/proc``.
     """
-    room = _values(meminfo).get("MemAvailable:", 0) * 1024
-    for folder, limit, used, cached in (
-        (cgroup, "memory.max", "memory.current", "inactive_file"),
-        (
-            cgroup / "memory",
-            "memory.limit_in_bytes",
-            "memory.usage_in_bytes",
-            "total_inactive_file",
-        ),
-    ):
-        most, taken = _lines(folder / limit), _lines(folder / used)
-        if most and taken and most[0].isdigit():
-            # Cached files count as used in a cgroup, though they give way.
-            given_back = _values(folder / "memory.stat").get(cached, 0)
-            room = min(room, int(most[0]) - int(taken[0]) + given_back)
+    import psutil
+
+    room = min([int(psutil.virtual_memory().available), *_cgroup_rooms(cgroups, own / "cgroup")])
     return (room - HOST_RESERVE) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
-def _values(path: Path) -> dict[str, int]:
-    """The numbers of a file with a name and a number in every line."""
-    fields = (line.split() for line in _lines(path))
-    return {field[0]: int(field[1]) for field in fields if len(field) > 1 and field[1].isdigit()}
+def _cgroup_rooms(cgroups: Path, membership: Path) -> Iterator[int]:
+    """The free bytes under each limit of this process's control groups and their parents."""
+    for line in _text(membership).splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers not in _CGROUP_FILES:
+            continue
+        root, (most, used, cached) = cgroups / controllers, _CGROUP_FILES[controllers]
+        folder = root / group.lstrip("/")
+        while folder.is_relative_to(root):
+            limit, taken = _text(folder / most).strip(), _text(folder / used).strip()
+            if limit.isdigit() and taken.isdigit():
+                # Cached files count as used there, though the kernel takes their memory back.
+                found = re.search(rf"^{cached} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+                yield int(limit) - int(taken) + (int(found[1]) if found else 0)
+            folder = folder.parent
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").splitlines()
+        return path.read_text(encoding="ascii")
     except OSError:
-        return []  # no Linux, or no such limit
+        return ""  # there is no such limit, or this is not Linux
 
 
 def device_room(device: torch.device) -> int | None:
-    """Bytes of GPU memory that may be taken, less a reserve; None where there is no GPU."""
+    """Number of bytes of GPU memory that may be taken, less a reserve; None without a GPU."""
     if device.type != "cuda":
         return None
     free: int = torch.cuda.mem_get_info(device)[0]
