@@ -1,14 +1,14 @@
 """Recipes: what a run trains and how (DESIGN section 3), from TOML and ``--set``.
 
-The defaults are the paper's joint optimisation (section 3 of the paper) wherever it says.
+The defaults are those of the paper's joint optimisation (its section 3), as far as it gives them.
 """
 
-import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -24,45 +24,120 @@ class _Section(BaseModel):
 class AudioRecipe(_Section):
     """The acoustic encoder's input and shape."""
 
-    feature: Literal["scalogram", "fbank"] = "scalogram"
-    concat: Literal["all", "last"] = "all"  # which blocks' outputs the linear layers see
+    feature: Literal["scalogram", "fbank"] = Field(
+        default="scalogram", description="audio feature: long-term scalogram or mel filter bank"
+    )
+    concat: Literal["all", "last"] = Field(
+        default="all",
+        description="residual blocks whose outputs the acoustic encoder concatenates",
+    )
 
 
 class VisualRecipe(_Section):
     """The frozen visual encoder."""
 
-    model: str = "efficientnetv2_rw_s.ra2_in1k"  # a timm name
-    weights: str = "pretrained"  # or "random", or a file
-    image_size: int | None = Field(default=None, ge=16, le=2048)  # None: the weights' own
+    model: str = Field(
+        default="efficientnetv2_rw_s.ra2_in1k", description="timm name of the visual encoder"
+    )
+    weights: str = Field(
+        default="pretrained",
+        description="source of the visual weights: pretrained (timm's), random, a weights file, "
+        "or a folder of `avsc pretrain`",
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=16,
+        le=2048,
+        description="side of the input image in pixels; unset: the side the weights expect",
+    )
 
 
 class TrainRecipe(_Section):
-    """Optimisation, streams and hardware."""
+    """Optimisation, data loading and hardware."""
 
-    strategy: Strategy = "joint"
-    images: Literal["raw", "embedding"] | None = None  # None: as the strategy has it
-    acoustic: Literal["trainable", "pretrained"] | None = None  # None: as the strategy has it
-    audio_run: str | None = None  # the run a pretrained acoustic encoder comes from
-    epochs: int = Field(default=150, ge=1)
-    batch_size: int = Field(default=256, ge=4)
-    lr_max: float = Field(default=1e-2, gt=0)
-    lr_min: float = Field(default=1e-5, ge=0)
-    restart_epochs: int = Field(default=10, ge=1)  # length of the first cosine cycle
-    restart_factor: int = Field(default=2, ge=1)  # each cycle is this much longer than the last
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    patience: int = Field(default=30, ge=1)  # epochs without a better validation loss
-    seed: int = Field(default=0, ge=0, lt=1 << 63)
-    val_fraction: float = Field(default=0.1, gt=0, lt=1)
-    val_split: Literal["location", "clip"] = "location"
-    cache: Literal["auto", "device", "host", "none"] = "auto"
-    images_per_second: int | None = Field(default=None, ge=1)  # None: one an audio frame
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    channels_last: bool | None = None  # None: the visual encoder on CUDA only
-    compile: bool | None = None  # likewise
-    deterministic: bool = False
-    threads: int | None = Field(default=None, ge=1)  # None: one a core
-    checkpoint_minutes: float = Field(default=10.0, gt=0)  # between those within an epoch
+    strategy: Strategy = Field(
+        default="joint", description="training strategy: joint, pipeline, audio or video"
+    )
+    images: Literal["raw", "embedding"] | None = Field(
+        default=None,
+        description="form of the training images: raw (augmented) or their stored embedding; "
+        "unset: as the strategy has it",
+    )
+    acoustic: Literal["trainable", "pretrained"] | None = Field(
+        default=None,
+        description="acoustic encoder: trained here, or pretrained and frozen; "
+        "unset: as the strategy has it",
+    )
+    audio_run: str | None = Field(
+        default=None, description="folder of the run that the pretrained acoustic encoder is from"
+    )
+    epochs: int = Field(default=150, ge=1, description="largest number of epochs")
+    batch_size: int = Field(
+        default=256, ge=4, description="number of triples in a batch, over all processes"
+    )
+    lr_max: float = Field(
+        default=1e-2, gt=0, description="learning rate at the start of each cosine cycle"
+    )
+    lr_min: float = Field(
+        default=1e-5, ge=0, description="learning rate at the end of each cosine cycle"
+    )
+    restart_epochs: int = Field(
+        default=10, ge=1, description="length of the first cosine cycle in epochs"
+    )
+    restart_factor: int = Field(
+        default=2, ge=1, description="ratio of each cosine cycle's length to the one before it"
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay of SGD")
+    patience: int = Field(
+        default=30,
+        ge=1,
+        description="number of epochs without a lower validation loss before training stops",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="random seed of the initial weights, the split, the order and augmentation",
+    )
+    val_fraction: float = Field(
+        default=0.1, gt=0, lt=1, description="share of the training clips held out for validation"
+    )
+    val_split: Literal["location", "clip"] = Field(
+        default="location", description="unit of the validation split: whole locations or clips"
+    )
+    cache: Literal["auto", "device", "host", "none"] = Field(
+        default="auto",
+        description="memory for the decoded images: GPU (device), host, none, or what has room",
+    )
+    images_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of augmented images of each second, shared by its audio frames; "
+        "unset: one image an audio frame",
+    )
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto",
+        description="number format of the visual encoder; auto: bf16 on a GPU, float32 elsewhere",
+    )
+    channels_last: bool | None = Field(
+        default=None,
+        description="memory layout of the visual encoder: channels last or not; "
+        "unset: channels last on a GPU only",
+    )
+    compile: bool | None = Field(
+        default=None,
+        description="use of torch.compile for the visual encoder; unset: on a GPU only",
+    )
+    deterministic: bool = Field(
+        default=False, description="choice of kernels that give bit-equal results, at some cost"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="number of image decoding threads; unset: one a core"
+    )
+    checkpoint_minutes: float = Field(
+        default=10.0, gt=0, description="shortest time in minutes between checkpoints in an epoch"
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> "TrainRecipe":
@@ -77,24 +152,41 @@ class TrainRecipe(_Section):
         return self
 
     def image_source(self) -> Literal["raw", "embedding"]:
-        """Where the picture enters: as a raw image or as a stored embedding (section 3.3)."""
+        """The form of the training images: raw, or a stored embedding (the paper's section 3.3)."""
         return self.images or ("embedding" if self.strategy == "pipeline" else "raw")
 
     def acoustic_source(self) -> Literal["trainable", "pretrained"]:
-        """Whether the acoustic encoder is trained here or comes frozen from an audio run."""
+        """Whether the acoustic encoder is trained here or taken from an audio run and frozen."""
         return self.acoustic or ("pretrained" if self.strategy == "pipeline" else "trainable")
 
 
 class AugmentRecipe(_Section):
     """Augmentation of raw training images; each sample draws its own."""
 
-    crop_scale_min: float = Field(default=0.35, gt=0, le=1)  # RandomResizedCrop's area; 1 is off
-    crop_ratio_max: float = Field(default=4 / 3, ge=1)
-    flip: float = Field(default=0.5, ge=0, le=1)  # probability
-    brightness: float = Field(default=0.2, ge=0, le=1)
-    contrast: float = Field(default=0.2, ge=0, le=1)
-    saturation: float = Field(default=0.2, ge=0, le=1)
-    hue: float = Field(default=0.0, ge=0, le=0.5)  # turns about the grey axis
+    crop_scale_min: float = Field(
+        default=0.35,
+        gt=0,
+        le=1,
+        description="smallest share of the image's area that a random crop keeps; 1: no crop",
+    )
+    crop_ratio_max: float = Field(
+        default=4 / 3, ge=1, description="largest aspect ratio of a random crop, wide or tall"
+    )
+    flip: float = Field(
+        default=0.5, ge=0, le=1, description="probability of a horizontal mirror image"
+    )
+    brightness: float = Field(
+        default=0.2, ge=0, le=1, description="largest change of the brightness factor from 1"
+    )
+    contrast: float = Field(
+        default=0.2, ge=0, le=1, description="largest change of the contrast factor from 1"
+    )
+    saturation: float = Field(
+        default=0.2, ge=0, le=1, description="largest change of the saturation factor from 1"
+    )
+    hue: float = Field(
+        default=0.0, ge=0, le=0.5, description="largest rotation of the hue in turns (360 degrees)"
+    )
 
 
 class Recipe(_Section):
@@ -107,7 +199,11 @@ class Recipe(_Section):
 
 
 def load(path: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe file (all defaults without one) and applies ``section.key=value`` settings.
+    """Reads a recipe file and applies single settings.
+
+    Args:
+        path: The TOML file; None for the default recipe.
+        settings: Texts ``section.key=value``, of which the last wins.
 
     Raises:
         AvscError: The file cannot be read, is not TOML, or a key or value is not a recipe's.
@@ -121,7 +217,11 @@ def load(path: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
 
 
 def parse(tree: dict[str, Any], where: str) -> Recipe:
-    """Checks a recipe's tree; ``where`` is named in the message.
+    """Checks a recipe's tree of sections, keys and values.
+
+    Args:
+        tree: The content of a recipe file.
+        where: The name of its source in the error message.
 
     Raises:
         AvscError: A key or value is not a recipe's.
@@ -129,7 +229,7 @@ def parse(tree: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = [_fault_words(fault) for fault in error.errors()]
+        faults = [_describe_fault(fault) for fault in error.errors()]
         raise AvscError(
             f"the recipe from {where} is not valid: " + "; ".join(faults),
             "the keys and values of a recipe",
@@ -137,7 +237,7 @@ def parse(tree: dict[str, Any], where: str) -> Recipe:
         ) from None
 
 
-def _fault_words(fault: ErrorDetails) -> str:
+def _describe_fault(fault: ErrorDetails) -> str:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         section = str(fault["loc"][0])
@@ -148,13 +248,11 @@ def _fault_words(fault: ErrorDetails) -> str:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The resolved recipe as TOML that ``load`` reads back to an equal recipe."""
-    lines = []
-    for section, values in recipe.model_dump().items():
-        lines.append(f"[{section}]")
-        lines += [f"{key} = {_toml_value(v)}" for key, v in values.items() if v is not None]
-        lines.append("")
-    return "\n".join(lines)
+    """The resolved recipe as TOML that ``load`` reads back to an equal recipe.
+
+    TOML has no null: keys without a value are left out.
+    """
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -181,16 +279,7 @@ def _apply(tree: dict[str, Any], setting: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word is a string: shells eat quotes
-    there = tree.setdefault(section, {})
-    if not isinstance(there, dict):
-        raise AvscError(f"{section} = {there!r} in the recipe", f"a section [{section}]")
-    there[name] = value
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        # JSON's escapes are all escapes of a TOML basic string, which has DEL escaped as well.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    keys = tree.setdefault(section, {})
+    if not isinstance(keys, dict):
+        raise AvscError(f"{section} = {keys!r} in the recipe", f"a section [{section}]")
+    keys[name] = value

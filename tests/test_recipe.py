@@ -16,6 +16,14 @@ def test_the_defaults_are_the_papers_joint_optimisation() -> None:
     assert recipe.load().visual.model == "efficientnetv2_rw_s.ra2_in1k"
 
 
+def test_every_key_says_what_it_means() -> None:
+    for section in Recipe.model_fields.values():
+        keys = getattr(section.annotation, "model_fields", {})
+        assert keys
+        for key, field in keys.items():
+            assert len(field.description or "") > 10, key
+
+
 def test_settings_change_single_keys_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('[train]\nstrategy = "audio"\nepochs = 3\n[visual]\nmodel = "resnet50"\n')
@@ -27,7 +35,7 @@ def test_settings_change_single_keys_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "complaint"),
+    ("setting", "named"),
     [
         ("train.epoch=3", "train.epoch"),
         ("trian.epochs=3", "trian"),
@@ -35,16 +43,17 @@ def test_settings_change_single_keys_of_a_file(tmp_path: Path) -> None:
         ("train.epochs=0", "train.epochs"),
         ("train.epochs=3.5", "train.epochs"),
         ("train.deterministic=1", "train.deterministic"),
-        ("train.lr_min=1", "lr_min 1.0 is above lr_max"),
+        ("train.lr_min=1", "lr_min"),
         ("train.val_fraction=1", "train.val_fraction"),
         ("train.precision=fp16", "train.precision"),
         ("epochs=3", "--set epochs=3"),
         ("train.epochs", "--set train.epochs"),
     ],
 )
-def test_what_is_no_setting_is_refused_by_name(setting: str, complaint: str) -> None:
-    with pytest.raises(AvscError, match=complaint):
+def test_what_is_no_setting_is_refused_by_name(setting: str, named: str) -> None:
+    with pytest.raises(AvscError) as caught:
         recipe.load(None, [setting])
+    assert named in caught.value.got
 
 
 @pytest.mark.parametrize(
@@ -56,8 +65,9 @@ def test_what_is_no_setting_is_refused_by_name(setting: str, complaint: str) -> 
     ],
 )
 def test_choices_that_contradict_the_strategy_are_refused(settings: list[str]) -> None:
-    with pytest.raises(AvscError, match="strategy"):
+    with pytest.raises(AvscError) as caught:
         recipe.load(None, settings)
+    assert settings[1].partition("=")[0].removeprefix("train.") in caught.value.got
 
 
 @pytest.mark.parametrize(
@@ -102,26 +112,22 @@ def test_a_recipe_written_as_toml_is_read_back_equal(
     assert recipe.parse(tomllib.loads(recipe.to_toml(made)), "a test") == made
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [(b"[train\n", "not TOML"), (b"\xff\xfe", "not TOML"), (b"train = 3\n", "recipe")],
-)
-def test_a_file_that_is_no_recipe_is_refused(
-    content: bytes, complaint: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("content", [b"[train\n", b"\xff\xfe", b"train = 3\n", None], ids=str)
+def test_a_file_that_is_no_recipe_is_refused(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_bytes(content)
-    with pytest.raises(AvscError, match=complaint):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AvscError) as caught:
         recipe.load(path)
-    with pytest.raises(AvscError, match="cannot read"):
-        recipe.load(tmp_path / "absent.toml")
+    assert str(path) in caught.value.got
 
 
 def test_a_setting_in_a_section_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text("train = 3\n")
-    with pytest.raises(AvscError, match="train = 3"):
+    with pytest.raises(AvscError) as caught:
         recipe.load(path, ["train.epochs=2"])
+    assert "train = 3" in caught.value.got
 
 
 def test_a_bare_word_is_a_string_because_shells_eat_quotes() -> None:
