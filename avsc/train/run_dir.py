@@ -1,9 +1,11 @@
 """A run's folder: its recipe, its lock, and whether a run may begin or go on in it."""
 
-import fcntl
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from avsc import files, recipe
 from avsc.errors import AvscError
@@ -13,10 +15,12 @@ from avsc.train import manifest
 CONFIG = "config.toml"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
+SOFT_LOCK = ".lock-soft"  # where the file system has no locks
+_NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class RunBusyError(AvscError):
-    """Another process trains in the folder: waiting helps."""
+    """Another process trains in the folder; it will be free later."""
 
 
 def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
@@ -32,7 +36,9 @@ def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
     """
     config = run / CONFIG
     if not config.is_file():
-        if run.exists() and (not run.is_dir() or any(p.name != LOCK for p in run.iterdir())):
+        if run.exists() and (
+            not run.is_dir() or any(p.name not in (LOCK, SOFT_LOCK) for p in run.iterdir())
+        ):
             raise AvscError(
                 f"{run} holds files, and no run of ours ({CONFIG} is absent)",
                 "a new or empty folder",
@@ -79,19 +85,35 @@ def absolute_paths(asked: Recipe) -> Recipe:
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
-    """Keeps other trainings out of the folder; a killed process's lock is gone with it.
+    """Keeps other trainings out of the folder; the lock of a killed process is free again.
+
+    Args:
+        run: The run's folder, which is made if it is absent.
 
     Raises:
-        RunBusyError: Another process trains there.
+        RunBusyError: Another process trains in the folder.
     """
     run.mkdir(parents=True, exist_ok=True)
-    with (run / LOCK).open("w") as file:
+    lock: BaseFileLock = FileLock(run / LOCK)
+    remedy = "wait for it, or choose another --out"
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusyError(
-                f"{run} is being trained by another process",
-                "one training at a time in a folder",
-                "wait for it, or choose another --out",
-            ) from None
+            lock.acquire(timeout=0)
+        except OSError as error:
+            if error.errno not in _NO_FLOCK:
+                raise
+            # A file with the holder's machine and process number; processes on that machine see
+            # when it has died.
+            lock = SoftFileLock(run / SOFT_LOCK)
+            remedy += f"; if no training is alive on any machine, remove {run / SOFT_LOCK}"
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunBusyError(
+            f"{run} is being trained by another process: {error}",
+            "one training at a time in a folder",
+            remedy,
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
