@@ -46,10 +46,7 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """One rank's share of a batch, on the loader's device.
-
-    ``images`` may be overwritten once the next batch is asked for.
-    """
+    """One rank's share of a batch, on the loader's device."""
 
     number: int  # within the epoch
     total: int  # triples of the batch over all ranks
@@ -110,7 +107,9 @@ class TripleStream:
         device: Where batches are wanted; the audio is kept there too.
         rank: This process's.
         world: How many processes share each batch.
-        threads: That decode; None for one a core.
+        threads: Number of decoding threads; None for one a core.
+        reuse_buffers: Whether a batch's images may be overwritten once the next batch is asked
+            for. It saves a copy, and memory, where a batch is not kept.
 
     Raises:
         AvscError: There are too few triples for the ranks.
@@ -132,6 +131,7 @@ class TripleStream:
         rank: int = 0,
         world: int = 1,
         threads: int | None = None,
+        reuse_buffers: bool = False,
     ) -> None:
         if len(views) < 2 * world:
             raise AvscError(
@@ -145,6 +145,7 @@ class TripleStream:
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
+        self._reuse_buffers = reuse_buffers
         size = max(2 * world, round(batch_size * len(views) / len(triples)))
         self._bounds = sampler.batch_bounds(len(views), size)
         self._labels = torch.from_numpy(triples.label).to(self._device)
@@ -270,7 +271,7 @@ class TripleStream:
         """A filled buffer's images on the device, uint8 [m, Z, Z, 3], their colours done."""
         pixels = buffer.tensor[: len(plan.clip)]
         if self._copier is None or buffer.copied is None:
-            return pixels
+            return pixels if self._reuse_buffers else pixels.clone()
         current = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._copier):
             on_device = pixels.to(self._device, non_blocking=True)

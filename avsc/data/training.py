@@ -31,6 +31,7 @@ def training_stream(
     device: torch.device | str = "cpu",
     rank: int = 0,
     world: int = 1,
+    reuse_buffers: bool = False,
     say: Callable[[str], None] = console.say,
 ) -> TripleStream:
     """The stream of all triples of some clips.
@@ -46,6 +47,7 @@ def training_stream(
         device: Where batches are wanted.
         rank: This process's.
         world: How many processes share each batch.
+        reuse_buffers: See ``TripleStream``.
         say: Where the image cache's budget is printed.
 
     Raises:
@@ -72,6 +74,7 @@ def training_stream(
         rank=rank,
         world=world,
         threads=recipe.train.threads,
+        reuse_buffers=reuse_buffers,
     )
 
 

@@ -111,6 +111,7 @@ def gather(
         device=device,
         rank=ranks.rank,
         world=ranks.world,
+        reuse_buffers=True,
         say=say,
     )
     return Inputs(

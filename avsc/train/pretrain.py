@@ -126,6 +126,7 @@ def _task(
         rank=ranks.rank,
         world=ranks.world,
         threads=threads,
+        reuse_buffers=True,
     )
 
     def logits(wrapped: nn.Module, batch: Batch) -> Tensor:

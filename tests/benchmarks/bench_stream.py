@@ -116,7 +116,9 @@ def make_stream(store: Store) -> TripleStream:
     settings = ["train.cache=none", f"train.batch_size={BATCH}", f"train.threads={THREADS}"]
     recipe = load(None, settings)
     audio = store.audio("fbank", rows)
-    return training_stream(store, rows, labels, recipe, audio=audio, image_size=SIDE)
+    return training_stream(
+        store, rows, labels, recipe, audio=audio, image_size=SIDE, reuse_buffers=True
+    )
 
 
 def bare_image(data: bytes, rng: random.Random) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ import _thread
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc.data import augment, image_cache, image_source, rng, triples
@@ -37,47 +36,27 @@ def store(make_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
 
 def stream_of(store: Store, *settings: str, **more: Any) -> TripleStream:
     recipe = load(None, ["train.batch_size=50", "train.cache=none", *settings])
-    audio = store.audio("scalogram", ROWS)
-    given: dict[str, Any] = {"audio": audio, "image_size": SIDE, "say": lambda _: None} | more
+    frames = store.audio("scalogram", ROWS)
+    given: dict[str, Any] = {"audio": frames, "image_size": SIDE, "say": lambda _: None} | more
     return training_stream(store, ROWS, LABELS, recipe, **given)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A batch that outlives the next."""
-
-    number: int
-    index: NDArray[np.int64]
-    labels: Tensor
-    audio: Tensor
-    images: Tensor
-    image_index: Tensor
-
-
-def kept(batches: Iterator[Batch]) -> list[Kept]:
-    found = []
-    for batch in batches:
-        assert batch.images is not None
-        assert batch.audio is not None
-        found.append(
-            Kept(
-                batch.number,
-                batch.index,
-                batch.labels,
-                batch.audio,
-                batch.images.clone(),
-                batch.image_index,
-            )
-        )
-    return found
-
-
-def assert_equal(one: list[Kept], other: list[Kept]) -> None:
+def assert_equal(one: list[Batch], other: list[Batch]) -> None:
     assert [batch.number for batch in one] == [batch.number for batch in other]
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a.index, b.index)
         for name in ("labels", "audio", "images", "image_index"):
             assert torch.equal(getattr(a, name), getattr(b, name)), name
+
+
+def images(batch: Batch) -> Tensor:
+    assert batch.images is not None
+    return batch.images
+
+
+def audio(batch: Batch) -> Tensor:
+    assert batch.audio is not None
+    return batch.audio
 
 
 def our_threads() -> list[threading.Thread]:
@@ -93,19 +72,19 @@ def nobody_elses_threads() -> None:
 def test_an_epoch_holds_every_triple_once_with_its_own_sound_label_and_image(store: Store) -> None:
     with_stream = stream_of(store)
     every = with_stream.triples
-    batches = kept(with_stream.epoch(3))
+    batches = list(with_stream.epoch(3))
     assert len(batches) == with_stream.batches_per_epoch
     index = np.concatenate([batch.index for batch in batches])
     np.testing.assert_array_equal(np.sort(index), np.arange(len(every)))
-    audio = store.audio("scalogram", ROWS)
+    frames = store.audio("scalogram", ROWS)
     recipe = AugmentRecipe()
     for batch in batches:
-        expected = audio[every.clip[batch.index], every.frame[batch.index]]
-        np.testing.assert_array_equal(batch.audio.numpy(), expected)
+        expected = frames[every.clip[batch.index], every.frame[batch.index]]
+        np.testing.assert_array_equal(audio(batch).numpy(), expected)
         np.testing.assert_array_equal(batch.labels.numpy(), every.label[batch.index])
-        assert batch.images.shape == (len(batch.index), 3, SIDE, SIDE)
-        assert batch.images.is_contiguous(memory_format=torch.channels_last)
-        assert batch.images.dtype == torch.uint8
+        assert images(batch).shape == (len(batch.index), 3, SIDE, SIDE)
+        assert images(batch).is_contiguous(memory_format=torch.channels_last)
+        assert images(batch).dtype == torch.uint8
         # The definition, one image at a time.
         place, number = len(batch.index) // 2, int(batch.index[len(batch.index) // 2])
         image = jpeg.decode(store.jpeg(int(every.rows[every.clip[number]]), every.second[number]))
@@ -115,26 +94,45 @@ def test_an_epoch_holds_every_triple_once_with_its_own_sound_label_and_image(sto
         scaled, out = (np.empty((SIDE, SIDE, 3), np.uint8) for _ in range(2))
         augment.crop_resize(image, todo.box[0], bool(todo.flip[0]), scaled)
         augment.jitter(scaled, augment.colour_maps(todo.colour)[0], out)
-        seen = batch.images[batch.image_index[place]].permute(1, 2, 0).numpy()
+        seen = images(batch)[batch.image_index[place]].permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(seen, out)
 
 
 @pytest.mark.parametrize("threads", [2, 4])
 def test_any_number_of_threads_gives_the_same_batches(store: Store, threads: int) -> None:
-    alone = kept(stream_of(store, "train.threads=1").epoch(1))
-    assert_equal(alone, kept(stream_of(store, f"train.threads={threads}").epoch(1)))
+    alone = list(stream_of(store, "train.threads=1").epoch(1))
+    assert_equal(alone, list(stream_of(store, f"train.threads={threads}").epoch(1)))
 
 
 @pytest.mark.parametrize("shared", ["", "train.images_per_second=2"])
 def test_two_ranks_share_each_batch_without_overlap_or_gap(store: Store, shared: str) -> None:
     settings = [shared] if shared else []
-    whole = kept(stream_of(store, *settings).epoch(1))
-    ranks = [kept(stream_of(store, *settings, rank=r, world=2).epoch(1)) for r in range(2)]
+    whole = list(stream_of(store, *settings).epoch(1))
+    ranks = [list(stream_of(store, *settings, rank=r, world=2).epoch(1)) for r in range(2)]
     for one, first, second in zip(whole, *ranks, strict=True):
         joined = np.concatenate([first.index, second.index])
         np.testing.assert_array_equal(joined, one.index)
-        assert torch.equal(torch.cat([first.images, second.images]), one.images)
-        assert torch.equal(torch.cat([first.audio, second.audio]), one.audio)
+        assert torch.equal(torch.cat([images(first), images(second)]), images(one))
+        assert torch.equal(torch.cat([audio(first), audio(second)]), audio(one))
+
+
+@pytest.mark.parametrize("cache", ["none", "host", "device"])
+def test_batches_that_are_kept_stay_as_they_were(store: Store, cache: str) -> None:
+    stream = stream_of(store, f"train.cache={cache}")
+    batches, copies = [], []
+    for batch in stream.epoch(0):
+        batches.append(batch)
+        copies.append(images(batch).clone())
+    assert len(batches) > 4
+    for batch, copy in zip(batches, copies, strict=True):
+        assert torch.equal(images(batch), copy)
+
+
+def test_reused_buffers_hold_the_same_images_until_the_next_batch(store: Store) -> None:
+    reusing = stream_of(store, reuse_buffers=True)
+    for one, other in zip(stream_of(store).epoch(0), reusing.epoch(0), strict=True):
+        assert torch.equal(images(one), images(other))
+        assert images(other).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_ranks_know_the_whole_batchs_size(store: Store) -> None:
@@ -144,33 +142,33 @@ def test_ranks_know_the_whole_batchs_size(store: Store) -> None:
 
 
 def test_an_epoch_resumed_at_any_batch_goes_on_as_it_would_have(store: Store) -> None:
-    whole = kept(stream_of(store).epoch(2))
+    whole = list(stream_of(store).epoch(2))
     for first in range(len(whole) + 1):
-        assert_equal(whole[first:], kept(stream_of(store).epoch(2, first_batch=first)))
+        assert_equal(whole[first:], list(stream_of(store).epoch(2, first_batch=first)))
 
 
 def test_epochs_and_seeds_differ_in_order_and_in_augmentation(store: Store) -> None:
-    one = kept(stream_of(store).epoch(0))
-    for other in (kept(stream_of(store).epoch(1)), kept(stream_of(store, "train.seed=1").epoch(0))):
+    one = list(stream_of(store).epoch(0))
+    for other in (list(stream_of(store).epoch(1)), list(stream_of(store, "train.seed=1").epoch(0))):
         assert not np.array_equal(one[0].index, other[0].index)
         place = {int(t): (b, i) for b in other for i, t in enumerate(b.index)}
         same = 0
         for i, triple in enumerate(one[0].index):
             batch, there = place[int(triple)]
-            same += torch.equal(one[0].images[i], batch.images[there])
+            same += torch.equal(images(one[0])[i], images(batch)[there])
         assert same == 0
 
 
 def test_triples_of_one_second_share_views_when_asked_to(store: Store) -> None:
     stream = stream_of(store, "train.images_per_second=2")
-    batches = kept(stream.epoch(0))
+    batches = list(stream.epoch(0))
     every = stream.triples
-    assert sum(len(batch.images) for batch in batches) == len(ROWS) * 10 * 2
+    assert sum(len(images(batch)) for batch in batches) == len(ROWS) * 10 * 2
     seen = np.concatenate([batch.index for batch in batches])
     np.testing.assert_array_equal(np.sort(seen), np.arange(len(every)))
     for batch in batches:
-        assert batch.image_index.max() == len(batch.images) - 1
-        for view in range(len(batch.images)):
+        assert batch.image_index.max() == len(images(batch)) - 1
+        for view in range(len(images(batch))):
             of = batch.index[batch.image_index.numpy() == view]
             assert 2 <= len(of) <= 3
             assert len(set(zip(every.clip[of], every.second[of], strict=True))) == 1
@@ -181,13 +179,13 @@ def test_triples_of_one_second_share_views_when_asked_to(store: Store) -> None:
 @pytest.mark.parametrize("shared", ["", "train.images_per_second=1"])
 def test_a_resident_fold_gives_the_same_batches(store: Store, cache: str, shared: str) -> None:
     settings = [shared] if shared else []
-    streamed = kept(stream_of(store, *settings).epoch(1))
-    resident = kept(stream_of(store, *settings, f"train.cache={cache}").epoch(1))
+    streamed = list(stream_of(store, *settings).epoch(1))
+    resident = list(stream_of(store, *settings, f"train.cache={cache}").epoch(1))
     if cache == "host":
         assert_equal(streamed, resident)
     for one, other in zip(streamed, resident, strict=True):
         np.testing.assert_array_equal(one.index, other.index)
-        apart = (one.images.int() - other.images.int()).abs()
+        apart = (images(one).int() - images(other).int()).abs()
         assert apart.max() <= 3  # rounding of the crop, then of the colours, up to 1.4 times each
         assert apart.float().mean() < 0.3
 
@@ -236,7 +234,7 @@ def faulty_stream(store: Store, how: str) -> TripleStream:
 
 def test_an_image_that_cannot_be_decoded_is_named_and_no_thread_is_left(store: Store) -> None:
     with pytest.raises(AvscError) as caught:
-        kept(faulty_stream(store, "is truncated").epoch(0))
+        list(faulty_stream(store, "is truncated").epoch(0))
     assert f"clip {store.clips[5].id}, second 4" in str(caught.value)
     assert our_threads() == []
 
@@ -272,7 +270,7 @@ def test_an_epoch_left_half_way_leaves_no_thread_and_the_stream_usable(
     store: Store, how: str
 ) -> None:
     stream = stream_of(store, "train.threads=3")
-    whole = kept(stream.epoch(1))
+    whole = list(stream.epoch(1))
     batches = stream.epoch(0)
     next(batches)
     assert our_threads() != []
@@ -293,10 +291,10 @@ def test_an_epoch_left_half_way_leaves_no_thread_and_the_stream_usable(
             gc.collect()
             time.sleep(0.02)
     if how == "next epoch":
-        assert_equal(whole, kept(stream.epoch(1)))
+        assert_equal(whole, list(stream.epoch(1)))
     assert our_threads() == []
     if how != "forget":
-        assert_equal(whole, kept(stream.epoch(1)))
+        assert_equal(whole, list(stream.epoch(1)))
 
 
 def test_an_interrupt_while_waiting_ends_the_threads(store: Store) -> None:
@@ -362,7 +360,7 @@ def test_images_of_any_size_may_be_mixed(store: Store) -> None:
         stream = TripleStream(
             every, triples.views(every, None), seed=0, batch_size=64, source=given, side=24
         )
-        found.append(torch.cat([b.images.clone() for b in stream.epoch(0) if b.images is not None]))
+        found.append(torch.cat([images(batch) for batch in stream.epoch(0)]))
     assert torch.equal(found[0], found[1])
     assert (found[0].int() - found[2].int()).abs().max() <= 3
 
