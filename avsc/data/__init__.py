@@ -1,1 +1,14 @@
-"""Aligned training triples: from a store's clips to augmented batches."""
+"""Training data: from a store's clips to augmented batches.
+
+In the order of reading:
+
+- ``split``: the training fold's clips, to train on and to validate on
+- ``triples``: aligned triples (audio frame, image, scene) as plain arrays
+- ``sampler``, ``rng``: an epoch's order and random draws as pure functions
+- ``image_source``: images of a store, of a folder (``image_folder``) or of the memory
+  (``image_cache``)
+- ``augment``, ``augment_gpu``: random crops, mirror images and colours, with OpenCV or torch
+- ``ring``: threads that fill buffers ahead of the consumer
+- ``batch``, ``loader``: all of the above as training batches
+- ``eval_images``: images without augmentation, as the visual encoder's weights expect them
+"""

@@ -1,19 +1,19 @@
 """Augmentation of raw images: RandomResizedCrop, RandomHorizontalFlip and ColorJitter.
 
-Parameters are worked out from uniform draws for many images at once; applying them is separate:
-here with OpenCV, in ``augment_device`` with torch. Both compute the same thing:
+The parameters of many images are computed at once from uniform draws. They are applied here with
+OpenCV, and in ``augment_gpu`` with torch. Both compute the same:
 
-- Crop and resize. Boxes follow torchvision's law (ten tries of area and aspect ratio, then the
-  largest centred box). A side that shrinks by k and more, k whole, is first averaged over runs of
-  k pixels; the rest, a shrinking by less than 2 or an enlargement, is bilinear with pixel centres
-  at halves. (OpenCV's INTER_AREA over any factor costs more than decoding the JPEG.)
-- Colour. Brightness, contrast, saturation and hue are each linear in the pixel, and commute: they
-  mix it with black, with the image's mean grey, with its own grey, and turn it about the grey
-  axis. So they are one 3 x 3 matrix and one offset an image, and values are clamped once, at the
-  end. (torchvision clamps after every step, in a random order, and its hue turns in HSV space,
-  which is not linear and costs milliseconds.)
+- Crop and resize. Boxes are distributed as torchvision's (ten tries of area and aspect ratio, then
+  the largest centred box). A side that shrinks by a factor of at least k, a whole number, is first
+  averaged over runs of k pixels; the rest (a factor below 2, or an enlargement) is bilinear with
+  pixel centres at halves. OpenCV's INTER_AREA for any factor costs more than decoding the JPEG.
+- Colour. Brightness, contrast, saturation and hue are linear in the pixel and commute: they mix
+  it with black, with the image's mean grey and with its own grey, and rotate it about the grey
+  axis. So they are one 3 x 3 matrix and one offset per image, and values are clamped once, at the
+  end. torchvision clamps after every step, in a random order, and rotates the hue in HSV space,
+  which is not linear and costs milliseconds.
 
-Shape legend: n images, H, W their lines and columns, Z the side of the square result.
+Shape legend: n images, H, W lines and columns of an image, Z the side of the square result.
 """
 
 from dataclasses import dataclass
@@ -41,22 +41,29 @@ _FROM_CHROMA = np.linalg.inv(_CHROMA)
 
 @dataclass(frozen=True)
 class Augmentations:
-    """What becomes of n images."""
+    """The parameters of n images' augmentation.
 
-    box: NDArray[np.int64]  # [n, 4] top, left, height, width of the crop, in pixels
-    flip: NDArray[np.bool_]  # [n]
-    colour: Floats  # [n, 4] factors of brightness, contrast, saturation; hue in turns
+    Attributes:
+        box: Top, left, height and width of the crop in pixels, [n, 4].
+        flip: Whether the image is mirrored, [n].
+        colour: Factors of brightness, contrast and saturation, and rotation of the hue in
+            turns, [n, 4].
+    """
+
+    box: NDArray[np.int64]
+    flip: NDArray[np.bool_]
+    colour: Floats
 
 
 def plan(
     uniform: Floats, sizes: NDArray[np.int64], side: int, recipe: AugmentRecipe
 ) -> Augmentations:
-    """Works out what becomes of n images from their draws.
+    """Computes the parameters of n images from their draws.
 
     Args:
-        uniform: Numbers in [0, 1), [n, DRAWS].
-        sizes: (H, W) of each image, [n, 2].
-        side: Z.
+        uniform: Uniform draws in [0, 1), [n, DRAWS].
+        sizes: Height and width of each image, [n, 2].
+        side: Side Z of the result in pixels.
         recipe: Ranges and probabilities.
     """
     return Augmentations(
@@ -67,26 +74,26 @@ def plan(
 
 
 def colours(uniform: Floats, recipe: AugmentRecipe) -> Floats:
-    """The colour factors alone, [n, 4]: they do not depend on the images."""
+    """The colour parameters alone, [n, 4], of draws [n, DRAWS]; images have no influence."""
     spread = np.array([recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue])
     centre = np.array([1.0, 1.0, 1.0, 0.0])
     return centre + spread * (2 * uniform[:, _COLOUR : _COLOUR + 4] - 1)
 
 
-def jitters(recipe: AugmentRecipe) -> bool:
+def changes_colours(recipe: AugmentRecipe) -> bool:
     """Whether the recipe changes colours at all."""
     return max(recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue) > 0
 
 
 def whole_shrink(length: NDArray[np.int64], side: int) -> NDArray[np.int64]:
-    """How many pixels are averaged to one before the bilinear step, elementwise."""
+    """Number of pixels that are averaged to one before the bilinear step, elementwise."""
     return np.maximum(length // side, 1)
 
 
 def _boxes(
     uniform: Floats, sizes: NDArray[np.int64], side: int, recipe: AugmentRecipe
 ) -> NDArray[np.int64]:
-    """Crop boxes [n, 4] by torchvision's law, their sides whole multiples of ``whole_shrink``."""
+    """Crop boxes [n, 4] as torchvision draws them; ``whole_shrink`` divides their sides."""
     tries = uniform[:, :_POSITION].reshape(-1, _TRIES, 2)
     area = sizes.prod(axis=1)[:, None] * (
         recipe.crop_scale_min + (1 - recipe.crop_scale_min) * tries[..., 0]
@@ -111,7 +118,14 @@ def _largest_within(sizes: NDArray[np.int64], ratio_max: float) -> NDArray[np.in
 
 
 def crop_resize(image: Pixels, box: NDArray[np.int64], flip: bool, out: Pixels) -> None:
-    """Cuts a box out of an image [H, W, 3], scales it to ``out`` [Z, Z, 3] and may mirror it."""
+    """Cuts a box out of an image, scales it and mirrors it on request.
+
+    Args:
+        image: The image, [H, W, 3].
+        box: Top, left, height and width of the crop in pixels, [4].
+        flip: Whether the result is mirrored.
+        out: The result, [Z, Z, 3].
+    """
     side = len(out)
     top, left, height, width = box.tolist()
     crop = image[top : top + height, left : left + width]
@@ -128,19 +142,19 @@ def crop_resize(image: Pixels, box: NDArray[np.int64], flip: bool, out: Pixels) 
 def colour_maps(colour: Floats) -> Floats:
     """The linear maps of n images, [n, 3, 4]: a matrix and, in the last column, an offset.
 
-    The offset is for a mean grey of 1 and grows with it: the mean is known only once an image is
-    there, the rest is worked out for many images at once.
+    The offset is that of a mean grey of 1, to which it is proportional: the mean is known only
+    when an image is decoded, all else is computed for many images at once.
 
     Args:
-        colour: Factors as in ``Augmentations.colour``, [n, 4].
+        colour: Parameters as in ``Augmentations.colour``, [n, 4].
     """
     brightness, contrast, saturation, hue = (colour[:, i, None, None] for i in range(4))
-    mixed = saturation * _turns(hue[:, 0, 0]) + (1 - saturation) * GREY
+    mixed = saturation * _hue_rotations(hue[:, 0, 0]) + (1 - saturation) * GREY
     offset = np.broadcast_to(brightness * (1 - contrast), (len(colour), 3, 1))
     return np.concatenate([brightness * contrast * mixed, offset], axis=2)
 
 
-def _turns(hue: Floats) -> Floats:
+def _hue_rotations(hue: Floats) -> Floats:
     """Rotations of the chroma plane by ``hue`` turns, as RGB matrices [n, 3, 3]."""
     turn = np.zeros((len(hue), 3, 3))
     angle = 2 * np.pi * hue
@@ -152,8 +166,14 @@ def _turns(hue: Floats) -> Floats:
 
 
 def jitter(image: Pixels, colour_map: Floats, out: Pixels) -> None:
-    """Changes one image's colours, [Z, Z, 3], by its map [3, 4]; written to ``out``."""
+    """Changes an image's colours.
+
+    Args:
+        image: The image, [Z, Z, 3].
+        colour_map: Its map of ``colour_maps``, [3, 4].
+        out: The result, [Z, Z, 3].
+    """
     red, green, blue, _ = cv2.mean(image)
-    of_this_image = colour_map.copy()
-    of_this_image[:, 3] *= GREY[0] * red + GREY[1] * green + GREY[2] * blue
-    cv2.transform(image, of_this_image, dst=out)
+    with_mean = colour_map.copy()
+    with_mean[:, 3] *= GREY[0] * red + GREY[1] * green + GREY[2] * blue
+    cv2.transform(image, with_mean, dst=out)

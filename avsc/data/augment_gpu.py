@@ -2,10 +2,11 @@
 
 Cropping, averaging, bilinear scaling and mirroring along one axis are together one matrix, from
 source lines to result lines; so an image is scaled by a matrix product along each axis, which is
-what a GPU does best. Results are within one level (of 255) of OpenCV's, which rounds its weights
-to 11 bits.
+fast on a GPU. Results are within one level (of 255) of OpenCV's, which rounds its weights to 11
+bits.
 
-Shape legend: n images, H, W their lines and columns, L one of them, Z the side of the result.
+Shape legend: n images, H, W lines and columns of an image, L either of them, Z the side of the
+result.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from avsc.data import augment
 from avsc.data.augment import Augmentations
 
-_AT_ONCE = 64  # images in flight: bounds the working memory
+_AT_ONCE = 64  # images at a time: bounds the working memory
 
 
 def crop_resize(images: Tensor, plan: Augmentations, side: int) -> Tensor:
@@ -48,7 +49,14 @@ def _crop_resize(
 
 
 def _axis_weights(start: Tensor, length: Tensor, side: int, source: int) -> Tensor:
-    """Each result line's weights of the source lines, float32 [n, Z, L]."""
+    """Weights of the source lines in each result line, float32 [n, Z, L].
+
+    Args:
+        start: First source line of each crop, [n].
+        length: Number of source lines of each crop, [n].
+        side: Number Z of result lines.
+        source: Number L of source lines.
+    """
     shrink = torch.clamp(length // side, min=1)[:, None, None]
     cells = length[:, None, None] // shrink
     place = torch.arange(side, device=start.device)[None, :, None]

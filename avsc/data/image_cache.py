@@ -23,6 +23,7 @@ from avsc.data import augment_gpu, image_source
 from avsc.data.augment import Augmentations
 from avsc.data.image_source import ImageSource, Pixels
 from avsc.errors import AvscError
+from avsc.recipe import TrainRecipe
 
 Kind = Literal["device", "host", "none"]
 Ints = NDArray[np.int64]
@@ -37,6 +38,42 @@ _CGROUP_FILES = {
 
 DEVICE_RESERVE = 16 * 10**9  # bytes left to the models, their activations and the audio
 HOST_RESERVE = 4 * 10**9  # bytes left to everything else
+
+
+def cached(
+    stored: ImageSource,
+    shape: tuple[int, int],
+    recipe: TrainRecipe,
+    *,
+    device: torch.device,
+    threads: int,
+    say: Callable[[str], None],
+) -> ImageSource:
+    """The images of a fold in the place that ``train.cache`` names.
+
+    Args:
+        stored: The images as they are stored.
+        shape: Number of clips and of seconds of a clip, (C, S).
+        recipe: Its ``cache`` and ``deterministic`` count.
+        device: Device of the training.
+        threads: Number of decoding threads.
+        say: Function that prints the chosen place and the budget.
+
+    Raises:
+        AvscError: The fold does not fit where the recipe wants it, or an image is damaged.
+    """
+    if recipe.cache == "none":
+        return stored
+    sizes = measure(stored, *shape, threads)
+    # The device rounds otherwise than OpenCV, so free memory must not decide between them where
+    # runs shall be bit-equal; images on the host have the same bits as stored ones.
+    fixed = recipe.deterministic and recipe.cache == "auto"
+    room = None if fixed else device_room(device)
+    kind, line = choose(recipe.cache, decoded_bytes(sizes), room, host_room())
+    say(line)
+    if kind == "none":
+        return stored
+    return load(stored, sizes, device if kind == "device" else None, threads)
 
 
 def choose(

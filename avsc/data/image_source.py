@@ -1,4 +1,4 @@
-"""Where a stream's images come from: JPEGs of a store, or pixels that are decoded already.
+"""Sources of images: JPEGs of a store, or pixels that are decoded already.
 
 Shape legend: C clips of the fold, S seconds of a clip, H, W lines and columns of an image.
 """
@@ -21,13 +21,13 @@ Item = bytes | memoryview | Pixels  # a JPEG, or pixels [H, W, 3]
 
 
 class ImageSource(Protocol):
-    """Images by clip (its position in the fold) and second; read from many threads at once."""
+    """Images by clip (its position in the fold) and second; read by many threads at once."""
 
     def fetch(self, clip: int, second: int) -> Item:
-        """The image as it is kept."""
+        """The image as it is stored."""
 
     def name(self, clip: int, second: int) -> str:
-        """What an error message calls the image."""
+        """The image's name in an error message."""
 
 
 class StoredImages:
@@ -38,7 +38,7 @@ class StoredImages:
         self._rows = [int(row) for row in rows]
 
     def fetch(self, clip: int, second: int) -> Item:
-        """The JPEG's bytes, their checksum checked."""
+        """The JPEG's bytes, whose checksum is verified."""
         return self._store.jpeg(self._rows[clip], second)
 
     def name(self, clip: int, second: int) -> str:
@@ -47,7 +47,13 @@ class StoredImages:
 
 
 def size_of(source: ImageSource, clip: int, second: int, item: Item) -> tuple[int, int]:
-    """(H, W) of an image, without decoding it.
+    """Reads (H, W) of an image without decoding it.
+
+    Args:
+        source: The source of the image.
+        clip: Position of its clip in the fold.
+        second: Second of its clip.
+        item: The image as the source gave it.
 
     Raises:
         AvscError: Its header is damaged; the source's name for the image is in the message.
@@ -59,7 +65,13 @@ def size_of(source: ImageSource, clip: int, second: int, item: Item) -> tuple[in
 
 
 def decoded(source: ImageSource, clip: int, second: int, item: Item) -> Pixels:
-    """An image's pixels, uint8 [H, W, 3].
+    """Decodes an image to uint8 [H, W, 3].
+
+    Args:
+        source: The source of the image.
+        clip: Position of its clip in the fold.
+        second: Second of its clip.
+        item: The image as the source gave it.
 
     Raises:
         AvscError: They cannot be decoded; the source's name for the image is in the message.

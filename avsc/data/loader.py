@@ -1,18 +1,18 @@
-"""The stream of training batches: triples in a drawn order, their images augmented on the fly.
+"""Loads training batches: triples in a random order, their images augmented on the fly.
 
-Threads decode and augment straight into a ring of preallocated uint8 batches (pinned where there
-is a GPU, which then does the colours); or the decoded fold is resident on the device and all of
-it happens there. What a batch holds is a function of (seed, epoch, batch number) alone.
+Threads decode and augment into a ring of preallocated uint8 batches (pinned where there is a GPU,
+which then changes the colours). Where the decoded fold is resident on the device, everything
+happens there. The content of a batch is a function of (seed, epoch, batch number) alone.
 
-Shape legend: C clips of the fold, F frames of a clip, 2 channels, B bands; n triples and m images
-of a batch on this rank; Z the side of an image.
+Shape legend: C clips of the fold, F frames of a clip, S seconds, 2 channels, B bands, D features
+of the visual encoder; n triples and m images of a batch on this rank; Z the side of an image.
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,69 +20,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avsc.data import augment, augment_gpu, image_source, ring, rng, sampler
+from avsc import console
+from avsc.data import augment, augment_gpu, image_cache, image_source, ring, rng, sampler, triples
+from avsc.data.batch import Batch
 from avsc.data.image_cache import DeviceImages
-from avsc.data.image_source import ImageSource
+from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe import AugmentRecipe
+from avsc.recipe import AugmentRecipe, Recipe
+
+if TYPE_CHECKING:
+    from avsc.data.split import Clips
+    from avsc.store.read import Store
 
 Ints = NDArray[np.int64]
 
-AHEAD = 3  # batches under way besides the one being consumed
-
-
-class Inputs(NamedTuple):
-    """What a model is given of a batch; None for what it does not use.
-
-    It has ``images`` to encode, or ``embedding`` of stored images, or neither.
-    """
-
-    audio: Tensor | None  # float32 [n, 2, B]
-    images: Tensor | None = None  # uint8 [m, 3, Z, Z]
-    image_index: Tensor | None = None  # int64 [n] each sample's image among the m
-    embedding: Tensor | None = None  # float32 [n, D]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One rank's share of a batch, on the loader's device."""
-
-    number: int  # within the epoch
-    total: int  # triples of the batch over all ranks
-    index: Ints  # [n] which triples
-    labels: Tensor  # int64 [n]
-    audio: Tensor | None  # float32 [n, 2, B]
-    images: Tensor | None  # uint8 [m, 3, Z, Z], channels last in memory
-    image_index: Tensor  # int64 [n] each triple's image among the m
-    embedding: Tensor | None = None  # float32 [n, D] of the stored image, where there is no other
-
-    @property
-    def inputs(self) -> Inputs:
-        """The model's part of the batch."""
-        return Inputs(self.audio, self.images, self.image_index, self.embedding)
-
-    @property
-    def images_encoded(self) -> int:
-        """Number of images the model encodes; the samples where it encodes none."""
-        return len(self.labels) if self.images is None else len(self.images)
+AHEAD = 3  # batches that threads work on besides the one being consumed
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a batch is to hold, before any image is read."""
+    """The content of a batch, before any image is read."""
 
     number: int
     total: int
-    index: Ints  # [n]
-    place: Ints  # [n]
+    index: Ints  # [n] numbers of the triples
+    place: Ints  # [n] each triple's image among the m
     clip: Ints  # [m]
     second: Ints  # [m]
     uniform: NDArray[np.float64]  # [m, DRAWS]
 
 
 class _Buffer:
-    """Room for a batch's images, and when the device has taken them over."""
+    """Memory for a batch's images, and the event of their copy to the device."""
 
     def __init__(self, count: int, side: int, pinned: bool) -> None:
         self.tensor = torch.empty((count, side, side, 3), dtype=torch.uint8, pin_memory=pinned)
@@ -90,23 +60,24 @@ class _Buffer:
         self.copied = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
 
-class TripleStream:
-    """Training batches of one rank; ``epoch`` may be begun anywhere and any number of times.
+class TripleLoader:
+    """Loads the training batches of one rank.
 
     Args:
-        triples: What there is to sample.
-        views: Which triples share an image.
-        seed: Of order and augmentation.
-        batch_size: Triples of a batch over all ranks (about, where triples share images).
-        audio: The clips' frames, float32 [C, F, 2, B]; None for a stream without sound.
-        source: The clips' images; None for a stream without images.
-        embeddings: Of the clips' stored images, float32 [C, S, D], where these are not encoded
-            afresh; None for a stream of raw images or without images.
-        side: Z.
-        recipe: The augmentation.
-        device: Where batches are wanted; the audio is kept there too.
-        rank: This process's.
-        world: How many processes share each batch.
+        triples: All triples of the training clips.
+        views: The augmented images and the triples that share each of them.
+        seed: Seed of order and augmentation.
+        batch_size: Number of triples of a batch over all ranks; about that number where triples
+            share images.
+        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
+        source: Images of the clips; None for batches without raw images.
+        embeddings: Embeddings of the clips' stored images, float32 [C, S, D]; None for batches
+            without embeddings.
+        side: Side Z of an image in pixels.
+        recipe: Ranges of the augmentation.
+        device: Device of the batches; the audio and the embeddings are kept there.
+        rank: Number of this process.
+        world: Number of processes that share each batch.
         threads: Number of decoding threads; None for one a core.
         reuse_buffers: Whether a batch's images may be overwritten once the next batch is asked
             for. It saves a copy, and memory, where a batch is not kept.
@@ -164,7 +135,7 @@ class TripleStream:
 
     @property
     def batches_per_epoch(self) -> int:
-        """The same on every rank."""
+        """Number of batches of an epoch, the same on every rank."""
         return len(self._bounds) - 1
 
     @property
@@ -172,7 +143,12 @@ class TripleStream:
         return self._device.type == "cuda"
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
-        """Yields an epoch's batches from ``first_batch`` on; ends one that was begun before."""
+        """Yields an epoch's batches; an epoch that is still being loaded ends.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            first_batch: Number of the first batch to load.
+        """
         self.close()
         if self._source is None:
             batches = (self._batch(plan, None) for plan in self._plans(epoch, first_batch))
@@ -184,7 +160,7 @@ class TripleStream:
         return batches
 
     def close(self) -> None:
-        """Ends the epoch under way and its threads; the stream can be used again."""
+        """Ends the epoch that is being loaded and its threads; another can be begun."""
         if self._running is not None:
             self._running.close()
             self._running = None
@@ -241,7 +217,7 @@ class TripleStream:
                 yield self._batch(plan, self._delivered(plan, buffer))
 
     def _fill(self, plan: _Plan, buffer: _Buffer, start: int, stop: int) -> None:
-        """Decodes and augments images [start, stop) of a batch; runs in a thread."""
+        """Decodes and augments images [start, stop) of a batch; called in threads."""
         source = self._source
         assert source is not None
         assert not isinstance(source, DeviceImages)
@@ -257,18 +233,18 @@ class TripleStream:
         todo = augment.plan(plan.uniform[start:stop], sizes, self._side, self._recipe)
         maps = augment.colour_maps(todo.colour)
         scratch = np.empty_like(buffer.pixels[0])
-        jitters_here = augment.jitters(self._recipe) and not self._on_cuda
+        changes_here = augment.changes_colours(self._recipe) and not self._on_cuda
         for i, item in enumerate(items):
             out = buffer.pixels[start + i]
             pixels = image_source.decoded(source, *where[i], item)
             augment.crop_resize(
-                pixels, todo.box[i], bool(todo.flip[i]), scratch if jitters_here else out
+                pixels, todo.box[i], bool(todo.flip[i]), scratch if changes_here else out
             )
-            if jitters_here:
+            if changes_here:
                 augment.jitter(scratch, maps[i], out)
 
     def _delivered(self, plan: _Plan, buffer: _Buffer) -> Tensor:
-        """A filled buffer's images on the device, uint8 [m, Z, Z, 3], their colours done."""
+        """The finished images of a filled buffer on the device, uint8 [m, Z, Z, 3]."""
         pixels = buffer.tensor[: len(plan.clip)]
         if self._copier is None or buffer.copied is None:
             return pixels if self._reuse_buffers else pixels.clone()
@@ -276,7 +252,7 @@ class TripleStream:
         with torch.cuda.stream(self._copier):
             on_device = pixels.to(self._device, non_blocking=True)
             buffer.copied.record(self._copier)
-            if augment.jitters(self._recipe):
+            if augment.changes_colours(self._recipe):
                 on_device = augment_gpu.jitter(
                     on_device, augment.colours(plan.uniform, self._recipe)
                 )
@@ -289,12 +265,74 @@ class TripleStream:
             sizes = source.sizes[plan.clip, plan.second]
             todo = augment.plan(plan.uniform, sizes, self._side, self._recipe)
             pixels = source.crop_resize(plan.clip, plan.second, todo, self._side)
-            if augment.jitters(self._recipe):
+            if augment.changes_colours(self._recipe):
                 pixels = augment_gpu.jitter(pixels, todo.colour)
             yield self._batch(plan, pixels)
 
 
+def training_loader(
+    store: "Store",
+    clips: "Clips",
+    recipe: Recipe,
+    *,
+    audio: NDArray[np.float32] | None,
+    image_size: int | None,
+    embeddings: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+    reuse_buffers: bool = False,
+    say: Callable[[str], None] = console.say,
+) -> TripleLoader:
+    """The loader of all triples of some clips, as a recipe has it.
+
+    Args:
+        store: The store of the clips.
+        clips: The training clips.
+        recipe: Its ``train`` (seed, batch size, cache, threads, shared images) and ``augment``
+            sections count.
+        audio: See ``TripleLoader``.
+        image_size: Side of the visual encoder's input in pixels; None for batches without raw
+            images.
+        embeddings: See ``TripleLoader``.
+        device: See ``TripleLoader``.
+        rank: See ``TripleLoader``.
+        world: See ``TripleLoader``.
+        reuse_buffers: See ``TripleLoader``.
+        say: Function that prints the budget of the image cache.
+
+    Raises:
+        AvscError: There are too few clips, the cache of the recipe does not fit, or an image is
+            damaged.
+    """
+    every = triples.training_triples(clips.rows, clips.labels, store.settings.clip_frames)
+    source: ImageSource | None = None
+    if image_size is not None:
+        threads = recipe.train.threads or default_threads()
+        shape = (len(clips.rows), store.settings.clip_seconds)
+        stored = StoredImages(store, clips.rows)
+        source = image_cache.cached(
+            stored, shape, recipe.train, device=torch.device(device), threads=threads, say=say
+        )
+    return TripleLoader(
+        every,
+        triples.views(every, recipe.train.images_per_second if source is not None else None),
+        seed=recipe.train.seed,
+        batch_size=recipe.train.batch_size,
+        audio=audio,
+        source=source,
+        embeddings=embeddings,
+        side=image_size or 0,
+        recipe=recipe.augment,
+        device=device,
+        rank=rank,
+        world=world,
+        threads=recipe.train.threads,
+        reuse_buffers=reuse_buffers,
+    )
+
+
 def default_threads() -> int:
-    """Cores this process may use, shared among the processes that torchrun started here."""
+    """Number of cores for this process: torchrun's processes on a machine share its cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -17,17 +17,17 @@ def filled(
     fill: Callable[[PlanT, BufferT, int, int], None],
     threads: int,
 ) -> Generator[tuple[PlanT, BufferT]]:
-    """Yields plans in order, each with a buffer that threads have filled to it.
+    """Yields plans in order, each with the buffer that threads have filled for it.
 
     A buffer belongs to the consumer until it asks for the next one. An exception in a thread is
-    raised here, at its plan's turn. However the iteration ends (to the end, by an exception, by
-    ``close`` or an interrupt), no thread is left behind.
+    raised here, at its plan's turn. No thread is left, whether the iteration comes to its end or
+    is ended by an exception, by ``close`` or by an interrupt.
 
     Args:
-        plans: What to fill and how many images it has.
-        buffers: As many as may be under way, the consumer's included.
-        fill: Fills images [start, stop) of a plan's buffer; called from several threads.
-        threads: How many.
+        plans: Plans, each with its number of images.
+        buffers: Buffers; their number bounds the plans that are worked on, the consumer's included.
+        fill: Function that fills images [start, stop) of a plan's buffer; called in threads.
+        threads: Number of threads.
     """
     waiting = iter(plans)
     free = deque(buffers)

@@ -16,13 +16,21 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Triples:
-    """All triples of a fold, clip after clip, frame after frame."""
+    """All triples of a fold, clip after clip, frame after frame.
 
-    rows: Ints  # [C] the store's row of each clip
-    clip: Ints  # [T] position in ``rows``
-    frame: Ints  # [T] frame of the clip, or of the second where each is a segment of its own
-    second: Ints  # [T] second of the clip, and so its image
-    label: Ints  # [T]
+    Attributes:
+        rows: Row of each clip in the store, [C].
+        clip: Position of each triple's clip in ``rows``, [T].
+        frame: Frame of the clip, or of the second where every second is a segment, [T].
+        second: Second of the clip, which is the number of its image, [T].
+        label: Index of the scene, [T].
+    """
+
+    rows: Ints
+    clip: Ints
+    frame: Ints
+    second: Ints
+    label: Ints
 
     def __len__(self) -> int:
         return len(self.clip)
@@ -30,23 +38,30 @@ class Triples:
 
 @dataclass(frozen=True)
 class Views:
-    """The augmented images of an epoch and the triples that see each of them."""
+    """The augmented images of an epoch and the triples that share each of them.
 
-    clip: Ints  # [U] position in the triples' ``rows``
-    second: Ints  # [U]
-    bounds: Ints  # [U + 1] view u has members[bounds[u]:bounds[u + 1]]
-    members: Ints  # [T] triples
+    Attributes:
+        clip: Position of each view's clip in the triples' ``rows``, [U].
+        second: Second of each view's image, [U].
+        bounds: View u belongs to the triples members[bounds[u]:bounds[u + 1]], [U + 1].
+        members: Numbers of the triples, view after view, [T].
+    """
+
+    clip: Ints
+    second: Ints
+    bounds: Ints
+    members: Ints
 
     def __len__(self) -> int:
         return len(self.clip)
 
     @property
     def largest(self) -> int:
-        """The most triples that share a view."""
+        """Largest number of triples that share a view."""
         return int(np.diff(self.bounds).max(initial=0))
 
     def triples_of(self, views: Ints) -> tuple[Ints, Ints]:
-        """The triples of some views, [t], and for each its place in ``views``, [t]."""
+        """The triples of some views, [t], and the position of each one's view in ``views``, [t]."""
         counts = np.diff(self.bounds)[views]
         place = np.repeat(np.arange(len(views)), counts)
         within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -57,15 +72,22 @@ def training_triples(rows: Ints, labels: Ints, frames: int) -> Triples:
     """Every frame of every clip with the image of the second that holds the frame's centre.
 
     Args:
-        rows: The clips' rows in the store, [C].
-        labels: Their scenes' indices, [C].
-        frames: Frames of a clip (56 for ten seconds).
+        rows: Row of each clip in the store, [C].
+        labels: Index of each clip's scene, [C].
+        frames: Number of frames of a clip (56 for ten seconds).
     """
     return _product(rows, labels, np.arange(frames), timebase.second_of_frames(frames))
 
 
 def segment_triples(rows: Ints, labels: Ints, seconds: int, segment_frames: int) -> Triples:
-    """Every frame of every one-second segment with its second's image: the segment protocol."""
+    """Every frame of every one-second segment with its second's image: the segment protocol.
+
+    Args:
+        rows: Row of each clip in the store, [C].
+        labels: Index of each clip's scene, [C].
+        seconds: Number of seconds of a clip.
+        segment_frames: Number of frames of a one-second segment.
+    """
     frame = np.tile(np.arange(segment_frames), seconds)
     return _product(rows, labels, frame, np.repeat(np.arange(seconds), segment_frames))
 
@@ -83,10 +105,14 @@ def _product(rows: Ints, labels: Ints, frame: Ints, second: Ints) -> Triples:
 
 
 def views(triples: Triples, images_per_second: int | None) -> Views:
-    """Shares out the images: one a triple, or ``images_per_second`` views of every second.
+    """Assigns augmented images to triples.
 
-    Where a second's frames share k views, its j-th frame sees view j mod k, so that frames of one
-    view lie apart. A second with fewer frames than k has one view a frame.
+    Where the frames of a second share k views, its j-th frame has view j mod k, so that the frames
+    of one view are not neighbours. A second with fewer frames than k has one view per frame.
+
+    Args:
+        triples: All triples of a fold.
+        images_per_second: Number k of views of a second; None for one view per triple.
     """
     count = len(triples)
     if images_per_second is None:

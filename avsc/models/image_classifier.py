@@ -6,9 +6,9 @@ Shape legend: n images, Z x Z pixels, C scenes of the image set.
 import torch
 from torch import Tensor, nn
 
+from avsc.data.batch import Batch
 from avsc.data.eval_images import iter_eval_images
 from avsc.data.image_folder import LabelledImages
-from avsc.data.loader import Batch
 from avsc.models.visual import Execution, ImageConfig, VisualEncoder
 from avsc.train.distributed import Ranks
 from avsc.train.validate import Validation

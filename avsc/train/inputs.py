@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc.console import say
-from avsc.data.fold import Part, TrainingFold, standardisation
-from avsc.data.loader import Batch, TripleStream, default_threads
-from avsc.data.training import training_stream
+from avsc.data.batch import Batch
+from avsc.data.loader import TripleLoader, default_threads, training_loader
+from avsc.data.split import Clips, TrainingFold, standardisation
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
@@ -39,7 +39,7 @@ class Inputs:
         statistics: Mean and deviation of the training frames, [2, B] each; None without audio.
     """
 
-    stream: TripleStream
+    stream: TripleLoader
     encoder: VisualEncoder | None
     stored: Tensor | None
     segments: Segments
@@ -101,10 +101,9 @@ def gather(
         heldout = _embeddings(cache, fold.validation, threads, ranks).to(device)
         if not raw:
             stored = _embeddings(cache, fold.train, threads, ranks).to(device)
-    stream = training_stream(
+    stream = training_loader(
         store,
-        fold.train.rows,
-        fold.train.labels,
+        fold.train,
         recipe,
         audio=audio,
         image_size=encoder.config.size if encoder is not None and raw else None,
@@ -127,12 +126,12 @@ def gather(
     )
 
 
-def _embeddings(cache: EmbeddingCache, part: Part, threads: int, ranks: Ranks) -> Tensor:
+def _embeddings(cache: EmbeddingCache, part: Clips, threads: int, ranks: Ranks) -> Tensor:
     """Float32 [n, S, D], computed by all ranks together where they are not stored yet."""
     cache.compute(part.rows, threads, ranks.rank, ranks.world)
     ranks.wait()
     return torch.from_numpy(cache.read(part.rows))
 
 
-def _frames(store: Store, part: Part, recipe: Recipe, device: torch.device) -> Tensor:
+def _frames(store: Store, part: Clips, recipe: Recipe, device: torch.device) -> Tensor:
     return torch.from_numpy(store.segments(recipe.audio.feature, part.rows)).to(device)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from avsc import console
 from avsc import recipe as recipes
 from avsc.data import triples
+from avsc.data.batch import Batch
 from avsc.data.image_folder import ImageSet, read_image_set
-from avsc.data.loader import Batch, TripleStream, default_threads
+from avsc.data.loader import TripleLoader, default_threads
 from avsc.errors import AvscError
 from avsc.models import image_classifier, visual, visual_weights
 from avsc.models.image_classifier import ImageClassifier
@@ -114,7 +115,7 @@ def _task(
     numbers = np.arange(len(images.train))
     none = np.zeros_like(numbers)
     every = triples.Triples(numbers, numbers, none, none, images.train.labels)
-    stream = TripleStream(
+    stream = TripleLoader(
         every,
         triples.views(every, None),
         seed=recipe.train.seed,

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from avsc import recipe as recipes
 from avsc.console import say
-from avsc.data.fold import TrainingFold, training_fold
-from avsc.data.loader import Batch
+from avsc.data.batch import Batch
+from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
 from avsc.models.scene_model import Scorer

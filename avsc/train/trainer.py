@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from avsc import console
-from avsc.data.loader import Batch, TripleStream
+from avsc.data.batch import Batch
+from avsc.data.loader import TripleLoader
 from avsc.recipe import TrainRecipe
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
@@ -59,7 +60,7 @@ class Task:
     """
 
     model: nn.Module
-    stream: TripleStream
+    stream: TripleLoader
     logits: Callable[[nn.Module, Batch], Tensor]
     images: Callable[[Batch], int]
     validate: Callable[[], Validation]

@@ -30,8 +30,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import decode_jpeg, read_file
 from torchvision.transforms import v2
 
-from avsc.data.loader import TripleStream
-from avsc.data.training import training_stream
+from avsc.data.loader import TripleLoader, training_loader
+from avsc.data.split import Clips
 from avsc.media import jpeg
 from avsc.recipe import load
 from avsc.store.clips import StoredClip
@@ -111,13 +111,13 @@ def write_files(store: Store, folder: Path) -> list[str]:
     return paths
 
 
-def make_stream(store: Store) -> TripleStream:
+def make_stream(store: Store) -> TripleLoader:
     rows, labels = np.arange(CLIPS), np.ones(CLIPS, np.int64)
     settings = ["train.cache=none", f"train.batch_size={BATCH}", f"train.threads={THREADS}"]
     recipe = load(None, settings)
     audio = store.audio("fbank", rows)
-    return training_stream(
-        store, rows, labels, recipe, audio=audio, image_size=SIDE, reuse_buffers=True
+    return training_loader(
+        store, Clips(rows, labels), recipe, audio=audio, image_size=SIDE, reuse_buffers=True
     )
 
 
@@ -197,7 +197,7 @@ def time_batches(batches: Iterator[Any]) -> float:
     return TIMED_BATCHES * BATCH / (time.perf_counter() - began_s)
 
 
-def time_stream(stream: TripleStream, number: int) -> Timing:
+def time_stream(stream: TripleLoader, number: int) -> Timing:
     """One round of the stream."""
     began, count = cpu_s(), WARM_BATCHES + TIMED_BATCHES
     # Begun so late in the epoch that it ends with the timed batches: nothing is done for naught.

@@ -95,7 +95,7 @@ def measured(box: NDArray[np.int64], size: tuple[int, int]) -> list[NDArray[np.f
     return [height * width, width / height, top / room[0], left / room[1]]
 
 
-def test_an_image_no_tried_crop_fits_gives_its_largest_centred_one() -> None:
+def test_an_image_that_no_tried_crop_fits_gives_its_largest_centred_one() -> None:
     todo = augment.plan(uniform(1), np.array([[20, 200]]), 10, OFF)
     assert todo.box.tolist() == [[0, 90, 20, 20]]
 
@@ -107,7 +107,7 @@ def test_with_everything_off_a_square_image_stays_as_it_is() -> None:
     batch = torch.from_numpy(image)[None]
     device = augment_gpu.jitter(augment_gpu.crop_resize(batch, todo, 48), todo.colour)
     np.testing.assert_array_equal(device[0].numpy(), image)
-    assert not augment.jitters(OFF)
+    assert not augment.changes_colours(OFF)
 
 
 def test_every_image_has_draws_of_its_own_within_the_recipes_ranges() -> None:

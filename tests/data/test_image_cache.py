@@ -10,7 +10,8 @@ import torch
 
 from avsc.data import image_cache, image_source
 from avsc.data.image_source import Item, StoredImages
-from avsc.data.training import training_stream
+from avsc.data.loader import training_loader
+from avsc.data.split import Clips
 from avsc.errors import AvscError
 from avsc.recipe import load
 from avsc.store.read import Store
@@ -131,7 +132,9 @@ def test_the_choice_and_its_budget_are_said(
     said: list[str] = []
     for asked in ("auto", "none"):
         recipe = load(None, [f"train.cache={asked}"])
-        training_stream(store, rows, rows, recipe, audio=None, image_size=32, say=said.append)
+        training_loader(
+            store, Clips(rows, rows), recipe, audio=None, image_size=32, say=said.append
+        )
     assert len(said) == 1
     assert said[0].startswith("image cache: host (368.6 kB decoded, room for ")
 
@@ -149,5 +152,5 @@ def test_free_memory_does_not_decide_between_roundings_in_a_deterministic_run(
     monkeypatch.setattr(image_cache, "device_room", lambda _: 100 * GB)
     recipe = load(None, [f"train.deterministic={deterministic}"])
     said: list[str] = []
-    training_stream(store, rows, rows, recipe, audio=None, image_size=32, say=said.append)
+    training_loader(store, Clips(rows, rows), recipe, audio=None, image_size=32, say=said.append)
     assert said[0].startswith(f"image cache: {kind}")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from avsc.data.fold import training_fold
+from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.prepare.run import prepare

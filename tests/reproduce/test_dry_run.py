@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from avsc.data.fold import training_fold
+from avsc.data.split import training_fold
 from avsc.part import Part
 from avsc.reproduce import dry_run, estimate, plan, rates
 from avsc.reproduce.estimate import EncoderKey, Rates, RunWork, ScorerKey

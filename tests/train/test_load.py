@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avsc import metrics
-from avsc.data.fold import training_fold
+from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.recipe import Recipe, VisualRecipe

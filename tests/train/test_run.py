@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from avsc import recipe as recipes
-from avsc.data.fold import standardisation, training_fold
+from avsc.data.split import standardisation, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
 from avsc.recipe import Recipe, VisualRecipe

@@ -1,0 +1,48 @@
+"""A training batch: the inputs of the model and the labels.
+
+Shape legend: 2 channels, B bands, D features of the visual encoder; n triples and m images of a
+batch on this rank; Z the side of an image.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Inputs(NamedTuple):
+    """A model's inputs of a batch; None for an input that the model does not use.
+
+    The image comes either as ``images`` to encode or as the ``embedding`` of the stored image.
+    """
+
+    audio: Tensor | None  # float32 [n, 2, B]
+    images: Tensor | None = None  # uint8 [m, 3, Z, Z]
+    image_index: Tensor | None = None  # int64 [n] each sample's image among the m
+    embedding: Tensor | None = None  # float32 [n, D]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's share of a batch, on the loader's device."""
+
+    number: int  # of the batch within the epoch, from 0
+    total: int  # number of triples of the batch over all ranks
+    index: NDArray[np.int64]  # [n] numbers of the triples
+    labels: Tensor  # int64 [n]
+    audio: Tensor | None  # float32 [n, 2, B]
+    images: Tensor | None  # uint8 [m, 3, Z, Z], channels last in memory
+    image_index: Tensor  # int64 [n] each triple's image among the m
+    embedding: Tensor | None = None  # float32 [n, D] of the stored images
+
+    @property
+    def inputs(self) -> Inputs:
+        """The model's part of the batch."""
+        return Inputs(self.audio, self.images, self.image_index, self.embedding)
+
+    @property
+    def images_encoded(self) -> int:
+        """Number of images that the model encodes; number of triples where it encodes none."""
+        return len(self.labels) if self.images is None else len(self.images)
