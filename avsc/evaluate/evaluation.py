@@ -77,7 +77,7 @@ def evaluate(
     from avsc.train.load import load_run
 
     loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
-    opened = Store.open(store or loaded.facts.store)
+    opened = Store.open(store or loaded.manifest.store)
     score.require_fitting(loaded, opened)
     segments = _segments(opened, fold)
     probabilities = score.score(loaded, opened, segments, protocol)
@@ -90,7 +90,7 @@ def evaluate(
         "run": str(run.resolve()),
         "weights_sha256": runs.weights_sha256(run),
         "strategy": loaded.recipe.train.strategy,
-        "epoch": loaded.facts.epoch,
+        "epoch": loaded.manifest.epoch,
         "hardware": runs.hardware(loaded.device),
     }
     _write_metrics(folder, summary, about)

@@ -85,7 +85,7 @@ def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
 
 def describe_data(run: LoadedRun) -> Data:
     """What a run was trained on, as far as its store can still be asked."""
-    facts = run.facts
+    facts = run.manifest
     known = f"store `{Path(facts.store).name}`, identity `{facts.store_sha256}`"
     try:
         store = Store.open(facts.store)

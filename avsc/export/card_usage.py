@@ -38,11 +38,12 @@ def usage(description: Description, form: Literal["onnx", "safetensors"]) -> str
 
 
 def tensors(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """A table of the scorer's tensors, for those who load them without avsc."""
-    rows = "\n".join(f"| `scorer.{name}` | {list(shape)} |" for name, shape in shapes.items())
+    """A table of the model's tensors, for those who load them without avsc."""
+    rows = "\n".join(f"| `{name}` | {list(shape)} |" for name, shape in shapes.items())
     return (
-        "## Tensors\n\nThe classes are `avsc.models.scene_model.Scorer` and, of names that begin "
-        "with `visual.`, the timm model without its head.\n\n| name | shape |\n|---|---|\n" + rows
+        "## Tensors\n\nThe class is `avsc.models.scene_model.AudioVisualModel`; names that begin "
+        "with `visual_encoder.` are the timm model without its head.\n\n"
+        "| name | shape |\n|---|---|\n" + rows
     )
 
 

@@ -47,7 +47,7 @@ def export(
 
         onnx_file.require_packages()
     loaded = load_run(run, "cpu", ve_weights=ve_weights)
-    system = System(loaded.scorer, loaded.visual)
+    system = System(loaded.model)
     model = _write_model(folder, form, loaded, system, with_encoder)
     description = describe(loaded, model, with_encoder)
     write_description(folder, description)
@@ -80,9 +80,7 @@ def _card(run: "LoadedRun", description: Description, system: System, form: Form
             recipe=run.recipe,
             data=card.describe_data(run),
             scores=card.scores_of(run.path, description.weights_sha256),
-            versions=run.facts.versions,
-            tensors={
-                name: tuple(value.shape) for name, value in system.scorer.state_dict().items()
-            },
+            versions=run.manifest.versions,
+            tensors={name: tuple(value.shape) for name, value in system.model.state_dict().items()},
         )
     )

@@ -119,4 +119,4 @@ def _quiet() -> Iterator[None]:
 
 
 def _name(system: System) -> str:
-    return "the scorer" if system.visual is None else system.visual.name
+    return "the model" if system.visual_encoder is None else system.visual_encoder.name

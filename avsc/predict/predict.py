@@ -98,9 +98,9 @@ def _predict(predictor: Predictor, path: Path, audio: Path | None) -> Timeline:
     recording = open_recording(
         path,
         audio,
-        run.facts.settings.image,
-        listens=run.listens,
-        looks=run.visual is not None,
+        run.manifest.settings.image,
+        listens=run.uses_audio,
+        looks=run.uses_images,
     )
     with progress(path.name, recording.expected(), "seconds") as line:
         timeline = predictor.predict(recording, line)

@@ -11,7 +11,7 @@ from avsc.recipe import Recipe
 from avsc.reproduce.plan import PlannedRun
 from avsc.store.read import Store
 from avsc.train import checkpoint, manifest, run_dir
-from avsc.train.manifest import RunFacts
+from avsc.train.manifest import RunManifest
 
 State = Literal["to do", "to resume", "to evaluate", "complete"]
 
@@ -78,20 +78,20 @@ def _with_audio_run(run: PlannedRun, out: Path) -> Recipe:
     return run.recipe.model_copy(update={"train": train})
 
 
-def _recorded(place: Path) -> RunFacts | None:
+def _recorded(place: Path) -> RunManifest | None:
     """What a run's last checkpoint says; None where there is none that can be read.
 
     ``avsc train`` repairs a damaged one, or says why it cannot.
     """
     last = place / run_dir.CHECKPOINTS / "last"
     try:
-        return manifest.parse(checkpoint.read_facts(last), str(last))
+        return manifest.parse(checkpoint.read_manifest(last), str(last))
     except AvscError:
         return None
 
 
 def _require_same(
-    place: Path, begun: Recipe, asked: Recipe, recorded: RunFacts | None, store: Store
+    place: Path, begun: Recipe, asked: Recipe, recorded: RunManifest | None, store: Store
 ) -> None:
     differing = manifest.difference(begun, asked)
     if recorded is not None and recorded.store_sha256 != store.sha256:
