@@ -1,9 +1,10 @@
 """``avsc evaluate``: scores a run or another system's predictions and writes what was found.
 
-``RUN/evaluation/`` holds ``metrics.json``, ``predictions.csv``, ``embeddings.npz`` and
-``report.html`` of the official protocol on the test fold; any other fold or protocol has its own
-folder in it, such as ``RUN/evaluation/test-context/``. The unlabelled evaluation edition gives
-``RUN/evaluation/evaluation-segment/predictions.csv`` and nothing else.
+An evaluation belongs to a run, a store, a fold and a protocol. ``RUN/evaluation/`` holds
+``metrics.json``, ``predictions.csv``, ``embeddings.npz`` and ``report.html`` of the run's own
+store, the test fold and the official protocol; any other has its own folder in it, such as
+``RUN/evaluation/test-context/`` or ``RUN/evaluation/other.zarr-1a2b3c4d-test-segment/``. The
+unlabelled evaluation edition gives ``predictions.csv`` and nothing else.
 """
 
 import json
@@ -81,7 +82,8 @@ def evaluate(
     score.require_fitting(loaded, opened)
     segments = _segments(opened, fold)
     probabilities = score.score(loaded, opened, segments, protocol)
-    folder = evaluation_folder(out or run, segments.fold, protocol)
+    elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
+    folder = evaluation_folder(out or run, elsewhere, segments.fold, protocol)
     write_predictions(folder / PREDICTIONS, segments.names, probabilities)
     if not segments.labelled:
         return Result(folder, segments, None)
@@ -149,7 +151,7 @@ def evaluate_file(
     summary = summarise(probabilities, segments)
     if out is None:
         return Result(None, segments, summary)
-    folder = evaluation_folder(out, segments.fold, None)
+    folder = evaluation_folder(out, None, segments.fold, None)
     write_predictions(folder / PREDICTIONS, segments.names, probabilities)
     about = _about(opened, segments, None) | {"predictions": str(predictions.resolve())}
     _write_metrics(folder, summary, about)
@@ -161,12 +163,24 @@ def evaluate_file(
     return Result(folder, segments, summary)
 
 
-def evaluation_folder(run: Path, fold: str, protocol: "Protocol | None") -> Path:
-    """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it."""
+def evaluation_folder(
+    run: Path, elsewhere: Store | None, fold: str, protocol: "Protocol | None"
+) -> Path:
+    """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it.
+
+    Args:
+        run: Folder of the run, or the one that takes its place.
+        elsewhere: Store that was scored, if it is not the run's own.
+        fold: Name of the fold.
+        protocol: Protocol; None for another system's predictions.
+    """
     base = run / runs.EVALUATION
-    if fold == FOLD and protocol in ("segment", None):
+    if elsewhere is None and fold == FOLD and protocol in ("segment", None):
         return base
-    return base / (f"{fold}-{protocol}" if protocol else fold)
+    words = [fold, protocol]
+    if elsewhere is not None:
+        words = [Path(elsewhere.place).name, elsewhere.sha256[:8], *words]
+    return base / "-".join(word for word in words if word)
 
 
 def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
