@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from avsc.data.loader import Batch
 from avsc.errors import AvscError
 from avsc.train.distributed import Ranks
+from avsc.train.stopping import StopRequest
 
 CHECK_EVERY = 8  # steps between looks at the losses, each of which waits for the device
 
@@ -77,7 +78,12 @@ class Optimization:
             return torch.stack([loss, correct.to(loss), norm.to(loss)]).double()
 
     def epoch(
-        self, batches: Iterable[Batch], epoch: int, batches_per_epoch: int, tally: Tally
+        self,
+        batches: Iterable[Batch],
+        epoch: int,
+        batches_per_epoch: int,
+        tally: Tally,
+        stop: StopRequest,
     ) -> Iterator[int]:
         """Takes a step on each batch and adds it to the tally.
 
@@ -86,6 +92,7 @@ class Optimization:
             epoch: Number of the epoch, from 0.
             batches_per_epoch: Number of batches in a whole epoch.
             tally: Tally of the steps before these.
+            stop: Request to stop; all ranks agree to it at a check.
 
         Yields:
             The number of batches done, whenever their losses are known to be finite.
@@ -101,25 +108,29 @@ class Optimization:
             torch.manual_seed(step_seed(self.seed, epoch, batch.number, self.ranks.rank))
             found = self.step(batch)
             recent.append(_Step(batch.number, found, len(batch.labels), batch.images_encoded))
-            if len(recent) == CHECK_EVERY or batch.number + 1 == batches_per_epoch:
-                self._check(tally, recent, epoch)
+            is_last = batch.number + 1 == batches_per_epoch
+            # Other ranks check when this one does: alone it may check as soon as it is asked to.
+            if len(recent) == CHECK_EVERY or is_last or (stop.received and self.ranks.world == 1):
+                self._check(tally, recent, epoch, stop)
                 tally.seconds = time.perf_counter() - began
                 yield batch.number + 1
 
-    def _check(self, tally: Tally, recent: "list[_Step]", epoch: int) -> None:
-        """Moves the recent steps to the tally.
+    def _check(self, tally: Tally, recent: "list[_Step]", epoch: int, stop: StopRequest) -> None:
+        """Moves the recent steps to the tally, and agrees with other ranks whether to stop.
 
         Raises:
             AvscError: A loss is not finite on some rank; all ranks raise.
         """
         loss, correct, norm = torch.stack([step.found for step in recent], dim=1)
         counts = torch.tensor([[step.samples, step.images] for step in recent]).to(loss)
-        columns = [loss, correct, counts[:, 0], norm, counts[:, 1]]
-        steps = self.ranks.summed(torch.stack(columns, dim=1)).cpu()  # [steps, 5]
+        stopping = torch.full_like(loss, stop.received)
+        columns = [loss, correct, counts[:, 0], norm, counts[:, 1], stopping]
+        steps = self.ranks.summed(torch.stack(columns, dim=1)).cpu()  # [steps, 6]
+        stop.agreed = bool(steps[0, 5])
         for step, sums in zip(recent, steps, strict=True):
             if not torch.isfinite(sums[0]):
                 raise not_finite(f"the training loss is {float(sums[0])}", epoch, step.number)
-            tally.sums = tally.sums + sums
+            tally.sums = tally.sums + sums[:5]
         tally.steps += len(recent)
         recent.clear()
 

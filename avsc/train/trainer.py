@@ -25,6 +25,7 @@ from avsc.train.epoch import Optimization, Tally, not_finite
 from avsc.train.log import EpochRow, RunLog
 from avsc.train.manifest import Manifest, Role
 from avsc.train.run_dir import CHECKPOINTS
+from avsc.train.stopping import StopRequest
 from avsc.train.validate import HeldOutClips, HeldOutImages, ValidationScores
 
 
@@ -129,13 +130,19 @@ class Trainer:
         return self._row(tally, scores, best, time.monotonic() - began_s)
 
     def _train(self, tally: Tally) -> None:
-        """Takes the epoch's steps; saves within it when the last time is long enough ago."""
+        """Takes the epoch's steps; saves within it now and then, and when it is asked to stop.
+
+        Raises:
+            KeyboardInterrupt: It was asked to stop; its place is saved.
+        """
         epoch, per_epoch = self._manifest.epoch, self._loader.batches_per_epoch
-        with self._progress(epoch, self._manifest.batch) as batches:
-            for done in self._optimization.epoch(batches, epoch, per_epoch, tally):
+        with self._progress(epoch, self._manifest.batch) as batches, StopRequest() as stop:
+            for done in self._optimization.epoch(batches, epoch, per_epoch, tally, stop):
                 is_due = time.monotonic() - self._saved_s >= 60 * self._recipe.checkpoint_minutes
-                if is_due and self._ranks.writes and done < per_epoch:
+                if (is_due or stop.agreed) and self._ranks.writes:
                     self._save("last", done, tally)
+                if stop.agreed:
+                    raise KeyboardInterrupt
 
     def _row(self, tally: Tally, scores: ValidationScores, best: bool, seconds: float) -> EpochRow:
         loss, correct, count, norm, images = tally.sums.tolist()

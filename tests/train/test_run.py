@@ -26,6 +26,7 @@ from avsc.train.epoch import Optimization, step_seed
 from avsc.train.load import load_run
 from avsc.train.log import read_log
 from avsc.train.run import train
+from avsc.train.stopping import StopRequest
 from avsc.train.validate import HeldOutClips, ValidationScores
 
 MakeRecipe = Callable[..., Recipe]
@@ -214,6 +215,43 @@ def test_two_runs_are_bit_equal_and_so_is_one_resumed_within_an_epoch(
     assert _without_times(whole_run) == _without_times(tmp_path / "stopped")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_run_that_is_asked_to_stop_saves_its_place_and_the_same_command_goes_on(
+    number: signal.Signals,
+    whole_run: Path,
+    small_store: Path,
+    quick: MakeRecipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = Optimization.step
+
+    def asking(self: Optimization, batch: Batch) -> torch.Tensor:
+        if batch.number == 2:
+            os.kill(os.getpid(), number)
+        return step(self, batch)
+
+    monkeypatch.setattr(Optimization, "step", asking)
+    run, asked = tmp_path / "run", quick(*DETERMINISTIC)
+    with pytest.raises(KeyboardInterrupt):
+        train(small_store, run, asked, device="cpu")
+    manifest = checkpoint.read_manifest(run / "checkpoints" / "last")
+    assert (manifest["epoch"], manifest["batch"]) == (0, 3)
+    monkeypatch.undo()
+    train(small_store, run, asked, device="cpu")
+    assert _same(_weights(whole_run), _weights(run))
+    assert _without_times(whole_run) == _without_times(run)
+
+
+def test_a_second_interrupt_ends_at_once() -> None:
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.received
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert not stop.agreed
+
+
 def test_a_run_killed_with_9_and_resumed_is_bit_equal_and_logs_each_epoch_once(
     whole_run: Path, small_store: Path, quick: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -282,13 +320,15 @@ def test_a_finished_run_says_so_and_stays_as_it_is(
 def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(
     audio_run: Path, small_store: Path, quick: MakeRecipe
 ) -> None:
-    asked = quick("train.strategy=audio", "train.epochs=3")
-    with pytest.raises(AvscError, match="holds a run already") as caught:
-        train(small_store, audio_run, asked, device="cpu")
-    assert "--resume" in caught.value.remedy
+    before = _weights(audio_run)
     other = quick("train.strategy=audio", "train.epochs=3", "train.lr_max=0.5")
-    with pytest.raises(AvscError, match=r"train\.lr_max: 0\.01, asked for 0\.5"):
-        train(small_store, audio_run, other, resume=True, device="cpu")
+    for resume in (False, True):
+        with pytest.raises(AvscError) as caught:
+            train(small_store, audio_run, other, resume=resume, device="cpu")
+        assert str(audio_run) in caught.value.got
+        assert "train.lr_max: 0.01, asked for 0.5" in caught.value.got
+        assert "--out" in caught.value.remedy
+    assert _same(before, _weights(audio_run))
     free = quick("train.strategy=audio", "train.epochs=3", "train.threads=2")
     assert train(small_store, audio_run, free, resume=True, device="cpu").epochs == 3
 
