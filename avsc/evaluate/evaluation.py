@@ -37,9 +37,9 @@ class Result:
     """What an evaluation found.
 
     Attributes:
-        folder: Where the files are; None if nothing was written.
-        segments: What was scored.
-        summary: The scores; None for an unlabelled fold.
+        folder: Folder of the files; None if nothing was written.
+        segments: Segments that were scored.
+        summary: Scores; None for an unlabelled fold.
     """
 
     folder: Path | None
@@ -61,13 +61,13 @@ def evaluate(
     """Scores a run on a fold and writes its evaluation.
 
     Args:
-        run: The run's folder.
-        store: The store to score on; None for the one it was trained on.
-        fold: ``test``, ``train`` or ``all``.
-        protocol: See ``avsc.evaluate.score.score``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
-        ve_weights: Where the visual encoder's weights are, if no longer where they were.
-        out: A folder to write ``evaluation/`` into instead of the run.
+        run: Folder of the run.
+        store: Path or address of the store; None for the one the run was trained on.
+        fold: Name of the fold: ``test``, ``train`` or ``all``.
+        protocol: Protocol, see ``avsc.evaluate.score.score``.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
+        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
 
     Raises:
@@ -123,10 +123,10 @@ def evaluate_file(
     """Scores another system's ``predictions.csv`` on a store's fold.
 
     Args:
-        predictions: The file.
-        store: The store that has the fold.
-        fold: ``test``, ``train`` or ``all``.
-        out: A folder to write ``evaluation/`` into, so that ``avsc compare`` finds it; None to
+        predictions: Path of the file.
+        store: Path or address of the store that has the fold.
+        fold: Name of the fold: ``test``, ``train`` or ``all``.
+        out: Folder to write ``evaluation/`` into, so that ``avsc compare`` finds it; None to
             write nothing.
         with_report: Whether to write ``report.html`` too.
 

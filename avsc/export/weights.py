@@ -85,20 +85,20 @@ def _current(state: State) -> State:
 def _from_elsewhere(
     folder: Path, description: Description, ve_weights: str | None
 ) -> VisualEncoder:
-    seen = description.visual
-    assert seen is not None
+    visual = description.visual
+    assert visual is not None
     if ve_weights is None:
         raise AvscError(
-            f"{folder} does not hold the weights of {seen.model}",
+            f"{folder} does not hold the weights of {visual.model}",
             "these weights too",
             "pass ve_weights=PATH, or export again without --no-encoder",
         )
-    recipe = VisualRecipe(model=seen.model, weights=ve_weights, image_size=seen.image.size)
+    recipe = VisualRecipe(model=visual.model, weights=ve_weights, image_size=visual.image.size)
     encoder = visual_weights.build(recipe)
-    if encoder.sha256 != seen.sha256:
+    if encoder.sha256 != visual.sha256:
         raise AvscError(
-            f"{ve_weights} are other weights of {seen.model}: SHA-256 {encoder.sha256[:12]}",
-            f"those the run was trained with, {seen.sha256[:12]}",
+            f"{ve_weights} are other weights of {visual.model}: SHA-256 {encoder.sha256[:12]}",
+            f"those the run was trained with, {visual.sha256[:12]}",
             "pass the right ones",
         )
     return encoder

@@ -46,8 +46,8 @@ class AcousticEncoder(nn.Module):
 
     Args:
         bands: Number of bands of a frame, at least 24.
-        concat: What the linear layers see: the input and every block's output (``all``: 2888
-            values for 290 bands), or the input and the last block's (``last``: 1156).
+        concat: Input of the linear layers: the frame and every block's output (``all``: 2888
+            values for 290 bands), or the frame and the last block's (``last``: 1156).
 
     Raises:
         AvscError: There are too few bands for four halvings.

@@ -1,4 +1,4 @@
-"""The paper's Figure 1: what is heard and what is seen, joined and classified.
+"""The paper's Figure 1: embeddings of sound and picture, joined and classified.
 
 Shape legend: n samples (pairs of an audio frame and an image), m images, 2 channels (average,
 difference), B bands, Z pixels of a side, D features of the visual encoder, C scenes.
@@ -34,9 +34,9 @@ class AudioVisualModel(nn.Module):
     """Acoustic encoder AE, frozen visual encoder VE and scene classifier SC.
 
     Args:
-        acoustic_encoder: AE; None for a model of pictures alone.
-        visual_encoder: VE; None for a model of sound alone.
-        classifier: SC, of as many features as the encoders give together.
+        acoustic_encoder: Acoustic encoder AE; None for a model of pictures alone.
+        visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
+        classifier: Scene classifier SC, of as many features as the encoders give together.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ def build_model(
 
     Args:
         bands: Number of bands of an audio frame; None for a model of pictures alone.
-        visual_encoder: VE; None for a model of sound alone.
+        visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
         scenes: Number of scenes, C.
-        concat: What AE's linear layers see, see ``AcousticEncoder``.
+        concat: Input of AE's linear layers, see ``AcousticEncoder``.
     """
     acoustic = None if bands is None else AcousticEncoder(bands, concat)
     features = 0 if acoustic is None else ACOUSTIC_FEATURES

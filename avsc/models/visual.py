@@ -60,13 +60,13 @@ class VisualEncoder(nn.Module):
     """A frozen encoder of uint8 images; always in evaluation mode.
 
     Args:
-        backbone: A timm model without its head.
-        name: Its timm name.
-        config: What its weights expect of an image.
+        backbone: Timm model without its head.
+        name: Timm name of the model.
+        config: Image size and normalisation of its weights.
 
     Attributes:
         sha256: Digest of parameters and buffers, see ``weights.sha256_state``.
-        features: D.
+        features: Number of values of an embedding, D.
     """
 
     scale: Tensor  # [3]

@@ -53,7 +53,7 @@ def save(
     """Writes the checkpoint ``parent/name``; the one there is kept as ``name.previous``.
 
     Args:
-        parent: The run's folder of checkpoints; this process is its only writer.
+        parent: Folder of the run's checkpoints; this process is its only writer.
         name: ``best`` or ``last``.
         weights: Tensors of any device.
         training: Tensors and plain values, which ``torch.load`` restores with ``weights_only``.
@@ -91,7 +91,7 @@ def load(path: Path, training: bool = True) -> Checkpoint:
     """Reads a checkpoint and verifies every digest.
 
     Args:
-        path: Its folder.
+        path: Folder of the checkpoint.
         training: Whether to read the training state too.
 
     Raises:
@@ -174,7 +174,7 @@ def recover_on_ranks(parent: Path, name: str, ranks: Ranks) -> Checkpoint | None
     """The checkpoint to go on from, the same on every rank; the first one repairs.
 
     Raises:
-        AvscError: See ``recover``.
+        AvscError: Neither it nor the previous one is sound.
     """
     if ranks.writes:
         found = recover(parent, name)

@@ -32,9 +32,9 @@ class LoadedRun:
 
     Attributes:
         path: Folder of the run.
-        manifest: What its checkpoint records: store, settings, recipe, encoder, versions.
+        manifest: Manifest of its checkpoint: store, settings, recipe, encoder, versions.
         model: The model on ``device``.
-        device: Where the model is.
+        device: Device of the model.
     """
 
     path: Path
@@ -114,7 +114,7 @@ def load_run(
     Args:
         run: Folder of the run.
         device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
-        which: The checkpoint of the best validation loss, or the last.
+        which: Name of the checkpoint: that of the best validation loss, or the last.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
 
     Raises:

@@ -46,11 +46,11 @@ def pretrain(
     """Fine-tunes the recipe's visual encoder, or goes on where it was stopped.
 
     Args:
-        images: ``train/<scene>/*.jpg`` and ``val/<scene>/*.jpg``, or Places365.
-        out: The folder that ``--ve-weights`` will take; new unless ``resume``.
-        recipe: Its ``visual``, ``train`` and ``augment`` sections count.
-        resume: Go on from the last checkpoint.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        images: Folder with ``train/<scene>/*.jpg`` and ``val/<scene>/*.jpg``, or Places365.
+        out: Folder that ``--ve-weights`` will take.
+        recipe: Recipe; its sections ``visual``, ``train`` and ``augment`` count.
+        resume: Whether the user said that a stopped fine-tuning goes on.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
         AvscError: The images, the recipe, the weights or the folder cannot be used, the

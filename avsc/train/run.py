@@ -33,12 +33,12 @@ def train(
     Under ``torchrun`` every process calls this with the same arguments.
 
     Args:
-        store: A complete store.
-        run: The run's folder, new unless ``resume``.
-        recipe: What to train; None for the paper's joint optimisation, or for what a run that
-            is resumed was begun with.
-        resume: Go on from the last checkpoint. A run that has none begins.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        store: Path or address of a complete store.
+        run: Folder of the run.
+        recipe: Recipe; None for the paper's joint optimisation, or for what a run that goes on
+            was begun with. The same recipe goes on with a run that was stopped.
+        resume: Whether the user said that the run goes on; one that is not there begins.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
@@ -165,13 +165,19 @@ def _describe(
         source = pictures[recipe.train.image_source()]
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
+    notes = list(fold.notes)
+    if ranks.world > 1 and ranks.device.type == "cpu":
+        notes.append(
+            "on CPUs each process normalises its own share of a batch, so that the losses differ "
+            "from those of one process with the same recipe"
+        )
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",
         f"{len(fold.train.rows)} clips to train on and {len(fold.validation.rows)} to validate on "
         f"(by {recipe.train.val_split}) of {store.place}",
     ]
-    return lines + list(fold.notes)
+    return lines + notes
 
 
 def _nothing(_message: str) -> None:

@@ -26,7 +26,7 @@ def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
 
     Args:
         run: Folder of the run.
-        asked: What the user asks for; None to take what the run was begun with.
+        asked: Recipe that the user asks for; None for the one the run was begun with.
         resume: Whether the user said that the run goes on.
 
     Raises:

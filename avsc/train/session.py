@@ -21,9 +21,9 @@ def session(
 
     Args:
         run: Folder of the run, which stays locked.
-        asked: What the user asks for; None for what a run that is resumed was begun with.
-        resume: Whether the run may have begun.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        asked: Recipe that the user asks for; None for the one the run was begun with.
+        resume: Whether the user said that the run goes on.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
         AvscError: The device or the folder cannot be used, or the run was begun with another

@@ -53,11 +53,11 @@ class Trainer:
 
     Args:
         run: Folder of the run, which only rank 0 writes.
-        manifest: What is trained, before its first step.
+        manifest: Manifest of the training before its first step.
         model: Model on its device; what ``parameters()`` and ``state_dict()`` have is kept, and
             trained where it asks for a gradient.
         loader: Training batches.
-        held_out: What the model is validated on.
+        held_out: Validation clips of a run, or images of a fine-tuning.
         ranks: Processes of the training.
     """
 

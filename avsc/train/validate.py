@@ -100,7 +100,7 @@ class HeldOutImages:
 
     Attributes:
         images: The split.
-        config: What the encoder's weights expect of an image.
+        config: Image size and normalisation of the encoder's weights.
         ranks: Processes of the fine-tuning; each scores its share.
         threads: Number of decoding threads.
     """
