@@ -17,6 +17,7 @@ from avsc.reproduce import dry_run, plan, reproduce
 from avsc.reproduce.plan import TARGETS
 from avsc.resources import resource
 from avsc.train import run as training
+from tests.reproduce.conftest import SMOKE
 
 RECIPES = sorted(path.stem for path in paper.recipe_path("x").parent.glob("*.toml"))
 WHERE = ("--store", "s", "--out", "d")
@@ -27,13 +28,14 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def noting(name: str) -> Any:
-        def note(asked: reproduce.Asked, store: Path, out: Path, **options: object) -> None:
-            calls.append({"do": name, "asked": asked, "store": store, "out": out, **options})
+        def note(*arguments: object, **options: object) -> None:
+            request, store, out, *_ = arguments
+            calls.append({"do": name, "request": request, "store": store, "out": out, **options})
 
         return note
 
     monkeypatch.setattr(reproduce, "reproduce", noting("reproduce"))
-    monkeypatch.setattr(dry_run, "show", noting("show"))
+    monkeypatch.setattr(dry_run, "dry_run", noting("dry_run"))
     return calls
 
 
@@ -46,19 +48,20 @@ def test_options_reach_the_work(called: list[dict[str, Any]]) -> None:
     more = ["--set", "train.seed=1", "--ve-weights", "resnet50=/w/a=b.pth"]
     assert _avsc("table3", "fig2", "table3", *WHERE, *words, *more).exit_code == 0
     (call,) = called
-    asked = call["asked"]
-    assert asked.targets == ("table3", "fig2")
-    assert asked.only == ("scalogram", "effnetv2s")
-    assert asked.options.settings == ("train.seed=1",)
-    assert asked.options.ve_weights == {"resnet50": "/w/a=b.pth"}
+    request = call["request"]
+    assert request.targets == ("table3", "fig2")
+    assert request.only == ("scalogram", "effnetv2s")
+    assert request.options.settings == ("train.seed=1",)
+    assert request.options.ve_weights == {"resnet50": "/w/a=b.pth"}
     assert (call["do"], call["part"], call["device"]) == ("reproduce", Part(2, 5), "cpu")
     assert (call["store"], call["out"]) == (Path("s"), Path("d"))
 
 
-def test_a_dry_run_only_shows(called: list[dict[str, Any]]) -> None:
+def test_a_dry_run_starts_nothing(called: list[dict[str, Any]]) -> None:
     assert _avsc("table2", *WHERE, "--dry-run", "--smoke").exit_code == 0
-    assert called[0]["do"] == "show"
-    assert called[0]["asked"].options.smoke
+    (call,) = called
+    assert call["do"] == "dry_run"
+    assert call["request"].options.smoke
 
 
 @pytest.mark.parametrize(
@@ -86,27 +89,27 @@ def test_the_command_knows_every_target() -> None:
 def test_avsc_train_takes_every_recipe_that_we_ship(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Recipe] = []
-    monkeypatch.setattr(training, "train", lambda _store, _out, one, **_: asked.append(one))
+    trained: list[Recipe] = []
+    monkeypatch.setattr(training, "train", lambda _store, _out, one, **_: trained.append(one))
     path = str(paper.recipe_path(name))
     words = ["train", "s", "--out", "r", "--recipe", path, "--set", "train.epochs=2"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert asked == [recipe.load(Path(path), ["train.epochs=2"])]
+    assert trained == [recipe.load(Path(path), ["train.epochs=2"])]
     assert name.endswith("effnetv2s") == (
-        asked[0].train.strategy != "audio" and "efficientnet" in asked[0].visual.model
+        trained[0].train.strategy != "audio" and "efficientnet" in trained[0].visual.model
     )
 
 
 def test_the_command_goes_on_where_it_is_and_prints_the_table(
     smoke: Path, small_store: Path
 ) -> None:
-    settings = ["--set", "visual.image_size=32", "--set", "train.threads=1", "--smoke"]
+    settings = [word for setting in SMOKE.settings for word in ("--set", setting)]
     where = ["--store", str(small_store), "--out", str(smoke), "--device", "cpu"]
-    result = _avsc("table5", *where, *settings)
+    result = _avsc("table5", *where, *settings, "--smoke")
     assert result.exit_code == 0
     assert "joint-scalogram-effnetv2s: complete" in result.stderr
-    assert "Table 5 of the paper" in result.stdout
+    assert "0.152" in result.stdout
     with (smoke / "table5.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 5
 
