@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import stat
 import subprocess
 import time
@@ -162,6 +163,31 @@ def test_at_the_walltime_the_work_is_stopped_and_queued_again(
     assert job.wait(60) == 0
     assert (tmp_path / "stopped").exists()
     assert (tmp_path / "asked").read_text() == "requeue 77\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "program"), [("reproduce_array", "avsc"), ("train", "torchrun")]
+)
+def test_the_environment_that_is_named_is_activated(
+    tmp_path: Path, script: str, program: str
+) -> None:
+    path = resource("pipelines") / f"slurm/{script}.sbatch"
+    environment = _scripts(tmp_path, program, 'echo "$SITE"') | ARRAY
+    activate = tmp_path / "activate"
+    activate.write_text('export SITE="here$UNSET"\n')  # conda's scripts read unset variables
+    bash = ["bash", str(path)]
+    for more, expected in (({}, ""), ({"ACTIVATE": str(activate)}, "here")):
+        done = subprocess.run(bash, env=environment | more, capture_output=True, text=True)
+        assert (done.returncode, done.stdout.strip()) == (0, expected)
+
+
+@pytest.mark.parametrize("script", ["reproduce_array", "train"])
+def test_a_job_that_is_queued_again_keeps_its_log_and_hears_of_its_walltime(script: str) -> None:
+    text = (resource("pipelines") / f"slurm/{script}.sbatch").read_text()
+    options = re.findall(r"^#SBATCH (--\S+)", text, re.MULTILINE)
+    assert {"--requeue", "--open-mode=append"} <= set(options)
+    # Without B: only the job's steps get the signal, and the script starts none.
+    assert [word.split("=")[1].split(":")[0] for word in options if "signal" in word] == ["B"]
 
 
 def test_the_array_has_a_job_for_every_run() -> None:
