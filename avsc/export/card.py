@@ -29,7 +29,7 @@ class TrainingData:
         sha256: Digest of the store.
         clip_seconds: Length of a clip.
         clips: Number of clips in the training fold; None if the store cannot be opened any more.
-        official: Whether they are TAU's official training fold; None likewise.
+        official: Whether they are TAU's official training fold; None if that cannot be told.
     """
 
     store: str
