@@ -58,19 +58,16 @@ def _is_taken(path: Path) -> bool:
 def _create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     _check_clips(clips)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _folder_aside(path) as folder:
-            _write_skeleton(folder, clips, settings)
-            if _is_taken(path):
-                raise _TakenError
-            # Replaces nothing or an empty folder; fails if somebody was faster.
-            folder.rename(path)
-    except OSError as error:
+        with files.explain_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _folder_aside(path) as folder:
+                _write_skeleton(folder, clips, settings)
+                # Replaces nothing or an empty folder; fails if somebody was faster.
+                folder.rename(path)
+    except AvscError:
         if _is_taken(path):
             raise _TakenError from None
-        raise AvscError(
-            f"cannot create {path}: {error}", "a folder that can be written to", "name another"
-        ) from error
+        raise
     files.sync_folder(path.parent)
     files.remove_leftovers(path)
 

@@ -1,6 +1,5 @@
 """One partition written once, whole: shards aside and moved, the record, then ``clip/status``."""
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc import files
-from avsc.errors import AvscError, BadClipError
+from avsc.errors import BadClipError
 from avsc.store import record, schema, shard
 from avsc.store.record import PartitionRecord, Quarantined, ShardRecord
 from avsc.store.schema import ArraySpec, Feature, Status, StoreSettings
-
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -207,7 +204,7 @@ def write_partition(
     specs = {spec.name: spec for spec in schema.array_specs(clips, settings)}
     for name in (record.name(partition), *(s.shard_name(partition) for s in specs.values())):
         files.remove_leftovers(path / name)
-    with _plain_disk_errors(path), ExitStack() as aside:
+    with files.explain_disk_errors(path), ExitStack() as aside:
         shards = {
             name: _open_aside(aside, path, spec, partition)
             for name, spec in specs.items()
@@ -234,7 +231,7 @@ def _withdraw(status: Path) -> None:
 
 
 def _open_aside(aside: ExitStack, path: Path, spec: ArraySpec, partition: int) -> _ShardFile:
-    file = aside.enter_context(files.write_aside(path / spec.shard_name(partition)))
+    file = aside.enter_context(files.open_aside(path / spec.shard_name(partition)))
     return _ShardFile(file, spec.chunks)
 
 
@@ -246,21 +243,3 @@ def _shaped(
     if not np.isfinite(values).all():
         raise BadClipError(f"{feature} has values that are not finite", "finite features")
     return values
-
-
-@contextmanager
-def _plain_disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise AvscError(
-                f"cannot write to {path}: {error}",
-                "a store that can be written to",
-                "correct that and run the same command again; what is complete is kept",
-            ) from error
-        raise AvscError(
-            f"no room to write to {path}: {error.strerror}",
-            "free space, within the quota and the limit on a file's size",
-            "free some space and run the same command again; what is complete is kept",
-        ) from error
