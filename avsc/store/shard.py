@@ -103,23 +103,3 @@ def encode(chunks: Iterable[bytes | None], checksummed: bool) -> bytes:
         extents.append((len(body), len(stored)))
         body += stored
     return bytes(body) + encode_index(extents)
-
-
-def decode(shard: bytes, chunks: int, checksummed: bool) -> list[bytes | None]:
-    """The values of each chunk of a whole shard; the inverse of :func:`encode`.
-
-    Raises:
-        ShardError: The index or a chunk is damaged.
-    """
-    data = np.frombuffer(shard, np.uint8)
-    body = data.size - index_bytes(chunks)
-    if body < 0:
-        raise ShardError(f"it has {data.size} bytes, too few for its index")
-    found: list[bytes | None] = []
-    for offset, nbytes in decode_index(data[body:], chunks, body).tolist():
-        stored = data[offset : offset + nbytes]
-        if offset < 0:
-            found.append(None)
-        else:
-            found.append((unseal(stored) if checksummed else stored).tobytes())
-    return found
