@@ -30,7 +30,7 @@ def open_for_writing(path: Path, clips: Sequence[StoredClip], settings: StoreSet
         with contextlib.suppress(_TakenError):
             _create(path, clips, settings)
     _refuse_other(path, clips, settings)
-    _mend_skeleton(path, clips, settings)
+    _repair_skeleton(path, clips, settings)
 
 
 def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
@@ -48,7 +48,7 @@ def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> 
 
 
 class _TakenError(Exception):
-    """Somebody else's folder is where the store should go."""
+    """Something else is where the store should go."""
 
 
 def _is_taken(path: Path) -> bool:
@@ -124,15 +124,14 @@ def _check_clips(clips: Sequence[StoredClip]) -> None:
 
 
 def _refuse_other(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
-    there = _attributes(path)
-    found = schema.difference(there.settings, settings)
-    if there.clips_csv_sha256 != _sha256(clip_list.encode(clips)):
-        listed = read_clips(Location(str(path)), there)
-        found += clip_list.difference(listed, clips)
+    stored = _attributes(path)
+    found = schema.difference(stored.settings, settings)
+    if stored.clips_csv_sha256 != _sha256(clip_list.encode(clips)):
+        found += clip_list.difference(read_clips(Location(str(path)), stored), clips)
     if found:
         raise AvscError(
-            f"{path} was prepared otherwise:\n  " + "\n  ".join(found),
-            "the settings and clips the store was begun with",
+            f"{path} was begun with other settings or clips:\n  " + "\n  ".join(found),
+            "the settings and clips that the store has",
             "give the same settings and data set, or name another store",
         )
 
@@ -148,7 +147,7 @@ def _attributes(path: Path) -> Attributes:
         ) from None
 
 
-def _mend_skeleton(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _repair_skeleton(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     """Writes again what was deleted; refuses what was altered, such as a re-encoded copy."""
     for name, data in _skeleton(clips, settings).items():
         file = path / name

@@ -20,13 +20,13 @@ from avsc.store.schema import ArraySpec, Feature, Status, StoreSettings
 
 @dataclass(frozen=True)
 class ClipData:
-    """What a good clip becomes. S seconds, F frames a clip, f frames a second, B bands.
+    """Content of a good clip. S seconds, F frames a clip, f frames a second, B bands.
 
     Attributes:
-        audio: Per feature, float32 [F, 2, B].
-        segments: Per feature, float32 [S, f, 2, B].
-        jpegs: One JPEG file a second.
-        pts_s: When each of those pictures was shown, in seconds.
+        audio: Frames of the whole clip by feature, float32 [F, 2, B].
+        segments: Frames of its one-second segments by feature, float32 [S, f, 2, B].
+        jpegs: JPEG files of its pictures, one a second.
+        pts_s: Presentation times of those pictures in seconds.
     """
 
     audio: Mapping[Feature, NDArray[np.float32]]
@@ -119,7 +119,7 @@ class PartitionWriter:
             body.write(jpeg)
         self._pts_s[place] = clip.pts_s
 
-    def finish(self) -> dict[str, bytes]:
+    def finalize(self) -> dict[str, bytes]:
         """Ends the streamed shards; returns the small arrays' shards, ``clip/status`` last."""
         assert self._next == self._rows.stop, f"rows {self._next} to {self._rows.stop} not written"
         for name, file in self._shards.items():
@@ -136,7 +136,7 @@ class PartitionWriter:
         return {name: shard.encode([table.tobytes()], True) for name, table in tables.items()}
 
     def record(self, partition: int, small: Mapping[str, bytes]) -> PartitionRecord:
-        """What was written, in digests and reasons."""
+        """The record of what was written."""
         shards = {name: file.record() for name, file in self._shards.items()}
         for name, data in small.items():
             sha256 = hashlib.sha256(data).hexdigest()
@@ -193,10 +193,10 @@ def write_partition(
     removed first, so that a crash leaves it absent, never half old and half new.
 
     Args:
-        path: The store.
-        clips: How many clips the store has.
-        settings: The store's settings.
-        partition: Which partition.
+        path: Folder of the store.
+        clips: Number of clips in the store.
+        settings: Settings of the store.
+        partition: Number of the partition.
 
     Raises:
         AvscError: The disk is full, or the store cannot be written to.
@@ -213,14 +213,14 @@ def write_partition(
         rows = schema.partition_range(partition, clips, settings)
         writer = PartitionWriter(rows, settings, shards)
         yield writer
-        small = writer.finish()
-        noted = record.encode(writer.record(partition, small))
+        small = writer.finalize()
+        content = record.encode(writer.record(partition, small))
         _withdraw(path / specs[schema.STATUS].shard_name(partition))
         aside.close()
         status = small.pop(schema.STATUS)
         for name, data in small.items():
             files.write_bytes(path / specs[name].shard_name(partition), data)
-        files.write_bytes(path / record.name(partition), noted)
+        files.write_bytes(path / record.name(partition), content)
         files.write_bytes(path / specs[schema.STATUS].shard_name(partition), status)
 
 
