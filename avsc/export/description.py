@@ -96,17 +96,17 @@ def describe(run: LoadedRun, model: Path, included: bool) -> Description:
         included: Whether that file contains the visual encoder's weights.
     """
     feature = run.recipe.audio.feature
-    settings = run.facts.settings.bank(feature)
+    settings = run.manifest.settings.bank(feature)
     audio = AudioInput(
         feature=feature, bands=settings.bands, settings=settings, concat=run.recipe.audio.concat
     )
     visual = None
-    if run.visual is not None:
+    if run.visual_encoder is not None:
         visual = VisualInput(
-            model=run.visual.name,
-            sha256=run.visual.sha256,
-            features=run.visual.features,
-            image=run.visual.config,
+            model=run.visual_encoder.name,
+            sha256=run.visual_encoder.sha256,
+            features=run.visual_encoder.features,
+            image=run.visual_encoder.config,
             included=included,
         )
     return Description(
@@ -114,7 +114,7 @@ def describe(run: LoadedRun, model: Path, included: bool) -> Description:
         weights_sha256=runs.weights_sha256(run.path),
         strategy=run.recipe.train.strategy,
         scenes=run.scenes,
-        audio=audio if run.listens else None,
+        audio=audio if run.uses_audio else None,
         visual=visual,
         files={model.name: files.sha256_file(model)},
     )

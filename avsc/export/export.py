@@ -47,7 +47,7 @@ def export(
 
         onnx_file.require_packages()
     loaded = load_run(run, "cpu", ve_weights=ve_weights)
-    system = System(loaded.scorer, loaded.visual)
+    system = System(loaded.model)
     model = _write_model(folder, form, loaded, system, with_encoder)
     description = describe(loaded, model, with_encoder)
     write_description(folder, description)

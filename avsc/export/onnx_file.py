@@ -128,4 +128,4 @@ def _quiet() -> Iterator[None]:
 
 
 def _name(system: System) -> str:
-    return "the model" if system.visual is None else system.visual.name
+    return "the model" if system.visual_encoder is None else system.visual_encoder.name

@@ -175,12 +175,11 @@ def _require_no_failure(runner: Runner, runs: int) -> None:
 
 
 def _require_one_process() -> None:
-    from avsc.train.distributed import from_environment
+    from avsc.train.distributed import world_size
 
-    ranks = from_environment()
-    if ranks.world > 1:
+    if world_size() > 1:
         raise AvscError(
-            f"avsc reproduce in {ranks.world} processes of torchrun",
+            f"avsc reproduce in {world_size()} processes of torchrun",
             "one process; its runs use one GPU each",
             "share the runs among jobs with --part, or train a run on several GPUs with "
             "`torchrun ... -m avsc train STORE --recipe pipelines/recipes/NAME.toml --out "

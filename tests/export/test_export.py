@@ -15,6 +15,7 @@ from avsc.export.weights import read_system
 from avsc.scenes import SCENES
 from avsc.train.load import load_run
 from tests.export.conftest import STRATEGIES
+from tests.train.by_hand import sample_probabilities
 
 Floats = np.ndarray
 
@@ -25,15 +26,15 @@ def _inputs(run: Path, count: int) -> tuple[dict[str, Floats], Floats]:
     random = np.random.default_rng(count)
     inputs: dict[str, Floats] = {}
     embedding = None
-    if loaded.listens:
-        assert loaded.facts.bands is not None
-        shape = (count, 2, loaded.facts.bands)
+    if loaded.uses_audio:
+        assert loaded.manifest.bands is not None
+        shape = (count, 2, loaded.manifest.bands)
         inputs["audio"] = random.normal(-4, 2, shape).astype(np.float32)
-    if loaded.visual is not None:
-        side = loaded.visual.config.size
+    if loaded.visual_encoder is not None:
+        side = loaded.visual_encoder.config.size
         inputs["image"] = random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-        embedding = loaded.visual(torch.from_numpy(inputs["image"])).numpy()
-    return inputs, loaded.probabilities(inputs.get("audio"), embedding)
+        embedding = loaded.visual_encoder(torch.from_numpy(inputs["image"])).numpy()
+    return inputs, sample_probabilities(loaded, inputs.get("audio"), embedding)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_an_export_without_its_encoder_wants_the_right_one(
 def _other_weights(run: Path, path: Path) -> Path:
     from safetensors.torch import save_file
 
-    visual = load_run(run, "cpu").visual
+    visual = load_run(run, "cpu").visual_encoder
     assert visual is not None
     state = {
         k: v + 1 if v.is_floating_point() else v for k, v in visual.backbone.state_dict().items()
@@ -129,8 +130,9 @@ def test_the_description_says_what_goes_in(runs: dict[str, Path], onnx_exports: 
     assert joint.visual is not None
     assert joint.visual.image.size == 32
     loaded = load_run(runs["joint"], "cpu")
-    assert loaded.visual is not None
-    assert joint.visual.sha256 == loaded.visual.sha256
+    assert loaded.uses_images
+    assert loaded.visual_encoder is not None
+    assert joint.visual.sha256 == loaded.visual_encoder.sha256
 
 
 def test_the_exports_default_folder_is_in_the_run(runs: dict[str, Path]) -> None:

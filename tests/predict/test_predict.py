@@ -191,7 +191,7 @@ def test_memory_does_not_grow_with_the_length(
     monkeypatch.setattr("avsc.predict.score.MOST_COLUMNS", 64)
     monkeypatch.setattr("avsc.predict.score.MOST_THUMBNAILS", 16)
     predictor = Predictor(load_run(runs("joint"), "cpu"))
-    image = predictor.run.facts.settings.image
+    image = predictor.run.manifest.settings.image
 
     def peak_bytes(path: Path) -> int:
         opened = open_recording(path, None, image, listens=True, looks=True)
