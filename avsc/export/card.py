@@ -83,13 +83,13 @@ def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
 
 def training_data(run: LoadedRun) -> TrainingData:
     """What a run was trained on, as far as its store still says."""
-    facts = run.manifest
-    known = (Path(facts.store).name, facts.store_sha256, facts.settings.clip_seconds)
+    manifest = run.manifest
+    known = (Path(manifest.store).name, manifest.store_sha256, manifest.settings.clip_seconds)
     try:
-        store = Store.open(facts.store)
+        store = Store.open(manifest.store)
     except AvscError:
         return TrainingData(*known)
-    if store.sha256 != facts.store_sha256:
+    if store.sha256 != manifest.store_sha256:
         return TrainingData(*known)
     ids = [clip.id for clip in store.clips if clip.fold == "train"]
     return TrainingData(*known, len(ids), manifests.is_official("train", ids))

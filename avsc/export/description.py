@@ -100,13 +100,13 @@ def describe(run: LoadedRun, model: Path, included: bool) -> Description:
     audio = AudioInput(
         feature=feature, bands=settings.bands, settings=settings, concat=run.recipe.audio.concat
     )
-    visual, encoder = None, run.visual_encoder
-    if encoder is not None:
+    visual = None
+    if run.visual_encoder is not None:
         visual = VisualInput(
-            model=encoder.name,
-            sha256=encoder.sha256,
-            features=encoder.features,
-            image=encoder.config,
+            model=run.visual_encoder.name,
+            sha256=run.visual_encoder.sha256,
+            features=run.visual_encoder.features,
+            image=run.visual_encoder.config,
             included=included,
         )
     return Description(

@@ -63,16 +63,16 @@ def status(run: PlannedRun, out: Path, store: Store) -> RunStatus:
         return RunStatus("to do", 0, requested)
     stored = recipes.load(config)
     requested = _with_path(requested, stored.train.audio_run)
-    facts = _last_checkpoint(folder)
-    _require_same(folder, stored, requested, facts, store)
-    if facts is None:
+    recorded = _last_checkpoint(folder)
+    _require_same(folder, stored, requested, recorded, store)
+    if recorded is None:
         return RunStatus("to resume", 0, requested)
-    if not facts.finished:
-        return RunStatus("to resume", facts.epoch, requested)
+    if not recorded.finished:
+        return RunStatus("to resume", recorded.epoch, requested)
     scores = runs.current_scores(folder)
     if scores is None or scores.get("store", {}).get("sha256") != store.sha256:
-        return RunStatus("to evaluate", facts.epoch, requested)
-    return RunStatus("complete", facts.epoch, requested, scores)
+        return RunStatus("to evaluate", recorded.epoch, requested)
+    return RunStatus("complete", recorded.epoch, requested, scores)
 
 
 def _with_audio_run(run: PlannedRun, out: Path) -> Recipe:
@@ -99,13 +99,13 @@ def _last_checkpoint(folder: Path) -> RunManifest | None:
 
 
 def _require_same(
-    folder: Path, stored: Recipe, requested: Recipe, facts: RunManifest | None, store: Store
+    folder: Path, stored: Recipe, requested: Recipe, recorded: RunManifest | None, store: Store
 ) -> None:
     differing = manifest.difference(stored, requested)
-    if facts is not None and facts.store_sha256 != store.sha256:
-        differing.append(f"store: {facts.store}, requested {store.place} (another content)")
-    if not differing and facts is not None and facts.visual is not None:
-        differing += _other_weights(stored, requested, facts.visual.sha256)
+    if recorded is not None and recorded.store_sha256 != store.sha256:
+        differing.append(f"store: {recorded.store}, requested {store.place} (another content)")
+    if not differing and recorded is not None and recorded.visual is not None:
+        differing += _other_weights(stored, requested, recorded.visual.sha256)
     if differing:
         raise AvscError(
             f"{folder} was begun with other settings:\n  " + "\n  ".join(differing),

@@ -99,7 +99,7 @@ def test_the_card_names_the_inputs_the_normalisation_and_the_tensors(
     assert hasattr(importlib.import_module(module), name)
     listed = {row[0].strip("`"): row[1] for row in _table_rows(tensors)[2:]}
     assert "[1024, 2048]" in listed.values()
-    assert not any(key.startswith("visual.") for key in listed)
+    assert not any(key.startswith("visual_encoder.") for key in listed)
 
 
 def test_the_hubs_metadata_can_be_read_back(
