@@ -1,169 +1,112 @@
-"""What moves through a picture: people, vehicles, and now and then someone before the lens."""
+"""What moves through a picture: people, cars, and now and then a back before the lens."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from avsc.synth.canvas import (
-    CANVAS_HEIGHT,
-    CANVAS_WIDTH,
-    Colour,
-    Picture,
-    box,
-    darker,
-    disc,
-    line,
-    polygon,
-    tone,
-)
+from avsc.synth.drawing import WIDTH, Colour, Outline, Picture, fill, oval, shaded, tone
+from avsc.synth.plan import CHARACTERS, ClipPlan
 
-FPS = 30_000 / 1001
-_CLOTHES: tuple[Colour, ...] = (
-    (40, 44, 60), (120, 40, 44), (70, 90, 60), (170, 160, 140), (30, 30, 34), (60, 90, 140),
-    (190, 60, 50), (215, 210, 200),
+PEOPLE = {"cabin": 4.0, "hall": 5.0, "shops": 6.0, "facades": 3.0, "green": 1.5}  # mean number
+CARS_PER_S = {"street_traffic": 0.35, "public_square": 0.08}
+BACKS_PER_S = 0.06
+
+CLOTHES: tuple[Colour, ...] = (
+    (40, 44, 60), (120, 50, 54), (74, 92, 66), (170, 160, 140), (34, 34, 38), (64, 92, 138),
+    (186, 84, 66), (212, 208, 198),
 )  # fmt: skip
-_SKIN: tuple[Colour, ...] = ((224, 184, 156), (186, 140, 110), (120, 84, 62))
+SKIN: tuple[Colour, ...] = ((224, 184, 156), (186, 140, 110), (120, 84, 62))
+PAINT: tuple[Colour, ...] = ((190, 190, 194), (42, 44, 50), (150, 44, 42), (48, 76, 128))
+TYRE, RIM, GLASS = (24, 24, 26), (120, 120, 124), (56, 64, 76)
+
+# In heights of the person or lengths of the car; x forwards, y up from the ground.
+TORSO = ((-0.09, 0.44), (-0.12, 0.8), (-0.05, 0.86), (0.05, 0.86), (0.12, 0.8), (0.09, 0.44))
+BODY = (
+    (-0.5, 0.08), (-0.5, 0.2), (-0.35, 0.24), (-0.22, 0.36), (0.2, 0.36), (0.38, 0.23),
+    (0.5, 0.18), (0.5, 0.08),
+)  # fmt: skip
+WINDOW = ((-0.3, 0.24), (-0.2, 0.33), (0.18, 0.33), (0.31, 0.24))
 
 
-@dataclass(frozen=True)
-class Walker:
-    """Someone who crosses the picture, sways in place, or comes nearer."""
+class Actor(NamedTuple):
+    """A person or a car that crosses the picture again and again, or stands in it."""
 
-    x: float  # canvas pixels at the clip's begin
-    speed: float  # canvas pixels a second
-    size: float  # height in canvas pixels
-    growth: float  # of size, a second
-    coat: Colour
-    legs: Colour
-    skin: Colour
-    pace_hz: float
-    phase: float
+    kind: Literal["person", "car"]
+    size: float  # height of a person or length of a car, pixels of the stage
+    ground: float  # rows below the horizon where it stands
+    speed: float  # pixels a second, negative to the left
+    way: float  # pixels from where it begins to where it ends; the picture is in the middle
+    begin: float  # pixels along its way at the clip's begin
+    colours: tuple[Colour, Colour, Colour]  # coat or paint, legs, skin
 
-    @classmethod
-    def draw(cls, rng: np.random.Generator, walks: bool) -> "Walker":
-        """A random person; ``walks`` or stands."""
-        size = float(np.exp(rng.uniform(np.log(55), np.log(260))))
-        speed = rng.choice([-1, 1]) * size * rng.uniform(0.25, 0.6) if walks else 0.0
-        return cls(
-            rng.uniform(0, CANVAS_WIDTH),
-            float(speed),
+    def draw(self, picture: Picture, t_s: float, horizon: float) -> None:
+        """Draws it as it is at a time of the clip."""
+        x = (self.begin + self.speed * t_s) % self.way - (self.way - WIDTH) / 2
+        foot = np.array([x, horizon + self.ground])
+        scale = self.size * np.array([-1 if self.speed < 0 else 1, -1])
+        for outline, colour in self._person(t_s) if self.kind == "person" else self._car():
+            fill(picture, foot + scale * outline, colour)
+
+    def _person(self, t_s: float) -> Iterator[tuple[Outline, Colour]]:
+        coat, legs, skin = self.colours
+        swing = (0.13 if self.speed else 0.02) * np.sin(6.3 * t_s + self.begin)
+        for side in (-1, 1):
+            yield _limb((side * 0.035, 0.48), (side * swing, 0.0), 0.085), legs
+            hand = side * (0.11 - 0.8 * swing), 0.46
+            yield _limb((side * 0.095, 0.79), hand, 0.055), shaded(coat, 0.8)
+        yield np.array(TORSO), coat
+        yield oval(0, 0.92, 0.052, 0.07), skin
+        yield oval(0, 0.95, 0.056, 0.045), shaded(legs, 0.6)
+
+    def _car(self) -> Iterator[tuple[Outline, Colour]]:
+        yield np.array(BODY), self.colours[0]
+        yield np.array(WINDOW), GLASS
+        for x in (-0.3, 0.3):
+            yield oval(x, 0.08, 0.08, 0.08), TYRE
+            yield oval(x, 0.08, 0.04, 0.04), RIM
+
+
+def _limb(a: tuple[float, float], b: tuple[float, float], width: float) -> Outline:
+    wide = np.array([width / 2, 0])
+    return np.array([a - wide, a + wide, b + 0.8 * wide, b - 0.8 * wide])
+
+
+def actors_of(rng: np.random.Generator, clip: ClipPlan, seconds: float) -> list[Actor]:
+    """All that moves in a clip, from far to near."""
+    family = CHARACTERS[clip.place.scene].picture
+
+    def actor(
+        kind: Literal["person", "car"], size: float, ground: float, speed: float, way: float
+    ) -> Actor:
+        colours = (
+            tone(rng, PAINT if kind == "car" else CLOTHES),
+            tone(rng, CLOTHES),
+            tone(rng, SKIN),
+        )
+        return Actor(
+            kind,
             size,
-            float(rng.normal(0, 0.03)) if walks else 0.0,
-            tone(rng, _CLOTHES[rng.integers(len(_CLOTHES))], 12),
-            tone(rng, _CLOTHES[rng.integers(len(_CLOTHES))], 12),
-            tone(rng, _SKIN[rng.integers(len(_SKIN))], 8),
-            rng.uniform(0.8, 1.2),
-            rng.uniform(0, 6.28),
+            ground * size,
+            rng.choice([-1, 1]) * speed,
+            way,
+            rng.uniform(0, way),
+            colours,
         )
 
-    def show(self, picture: Picture, t_s: float, horizon: float) -> None:
-        """Draws the person at a time; eyes are at the horizon, so feet show the distance."""
-        h = self.size * float(np.exp(self.growth * t_s))
-        span = CANVAS_WIDTH + h
-        x = (self.x + self.speed * t_s) % span - h / 2
-        swing = np.sin(2 * np.pi * self.pace_hz * t_s + self.phase) * (0.12 if self.speed else 0.02)
-        top = horizon - 0.08 * h + (0.01 * h * np.cos(2 * swing / 0.12) if self.speed else 0)
-        hip, feet = top + 0.52 * h, top + h
-        for sign in (-1, 1):
-            foot = (x + sign * swing * h, feet)
-            line(picture, (x + sign * 0.03 * h, hip), foot, self.legs, 0.08 * h)
-            hand = (x - sign * swing * h * 0.8 + sign * 0.1 * h, hip - 0.02 * h)
-            line(
-                picture,
-                (x + sign * 0.09 * h, top + 0.2 * h),
-                hand,
-                darker(self.coat, 0.8),
-                0.05 * h,
-            )
-        shoulders, waist = 0.12 * h, 0.09 * h
-        polygon(
-            picture,
-            [
-                (x - shoulders, top + 0.17 * h),
-                (x + shoulders, top + 0.17 * h),
-                (x + waist, hip + 0.04 * h),
-                (x - waist, hip + 0.04 * h),
-            ],
-            self.coat,
+    found = []
+    for _ in range(rng.poisson(CARS_PER_S.get(clip.place.scene, 0) * seconds)):
+        size = rng.uniform(115, 215)
+        found.append(
+            actor("car", size, 0.36, rng.uniform(100, 230), WIDTH + size + rng.uniform(600, 2400))
         )
-        disc(picture, (x, top + 0.08 * h), (0.052 * h, 0.07 * h), self.skin)
-        disc(picture, (x, top + 0.045 * h), (0.052 * h, 0.04 * h), darker(self.legs, 0.6))
-
-
-@dataclass(frozen=True)
-class Vehicle:
-    """A car or a van that drives across."""
-
-    begin_s: float
-    speed: float  # canvas pixels a second, the sign is the direction
-    size: float  # length in canvas pixels
-    lane: float  # wheels' rows below the horizon
-    tall: float
-    paint: Colour
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, seconds: float) -> "Vehicle":
-        """A random one that passes within the clip."""
-        near = rng.random() < 0.5
-        size = rng.uniform(190, 270) * (1.35 if near else 1.0)
-        return cls(
-            rng.uniform(-1, seconds),
-            float(rng.uniform(160, 380) * (1 if near else -1)),
-            size,
-            rng.uniform(96, 125) if near else rng.uniform(44, 58),
-            rng.choice([0.36, 0.55], p=[0.8, 0.2]),
-            tone(
-                rng, ((190, 190, 194), (40, 42, 48), (150, 30, 32), (40, 70, 130))[rng.integers(4)]
-            ),
+    for size in sorted(np.exp(rng.uniform(np.log(34), np.log(160), rng.poisson(PEOPLE[family])))):
+        walks = family != "cabin" and rng.random() < 0.8
+        # Eyes are at the horizon, so that feet show the distance.
+        found.append(
+            actor("person", size, 0.92, walks * size * rng.uniform(0.25, 0.6), WIDTH + size)
         )
-
-    def show(self, picture: Picture, t_s: float, horizon: float) -> None:
-        """Draws the vehicle at a time."""
-        along = (t_s - self.begin_s) * abs(self.speed) - self.size
-        if not 0 < along + self.size < CANVAS_WIDTH + 2 * self.size:
-            return
-        left = along if self.speed > 0 else CANVAS_WIDTH - along - self.size
-        long, ground = self.size, horizon + self.lane
-        high = self.tall * long
-        box(picture, (left, ground - 0.62 * high), (left + long, ground - 0.06 * long), self.paint)
-        roof = 0.18 if self.tall < 0.5 else 0.05
-        end = 1 - roof / 2
-        cabin = [(roof, 0.6), (roof + 0.08, 1.0), (0.92 - roof, 1.0), (end - 0.02, 0.6)]
-        polygon(picture, [(left + a * long, ground - b * high) for a, b in cabin], self.paint)
-        glass = [
-            (roof + 0.04, 0.62),
-            (roof + 0.1, 0.93),
-            (0.9 - roof, 0.93),
-            (0.93 - roof / 2, 0.62),
-        ]
-        polygon(picture, [(left + a * long, ground - b * high) for a, b in glass], (52, 60, 70))
-        for a in (0.2, 0.8):
-            disc(picture, (left + a * long, ground), (0.075 * long, 0.075 * long), (24, 24, 26))
-            disc(picture, (left + a * long, ground), (0.04 * long, 0.04 * long), (120, 120, 124))
-
-
-@dataclass(frozen=True)
-class Occlusion:
-    """Someone's back, close before the lens for a second or two."""
-
-    middle_s: float
-    half_s: float
-    coat: Colour
-    direction: float
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, seconds: float) -> "Occlusion":
-        """A random one within the clip."""
-        coat = tone(rng, _CLOTHES[rng.integers(len(_CLOTHES))], 12)
-        half_s = rng.uniform(0.6, 1.4)
-        return cls(rng.uniform(0, seconds), half_s, coat, float(rng.choice([-1, 1])))
-
-    def show(self, picture: Picture, t_s: float) -> None:
-        """Draws the back at a time."""
-        phase = (t_s - self.middle_s) / self.half_s
-        if abs(phase) > 1.6:
-            return
-        x = CANVAS_WIDTH * (0.5 + 0.75 * self.direction * phase)
-        disc(picture, (x, CANVAS_HEIGHT * 0.95), (400, 430), self.coat)
-        disc(picture, (x + 60, CANVAS_HEIGHT * 1.0), (250, 380), darker(self.coat, 0.82))
-        disc(picture, (x, CANVAS_HEIGHT * 0.12), (130, 160), darker(self.coat, 0.4))
+    for _ in range(rng.poisson(BACKS_PER_S * seconds)):
+        speed = rng.uniform(350, 700)
+        found.append(actor("person", 1900, 0.74, speed, speed * max(seconds, 4)))
+    return found

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import soundfile
 
-from avsc.synth.canvas import Picture
-from avsc.synth.sound import WAV_RATE_HZ
-from avsc.synth.sounds import Signal
+from avsc.synth.drawing import Picture
+from avsc.synth.sounds import WAV_RATE_HZ, Signal
 
 FPS = Fraction(30_000, 1001)
 GROUP = 15  # frames between key frames: half a second
