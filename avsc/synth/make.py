@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from avsc.files import write_bytes, write_text
+from avsc.files import write_text
 from avsc.synth import plan
 from avsc.synth.plan import ClipPlan, SynthSettings
 from avsc.synth.work import Job, claim, run_missing
 
 HEADER = ("filename_audio", "filename_video", "scene_label", "identifier")
 EVALUATION_PIECES = 3  # one-second files of each clip, so that a data set of them stays small
-Files = list[tuple[str, str]]  # a clip's sounds and videos, relative to the data set's folder
+Files = list[tuple[str, str]]  # sound and video of each piece of a clip, in the data set's folder
 
 
 def make_dataset(
@@ -45,19 +45,18 @@ def make_dataset(
 
 def _files(settings: SynthSettings) -> dict[ClipPlan, Files]:
     clips = plan.clips(settings)
-    names = {clip: [clip.id] for clip in clips}
+    names = [[clip.id] for clip in clips]
     if settings.edition == "evaluation":
         # Numbers in random order, which tell nothing of the scene.
-        order = plan.generator(settings.seed, "evaluation").permutation(len(clips)).tolist()
-        pieces = range(EVALUATION_PIECES)
-        for clip, rank in zip(clips, order, strict=True):
-            names[clip] = [str(EVALUATION_PIECES * rank + piece) for piece in pieces]
-    return {c: [(f"audio/{n}.wav", f"video/{n}.mp4") for n in names[c]] for c in clips}
+        order = plan.generator(settings.seed, "evaluation").permutation(len(clips))
+        names = [[str(EVALUATION_PIECES * n + k) for k in range(EVALUATION_PIECES)] for n in order]
+    files = [[(f"audio/{name}.wav", f"video/{name}.mp4") for name in pieces] for pieces in names]
+    return dict(zip(clips, files, strict=True))
 
 
 def _make_clip(out: Path, clip: ClipPlan, settings: SynthSettings, files: Files) -> None:
     """Writes a clip's files, which depend on nothing but the settings and its id."""
-    from avsc.synth import encode
+    from avsc.synth.encode import write_mp4, write_wav
     from avsc.synth.pictures import make_pictures
     from avsc.synth.sounds import make_sound
 
@@ -66,8 +65,8 @@ def _make_clip(out: Path, clip: ClipPlan, settings: SynthSettings, files: Files)
     pictures = list(make_pictures(settings.seed, clip, size, seconds))
     samples, frames = sound.shape[1] // len(files), len(pictures) // len(files)
     for piece, (audio, video) in enumerate(files):
-        write_bytes(out / audio, encode.wav(sound[:, samples * piece : samples * (piece + 1)]))
-        write_bytes(out / video, encode.mp4(pictures[frames * piece : frames * (piece + 1)], size))
+        write_wav(out / audio, sound[:, piece * samples :][:, :samples])
+        write_mp4(out / video, pictures[piece * frames :][:frames])
 
 
 def _write_tables(out: Path, settings: SynthSettings, files: dict[ClipPlan, Files]) -> None:

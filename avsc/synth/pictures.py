@@ -1,20 +1,117 @@
-"""A clip's pictures: its location's backdrop, what moves before it, and the camera."""
+"""A clip's pictures: its location, people and cars that move before it, and the camera."""
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.synth.actors import actors_of
-from avsc.synth.backdrops import Backdrop, make_backdrop
-from avsc.synth.drawing import HEIGHT, WIDTH, Picture
-from avsc.synth.plan import ClipPlan, Place, generator
+from avsc.synth.drawing import (
+    HEIGHT,
+    WIDTH,
+    Backdrop,
+    Outline,
+    Picture,
+    fill,
+    make_backdrop,
+    oval,
+    shaded,
+    tone,
+)
+from avsc.synth.plan import CHARACTERS, ClipPlan, Place, generator
+from avsc.synth.scenery import Colour
 
 FPS = 30_000 / 1001
 SHIFTS = 16  # one field of noise, shifted from picture to picture
 GREY = 128  # what stands for no noise
+PEOPLE = {"cabin": 4.0, "hall": 5.0, "shops": 6.0, "facades": 3.0, "green": 1.5}  # mean number
+CARS_PER_S = {"street_traffic": 0.35, "public_square": 0.08}
+BACKS_PER_S = 0.06
+
+CLOTHES: tuple[Colour, ...] = (
+    (40, 44, 60), (120, 50, 54), (74, 92, 66), (170, 160, 140), (34, 34, 38), (64, 92, 138),
+    (186, 84, 66), (212, 208, 198),
+)  # fmt: skip
+SKIN: tuple[Colour, ...] = ((224, 184, 156), (186, 140, 110), (120, 84, 62))
+PAINT: tuple[Colour, ...] = ((190, 190, 194), (42, 44, 50), (150, 44, 42), (48, 76, 128))
+TYRE, RIM, GLASS = (24, 24, 26), (120, 120, 124), (56, 64, 76)
+
+# In heights of the person or lengths of the car; x forwards, y up from the ground.
+TORSO = np.array(
+    [(-0.09, 0.44), (-0.12, 0.8), (-0.05, 0.86), (0.05, 0.86), (0.12, 0.8), (0.09, 0.44)]
+)
+BODY = np.array([
+    (-0.5, 0.08), (-0.5, 0.2), (-0.35, 0.24), (-0.22, 0.36), (0.2, 0.36), (0.38, 0.23),
+    (0.5, 0.18), (0.5, 0.08),
+])  # fmt: skip
+WINDOWS = np.array([(-0.3, 0.24), (-0.2, 0.33), (0.18, 0.33), (0.31, 0.24)])
+
+
+class Actor(NamedTuple):
+    """A person or a car that crosses the picture again and again, or stands in it."""
+
+    colours: tuple[Colour, ...]  # coat, legs and skin of a person, paint of a car
+    size: float  # height of a person or length of a car, pixels of the stage
+    ground: float  # rows below the horizon where it stands, in sizes
+    speed: float  # pixels a second, negative to the left
+    way: float  # pixels from where it begins to where it ends; the picture is in the middle
+    begin: float  # pixels along its way at the clip's begin
+
+    def draw(self, picture: Picture, t_s: float, horizon: float) -> None:
+        """Draws it as it is at a time of the clip."""
+        x = (self.begin + self.speed * t_s) % self.way - (self.way - WIDTH) / 2
+        foot = (x, horizon + self.ground * self.size)
+        scale = (-self.size if self.speed < 0 else self.size, -self.size)
+        for outline, colour in self._car() if len(self.colours) == 1 else self._person(t_s):
+            fill(picture, outline * scale + foot, colour)
+
+    def _person(self, t_s: float) -> Iterator[tuple[Outline, Colour]]:
+        coat, legs, skin = self.colours
+        swing = (0.13 if self.speed else 0.02) * np.sin(6.3 * t_s + self.begin)
+        for side in (-1, 1):
+            yield _limb(side * 0.035, 0.48, side * swing, 0, 0.04), legs
+            yield _limb(side * 0.095, 0.79, side * (0.11 - swing), 0.46, 0.026), shaded(coat, 0.8)
+        yield TORSO, coat
+        yield oval(0, 0.92, 0.052, 0.07), skin
+        yield oval(0, 0.95, 0.056, 0.045), shaded(legs, 0.6)
+
+    def _car(self) -> Iterator[tuple[Outline, Colour]]:
+        yield BODY, self.colours[0]
+        yield WINDOWS, GLASS
+        for x in (-0.3, 0.3):
+            yield oval(x, 0.08, 0.08, 0.08), TYRE
+            yield oval(x, 0.08, 0.04, 0.04), RIM
+
+
+def _limb(x: float, y: float, end_x: float, end_y: float, half: float) -> Outline:
+    return np.array([(x - half, y), (x + half, y), (end_x + half, end_y), (end_x - half, end_y)])
+
+
+def actors_of(rng: np.random.Generator, clip: ClipPlan, seconds: float) -> list[Actor]:
+    """All that moves in a clip, from far to near."""
+    scene, family = clip.place.scene, CHARACTERS[clip.place.scene].picture
+
+    def passing(size: float, ground: float, speed: float, way: float, car: bool = False) -> Actor:
+        tones = (PAINT,) if car else (CLOTHES, CLOTHES, SKIN)
+        colours = tuple(tone(rng, options, 10) for options in tones)
+        direction, begin = rng.choice([-1, 1]), rng.uniform(0, way)
+        return Actor(colours, size, ground, direction * speed, way, begin)
+
+    cars = rng.poisson(CARS_PER_S.get(scene, 0) * seconds)
+    sizes = np.sort(np.exp(rng.uniform(np.log(34), np.log(160), rng.poisson(PEOPLE[family]))))
+    speeds = sizes * rng.uniform(0.25, 0.6, len(sizes)) * (rng.random(len(sizes)) < 0.8)
+    backs = rng.uniform(350, 700, rng.poisson(BACKS_PER_S * seconds))
+    return [
+        *(passing(s, 0.36, 1.4 * s, WIDTH + 12 * s, True) for s in rng.uniform(115, 215, cars)),
+        # Eyes are at the horizon, so that feet show the distance.
+        *(
+            passing(size, 0.92, 0 if family == "cabin" else speed, WIDTH + size)
+            for size, speed in zip(sizes, speeds, strict=True)
+        ),
+        *(passing(1900, 0.74, speed, speed * max(seconds, 4)) for speed in backs),
+    ]
 
 
 def make_pictures(

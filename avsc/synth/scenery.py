@@ -7,8 +7,7 @@ is as wide as the picture, and y = 1 is the height of a door.
 
 from dataclasses import dataclass
 
-from avsc.synth.drawing import Colour
-
+Colour = tuple[int, ...]  # red, green, blue, 0 to 255
 Range = tuple[float, float]
 
 COLOURS: dict[str, tuple[Colour, ...]] = {
@@ -83,17 +82,14 @@ CABIN = (
     Slab("seat", (0.62, 1), (0.2, 0.2), rows=7, share=0.55, shade=0.8),
     Slab("seat", (0.62, 0.62), (0.04, 0.2), rows=7, share=0.55, shade=0.6),
     Slab("light", (0.2, 0.42), WALLS, rows=8, share=0.5),
-    Slab("metal", (0.47, 0.49), (0.86, 0.86)),
     Slab("metal", (0.47, 0.49), UP, (0.06, 0.9), rows=6, share=0),
 )
 HALL = (
     Slab("wall", ALL, WALLS, shade=0.84),
     Slab("floor", ALL, ON),
     Slab("floor", ALL, ON, shade=0.95, rows=12, share=0.5),
-    Slab("floor", (-0.3, 0.3), ON, shade=1.09, rows=9, share=0.5),
     Slab("light", (-0.35, 0.35), WALLS, rows=9, share=0.5),
     Slab("wall", WALLS, UP),
-    Slab("wall", WALLS, (0, 0.12), shade=0.8),
     Slab("glow", WALLS, (0.15, 0.82), rows=9, share=0.85, own=5, only=-1),
     Slab("dark", (-1, -0.55), ON, only=1),
     Slab("paint", (-0.55, -0.47), ON, only=1),
@@ -102,7 +98,6 @@ HALL = (
     Slab("stone", (0.61, 0.64), UP, (0.06, 0.95), rows=5, share=0, shade=0.8),
     Slab("sign", (-0.3, 0.3), (0.72, 0.88), (0.1, 0.8), rows=2, share=0),
     Slab("light", (-0.25, 0.15), (0.82, 0.84), (0.1, 0.8), rows=2, share=0),
-    Slab("light", (-0.25, 0.05), (0.76, 0.78), (0.1, 0.8), rows=2, share=0),
 )
 SHOPS = (
     Slab("wall", ALL, WALLS, shade=1.15, only=-1),
@@ -124,10 +119,8 @@ FACADES = (
     Slab("ground", WIDE, ON, shade=0.86, columns=60, share=0.06, only=1),
     Slab("stone", (-0.09, 0.09), (0, 1.2), (0.7, 0.7), only=1, shift=0.5),
     Slab("stone", (-0.03, 0.03), (1.2, 4.5), (0.7, 0.7), shade=0.7, only=1, shift=0.5),
-    Slab("stone", (-0.015, 0.015), (4.5, 5.2), (0.7, 0.7), shade=0.6, only=1, shift=0.5),
     Slab("ground", WIDE, ON, (0, 0.6), shade=0.75, only=-1),
     Slab("paint", WIDE, ON, (0.26, 0.28), columns=24, share=0.5, only=-1),
-    Slab("paint", WIDE, ON, (0.6, 0.62), only=-1),
     Slab("paint", (-0.15, 0.05), ON, (0.08, 0.55), columns=6, share=0.5, only=-1, shift=0.25),
 )
 GREEN = (
@@ -142,12 +135,3 @@ FAMILIES: dict[str, Family] = {
     "facades": Family((240, 270), (0.045, 0.05), FACADES, 1.0, (55, 125), (0, 5), 4.5),
     "green": Family((240, 270), (0.045, 0.05), GREEN, 0.5, (20, 70), (16, 34), 4.0),
 }
-TUNNEL = Family(
-    (240, 300),
-    (0.5, 0.5),
-    (
-        Slab("dark", WIDE, (-1, 2), (1, 1)),
-        Slab("light", WIDE, (0.58, 0.66), (1, 1), columns=14, share=0.12),
-        Slab("stone", WIDE, (-1, 2), (1, 1), shade=0.35, columns=20, share=0.08),
-    ),
-)

@@ -47,7 +47,7 @@ class Part:
 
 BELL = ((1, 1), (2.01, 0.5), (2.76, 0.45), (5.4, 0.25), (8.9, 0.1))
 CHORD = ((1, 1), (1.26, 0.8), (1.5, 0.8), (2, 0.5), (3, 0.2))
-MOTOR = tuple((order, order**-0.8) for order in range(1, 17))
+MOTOR = tuple((order, order**-0.8) for order in range(1, 11))
 FORMANTS = ((80, -60), (550, 0), (900, -14), (1600, -6), (6000, -26))
 VOICE = Part(0.25, 0, FORMANTS, (95, 240), ((1, 0.7), (2, 0.4), (3, 0.3)), 0.12, 8.5, 0.1)
 GUSTS = Part(5, 0, ((30, 10), (150, 4), (1000, -7), (9000, -10)), gap_s=(14, 14), event_s=(1, 2.5))
@@ -143,7 +143,7 @@ def _starts(rng: np.random.Generator, n: int, part: Part) -> list[int]:
     if part.steps:
         starts = np.arange(rng.uniform(0, gap), n, gap)
         starts += rng.normal(0, 0.01 * RATE_HZ, len(starts))
-    return np.clip(starts, 0, n - 1).astype(int).tolist()
+    return [int(start) for start in np.clip(starts, 0, n - 1)]
 
 
 def unit(signal: Signal) -> Signal:
@@ -157,7 +157,7 @@ def equalised(signal: Signal, corners: Corners) -> Signal:
     corner_hz, gain_db = np.array(corners).T
     hz = np.maximum(scipy.fft.rfftfreq(n, 1 / RATE_HZ), 1.0)
     gains = 10 ** (np.interp(np.log(hz), np.log(corner_hz), gain_db) / 20)
-    return scipy.fft.irfft(scipy.fft.rfft(signal) * gains.astype(np.float32), n)
+    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(signal) * gains.astype(np.float32), n))
 
 
 def shaped_noise(rng: np.random.Generator, n: int, corners: Corners) -> Signal:

@@ -2,11 +2,12 @@
 
 import json
 import multiprocessing
+import operator
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ NOTE = "This data set is synthetic: made by avsc, nothing in it was recorded.\n\
 
 
 class Job(NamedTuple):
-    """Work that writes some files whole, each moved into place when it is complete."""
+    """Work that writes files, each of which is there whole or not at all."""
 
     run: Callable[[], None]
     files: list[Path]
@@ -62,16 +63,13 @@ def claim(out: Path, settings: dict[str, object]) -> None:
 
 
 def run_missing(title: str, unit: str, jobs: Sequence[Job], workers: int | None) -> int:
-    """Runs the jobs whose files are not all there.
+    """Runs the jobs whose files are not all there, and returns their number.
 
     Args:
         title: Title of the progress line.
         unit: What a job makes, in the plural.
         jobs: All jobs.
         workers: Number of processes; one a core when None, only this process when 1.
-
-    Returns:
-        The number of jobs that were run.
     """
     missing = [job.run for job in jobs if not all(path.exists() for path in job.files)]
     workers = min(workers or len(os.sched_getaffinity(0)), len(missing))
@@ -84,13 +82,9 @@ def run_missing(title: str, unit: str, jobs: Sequence[Job], workers: int | None)
         # Not forked: a fork of a process that has threads (torch, OpenCV) may hang.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, context, _begin_worker) as pool:
-            try:
-                for done in as_completed([pool.submit(run) for run in missing]):
-                    done.result()
-                    line.advance()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            # After an error or Ctrl-C, map cancels what has not begun.
+            for _ in pool.map(operator.call, missing):
+                line.advance()
     return len(missing)
 
 
@@ -103,7 +97,7 @@ def _begin_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    # Without this, workers of a parent that was killed wait for work for ever.
+    # Without this, workers of a parent that was killed would wait for work for ever.
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
