@@ -69,7 +69,9 @@ def make_backdrop(seed: int, place: Place) -> Backdrop:
     rng = generator(seed, place.name, "backdrop")
     leaning = 1 if rng.random() < 0.5 + LEAN_CHANCE * character.picture_lean else -1
     drawn = _Place(rng, FAMILIES[character.picture], leaning)
-    view = _Place(rng, FAMILIES["facades"], leaning).picture // (1 if leaning > 0 else NIGHT)
+    view = drawn.picture  # never seen where there are no windows
+    if drawn.windows.any():
+        view = _Place(rng, FAMILIES["facades"], leaning).picture // (1 if leaning > 0 else NIGHT)
     outside = np.hstack([view, view[:, ::-1], view])
     return Backdrop(drawn.picture, drawn.horizon, drawn.windows, outside)
 

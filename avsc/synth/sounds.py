@@ -199,8 +199,9 @@ def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
     sound = unit(equalised(sound, equaliser)) * rng.uniform(QUIETEST, LOUDEST)
     sound *= min(1.0, PEAK / np.max(np.abs(sound)))
     wide = soxr.resample(sound.T, RATE_HZ, WAV_RATE_HZ).T
-    hiss = HISS * rng.standard_normal(wide.shape, np.float32)
-    return np.clip(wide + hiss, -0.95, 0.95)
+    wide += HISS * rng.standard_normal(wide.shape, np.float32)
+    samples: Signal = np.clip(wide, -0.95, 0.95)
+    return samples
 
 
 def _response(rng: np.random.Generator) -> Signal:
