@@ -5,9 +5,9 @@ class AvscError(Exception):
     """Work that failed for a reason the user can act on; the command line prints it and exits 1.
 
     Args:
-        got: What was found, with the path, row or key it was found at.
-        expected: What should have been there instead.
-        remedy: What the user can do now.
+        got: Description of what was found, with its path, row or key.
+        expected: Description of what should have been there instead.
+        remedy: Advice on what the user can do now.
     """
 
     def __init__(self, got: str, expected: str = "", remedy: str = "") -> None:
@@ -25,7 +25,7 @@ class AvscError(Exception):
         return "\n".join(lines)
 
     def one_line(self) -> str:
-        """The message in one line, for a ledger or a table."""
+        """The message in one line, for a list or a table."""
         return self.got + (f" (expected {self.expected})" if self.expected else "")
 
 

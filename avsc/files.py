@@ -1,5 +1,6 @@
 """Files written aside and moved into place, so that what is on disk is complete or absent."""
 
+import errno
 import hashlib
 import os
 import re
@@ -10,7 +11,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from avsc.errors import AvscError
+
 TEMPORARY_PREFIX = ".partial-"
+
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@contextmanager
+def explain_disk_errors(path: Path) -> Iterator[None]:
+    """Turns an ``OSError`` met while writing ``path`` into a message for the user.
+
+    Raises:
+        AvscError: The disk is full, or ``path`` cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise AvscError(
+                f"no room to write to {path}: {error.strerror}",
+                "free space, within the quota and the limit on a file's size",
+                "free some space and run the same command again; what is complete is kept",
+            ) from error
+        raise AvscError(
+            f"cannot write to {path}: {error}",
+            "a place that can be written to",
+            "name another place, or correct this one and run the same command again; what is"
+            " complete is kept",
+        ) from error
 
 
 @contextmanager
@@ -18,8 +48,22 @@ def write_aside(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary neighbour of ``path``; on success syncs it and moves it over ``path``.
 
     A crash leaves at most a ``.partial-*`` file, which readers ignore and the next writer may
-    delete; an exception removes it.
+    delete; an exception removes it. A device or a pipe is written to directly.
+
+    Raises:
+        AvscError: The disk is full, or ``path`` cannot be written to.
     """
+    with explain_disk_errors(path), open_aside(path) as file:
+        yield file
+
+
+@contextmanager
+def open_aside(path: Path) -> Iterator[IO[bytes]]:
+    """Does what :func:`write_aside` does, for a caller that explains an ``OSError`` itself."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with path.open("wb") as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f"{TEMPORARY_PREFIX}{path.name}-", dir=path.parent)
     temporary = Path(name)
@@ -52,13 +96,21 @@ def remove_leftovers(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes ``data`` to ``path`` whole or not at all."""
+    """Writes ``data`` to ``path`` whole or not at all.
+
+    Raises:
+        AvscError: The disk is full, or ``path`` cannot be written to.
+    """
     with write_aside(path) as file:
         file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 ``text`` with Unix line ends to ``path`` whole or not at all."""
+    """Writes UTF-8 ``text`` with Unix line ends to ``path`` whole or not at all.
+
+    Raises:
+        AvscError: The disk is full, or ``path`` cannot be written to.
+    """
     write_bytes(path, text.encode())
 
 

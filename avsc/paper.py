@@ -13,17 +13,26 @@ TABLES = ("table2", "table3", "table4", "table5")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table of the paper; ``accuracy`` is in per cent."""
+    """One row of a table of the paper.
+
+    Attributes:
+        table: Name of the table, of ``TABLES``.
+        system: Name of the system, as the paper has it.
+        recipe: Name of its file in ``pipelines/recipes``, without the ending; None for a system of
+            other authors.
+        log_loss: Log-loss.
+        accuracy: Accuracy in per cent.
+    """
 
     table: str
     system: str
-    recipe: str | None  # a file of pipelines/recipes, without its ending; None: not ours to run
+    recipe: str | None
     log_loss: float
     accuracy: float
 
 
 def recipe_path(name: str) -> Path:
-    """The file of a recipe that ``paper.toml`` names."""
+    """The file of a recipe, by the name that ``paper.toml`` has for it."""
     return resource(f"pipelines/recipes/{name}.toml")
 
 
@@ -36,7 +45,10 @@ def rows(table: str) -> tuple[Row, ...]:
 
 
 def row_of(recipe: Recipe) -> Row | None:
-    """The row of tables 2 to 4 that a run's recipe is, whatever its weights, seed and hardware."""
+    """The row of tables 2 to 4 that a recipe reproduces, whatever its weights, seed and hardware.
+
+    None if the recipe is another system.
+    """
     for table in TABLES[:3]:
         for row in rows(table):
             if row.recipe is None:
@@ -48,8 +60,8 @@ def row_of(recipe: Recipe) -> Row | None:
 
 
 def _identity(recipe: Recipe, published: Recipe) -> tuple[object, ...]:
-    # What makes a system that row: its inputs, encoder and way of optimisation. A recipe that
-    # leaves the image size to the weights has the published one.
+    # Inputs, encoder and optimisation make a system that row. A recipe that leaves the image size
+    # to the weights counts as one with the published size.
     train = recipe.train
     audio = None if train.strategy == "video" else (recipe.audio, train.acoustic_source())
     visual = (

@@ -1,4 +1,4 @@
-"""Where the recipes and manifests are, in a checkout and in an installed package."""
+"""Paths of recipes and manifests, in a checkout and in an installed package."""
 
 from pathlib import Path
 

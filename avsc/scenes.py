@@ -20,7 +20,7 @@ SCENES = (
 
 @dataclass(frozen=True)
 class ClipName:
-    """The parts of a development clip's id, ``<scene>-<city>-<location>-<segment>``."""
+    """Parts of a development clip's id, ``<scene>-<city>-<location>-<segment>``."""
 
     scene: str
     city: str

@@ -246,17 +246,17 @@ def _make_run(
     from avsc.models import visual_weights
     from avsc.store.read import Store
     from avsc.train import checkpoint, manifest
-    from avsc.train.load import new_scorer
+    from avsc.train.load import new_model
 
     opened = Store.open(store)
     recipe = recipes.load(None, [*TINY_ENCODER, f"train.strategy={strategy}", *settings])
     encoder = None if strategy == "audio" else visual_weights.build(recipe.visual)
-    recorded = manifest.begin(opened, recipe, encoder, world=1).model_copy(
+    recorded = manifest.new_manifest(opened, recipe, encoder, world=1).model_copy(
         update={"epoch": 3, "best_epoch": 2, "best_loss": 1.5, "finished": True}
     )
     torch.manual_seed(seed)
-    scorer = new_scorer(recorded)
-    for module in scorer.modules():
+    model = new_model(recorded, encoder)
+    for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             # Fresh statistics would let everything through alike.
             module.running_mean = torch.randn(module.num_features) * 0.1
@@ -276,7 +276,7 @@ def _make_run(
     (path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name in ("best", "last"):
         content = json.loads(recorded.model_dump_json())
-        checkpoint.save(path / "checkpoints", name, scorer.state_dict(), {}, content)
+        checkpoint.save(path / "checkpoints", name, model.state_dict(), {}, content)
     return path
 
 

@@ -1,10 +1,12 @@
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from avsc import files
+from avsc.errors import AvscError
 
 
 def _names(folder: Path) -> list[str]:
@@ -24,6 +26,34 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         file.write("text where bytes belong")  # type: ignore[call-overload]
     assert path.read_text() == "old"
     assert _names(tmp_path) == ["note.txt"]
+
+
+def test_a_full_disk_is_a_message_that_names_the_file() -> None:
+    with pytest.raises(AvscError) as caught:
+        files.write_bytes(Path("/dev/full"), b"x" * 100_000)
+    assert "/dev/full" in caught.value.got
+    assert "space" in caught.value.remedy
+    assert Path("/dev/full").is_char_device()  # it was not replaced by a file
+
+
+@pytest.mark.parametrize("taken", ["note.txt/deeper.txt", "folder"])
+def test_a_place_that_cannot_be_written_is_a_message_that_names_it(
+    tmp_path: Path, taken: str
+) -> None:
+    (tmp_path / "note.txt").write_text("a file, no folder")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(AvscError) as caught:
+        files.write_text(tmp_path / taken, "x")
+    assert str(tmp_path / taken) in caught.value.got
+    assert _names(tmp_path) == ["folder", "note.txt"]
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        files.write_bytes(tmp_path / "pipe", b"all of it")
+        assert read.result() == b"all of it"
 
 
 def test_a_written_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def main() -> None:
     """Runs the command line; exit 0 success, 1 the work failed, 2 wrong usage."""
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGUSR1"):  # a batch system's, before a job's time is over
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
     try:
         app(args=arguments, prog_name="avsc", standalone_mode=True)
     except AvscError as error:
@@ -61,5 +63,5 @@ def main() -> None:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    # A batch system's SIGTERM unwinds as Ctrl-C does, so files aside are removed and locks freed.
+    # Unwinds as Ctrl-C does, so files aside are removed and locks are freed.
     raise KeyboardInterrupt

@@ -1,14 +1,13 @@
 """Commands that make or fetch a data set."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from avsc.cli.app import app
 from avsc.console import byte_size, say, table
-
-Edition = Literal["development", "evaluation"]
+from avsc.dataset.manifests import Edition
 
 
 @app.command(rich_help_panel="A first look, and data sets")
@@ -20,16 +19,18 @@ def synth(
     ] = 20,
     locations_per_scene: Annotated[
         int,
-        typer.Option(min=2, help="Places they are spread over; about 70 % are for training."),
+        typer.Option(min=2, help="Locations a scene; about 70 % of them are for training."),
     ] = 7,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed makes another data set.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; another one makes another data set.")
+    ] = 0,
     edition: Annotated[
         Edition,
         typer.Option(help="evaluation: one-second files with numbers for names and no labels."),
     ] = "development",
-    size: Annotated[str, typer.Option(help="Of the pictures, in pixels.")] = "320x180",
+    size: Annotated[str, typer.Option(help="Size of the pictures in pixels.")] = "320x180",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; all cores unless given.")
+        int | None, typer.Option(min=1, help="Number of processes; all cores unless given.")
     ] = None,
 ) -> None:
     """Make a synthetic data set in TAU's layout: real WAV and MP4 files, made-up scenes.
@@ -56,7 +57,10 @@ def download(
     *,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="documentation, meta, examples, audio or video; all but examples."),
+        typer.Option(
+            help="documentation, meta, examples, audio or video; may be repeated.",
+            show_default="all but examples",
+        ),
     ] = None,
     edition: Annotated[
         Edition, typer.Option(help="development has labels and folds; evaluation has neither.")

@@ -1,4 +1,4 @@
-"""The command that shows everything at once."""
+"""The command that shows every step on synthetic data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,18 +6,23 @@ from typing import Annotated
 import typer
 
 from avsc.cli.app import app
+from avsc.cli.options import FIRST_LOOK
 
 
-@app.command(rich_help_panel="A first look, and data sets")
+@app.command(rich_help_panel=FIRST_LOOK)
 def demo(
-    out: Annotated[Path, typer.Option(help="Where everything goes; about 1 GB.")] = Path(
-        "avsc-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for everything; about 1 GB.")
+    ] = Path("avsc-demo"),
 ) -> None:
-    """Run the whole road on a small synthetic data set: minutes, on any CPU.
+    """Run every step on a small synthetic data set: minutes, on any CPU.
 
     Makes the data set, prepares it, pre-trains a small visual encoder, trains the joint, the
     audio and the video system, and scores them. Run again, it uses what is complete.
+
+    **Example**
+
+    - `avsc demo --out /tmp/avsc-demo`
     """
     from avsc.demo import demo as run
     from avsc.demo import show

@@ -19,7 +19,7 @@ WHICH, HOW = "Which runs", "How they are run"
 
 
 class Target(StrEnum):
-    """What can be reproduced."""
+    """Tables and figures that can be reproduced."""
 
     TABLE2 = "table2"
     TABLE3 = "table3"
@@ -44,7 +44,7 @@ Out = Annotated[
     Path,
     typer.Option(
         metavar="DIR",
-        help="Where everything goes: DIR/runs/RECIPE for the runs, which all targets share, and "
+        help="Folder for everything: DIR/runs/RECIPE for the runs, which all targets share, and "
         "DIR/TARGET.md and .csv (or .png and .svg) for the results.",
     ),
 ]
@@ -53,7 +53,7 @@ Only = Annotated[
     typer.Option(
         metavar="WORD,WORD",
         help="Only the rows whose recipe has all these words, such as scalogram,effnetv2s or "
-        "joint,fbank. They are written under a name of their own: DIR/table3-joint-fbank.md.",
+        "joint,fbank. The result has a name of its own: DIR/table3-joint-fbank.md.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -62,7 +62,8 @@ PartOption = Annotated[
     typer.Option(
         metavar="I/N",
         help="Only the I-th of N shares of the runs, and no table, for a job array "
-        "(pipelines/slurm/reproduce_array.sbatch). Then the same command without it prints.",
+        "(pipelines/slurm/reproduce_array.sbatch). Afterwards, the same command without --part "
+        "writes the tables.",
         rich_help_panel=WHICH,
     ),
 ]
@@ -72,7 +73,7 @@ VeWeights = Annotated[
         metavar="MODEL=PATH",
         help="Weights of a visual encoder, such as resnet50=/w/places.pth.tar, or "
         "efficientnetv2_rw_s.ra2_in1k=VE for a folder of `avsc pretrain`; may be repeated. By "
-        "default timm downloads those of ImageNet.",
+        "default, timm downloads its ImageNet weights.",
         rich_help_panel=HOW,
     ),
 ]
@@ -89,16 +90,16 @@ Settings = Annotated[
 Smoke = Annotated[
     bool,
     typer.Option(
-        help="Shrink every recipe (tiny random encoders, two epochs) to see that everything runs, "
-        "in minutes on two cores. The numbers mean nothing, and the tables say so.",
+        help="Shrink every recipe (tiny random encoders, two epochs), to see in minutes on two "
+        "cores that everything runs. The numbers mean nothing, and the tables say so.",
         rich_help_panel=HOW,
     ),
 ]
 DryRun = Annotated[
     bool,
     typer.Option(
-        help="Only list the runs, what each still needs, and how long it takes at most on this "
-        "device, measured in short trials.",
+        help="Only list the runs: their state, their epochs, the time of an epoch where a log has "
+        "it, and what they need.",
         rich_help_panel=HOW,
     ),
 ]
@@ -131,16 +132,20 @@ def reproduce(
 
     avsc reproduce table2 table3 table4 table5 fig2 --store STORE --out DIR
     """
-    from avsc.reproduce import dry_run as forecast
-    from avsc.reproduce import reproduce
+    from avsc.reproduce import dry_run as listing
+    from avsc.reproduce import reproduce as work
+    from avsc.reproduce.plan import Request
 
-    asked = reproduce.Asked(
+    request = Request(
         targets=tuple(dict.fromkeys(target.value for target in targets)),
         only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
         options=_options(settings or (), ve_weights or (), smoke),
     )
-    do = forecast.show if dry_run else reproduce.reproduce
-    do(asked, store, out, part=None if part is None else _part(part), device=device)
+    share = None if part is None else _part(part)
+    if dry_run:
+        listing.dry_run(request, store, out, share)
+    else:
+        work.reproduce(request, store, out, part=share, device=device)
 
 
 def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) -> "Options":

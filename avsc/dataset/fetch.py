@@ -8,15 +8,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from avsc.console import duration, say
+from avsc.dataset.manifests import Archive
 from avsc.errors import AvscError
+from avsc.files import explain_disk_errors
 
 PIECE = 1 << 20  # bytes read at once
-TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+TRANSIENT = (408, 416, 425, 429, 500, 502, 503, 504)  # HTTP statuses that another attempt may cure
 LONGEST_WAIT_S = 120.0
+
+Count = Callable[[int], None]
 
 
 class UnreachableError(AvscError):
@@ -24,222 +28,174 @@ class UnreachableError(AvscError):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a bad line is put up with.
+class RetryPolicy:
+    """How often a failed attempt is repeated.
 
     Attributes:
-        failures: Attempts in a row that bring nothing new before giving up.
-        wait_s: Before the second attempt; doubled before each further one.
-        timeout_s: Of silence on an open connection.
+        attempts: Number of attempts in a row that bring nothing new before giving up.
+        wait_s: Seconds before the second attempt; doubled before each further one.
+        timeout_s: Seconds of silence on an open connection that end an attempt.
     """
 
-    failures: int = 8
+    attempts: int = 8
     wait_s: float = 1.0
     timeout_s: float = 60.0
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A file on a server and what it must be."""
-
-    url: str
-    size: int  # bytes
-    md5: str
-
-
-class _LineError(Exception):
-    """An attempt failed in a way that another one may mend."""
+class _TransientError(Exception):
+    """An attempt failed in a way that another one may cure."""
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
         super().__init__(reason)
         self.wait_s = wait_s
 
 
-def fetch(
-    remote: Remote,
-    path: Path,
-    arrived: Callable[[int], None] = lambda count: None,
-    patience: Patience | None = None,
-) -> None:
-    """Brings a file to ``path``, which then exists only with the right size and MD5.
+def fetch(archive: Archive, path: Path, count: Count, retry: RetryPolicy) -> None:
+    """Brings an archive to ``path``, which then exists only with the right size and MD5.
 
-    What has come so far is kept in ``<path>.part`` and gone on with. A file whose MD5 is wrong is
-    fetched once more from the beginning.
+    What has come so far is kept in ``<path>.part``, and the next call goes on from there. A file
+    whose MD5 is wrong is fetched once more from the beginning.
 
     Args:
-        remote: Where it is and what it must be.
-        path: Where it goes; a right file that is there already is left alone.
-        arrived: Called with the number of bytes that came (negative when they are discarded).
-        patience: With the line.
+        archive: Archive with its URL, size and MD5.
+        path: Path of the file; what is there already is checked as if it had been fetched.
+        count: Function called with the number of bytes that came (negative when discarded).
+        retry: Policy for failed attempts.
 
     Raises:
-        UnreachableError: The server stayed silent.
-        AvscError: It has no such file, or twice a wrong one.
+        UnreachableError: The server did not answer.
+        AvscError: The server has no such file, or a wrong one, or the disk is full.
     """
-    patience = patience or Patience()
+    if urlsplit(archive.url).scheme not in ("http", "https"):
+        got = f"address {archive.url}"
+        raise AvscError(got, "one that begins with https:// or http://", "correct --base-url")
     part = path.with_name(path.name + ".part")
     if path.exists():
-        path.replace(part)  # somebody put it here: it is checked as if we had fetched it
-    wrong = ""
+        path.replace(part)
     for _ in range(2):
-        _fetch_whole(remote, part, arrived, patience)
-        found = _md5(part)
-        if found == remote.md5:
+        _fetch_whole(archive, part, count, retry)
+        with part.open("rb") as file:
+            # A checksum that the publisher gives against damage, not against forgery.
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if md5 == archive.md5:
             part.replace(path)
             return
-        wrong = found
-        part.unlink()
-        arrived(-remote.size)
+        _discard(part, count)
+        say(f"{archive.filename}: wrong MD5 {md5}; discarded")
     raise AvscError(
-        f"{remote.url} came twice with MD5 {wrong}",
-        f"MD5 {remote.md5}",
-        "try another mirror (--base-url), or later",
+        f"{archive.url} came twice with MD5 {md5}",
+        f"MD5 {archive.md5}",
+        "name another mirror (--base-url)",
     )
 
 
-def held(path: Path, size: int) -> int:
-    """How many of a file's bytes are there already, whole or in part."""
-    for candidate in (path, path.with_name(path.name + ".part")):
-        if candidate.exists():
-            there = candidate.stat().st_size
-            return there if there <= size else 0
-    return 0
-
-
-def _fetch_whole(
-    remote: Remote, part: Path, arrived: Callable[[int], None], patience: Patience
-) -> None:
-    failures, wait_s, most = 0, patience.wait_s, 0
-    while (have := _usable(part, remote.size)) < remote.size:
-        try:
-            _fetch_rest(remote, part, have, arrived, patience.timeout_s)
-        except _LineError as error:
-            # Against the most there ever was: a server without ranges begins again each time.
-            now = part.stat().st_size if part.exists() else 0
-            advanced = now > max(have, most)
-            most = max(now, have, most)
-            failures, wait_s = (0, patience.wait_s) if advanced else (failures + 1, 2 * wait_s)
-            if failures >= patience.failures:
-                raise UnreachableError(
-                    f"{remote.url}: {error}, {failures} times in a row",
-                    f"{remote.size - have} more bytes",
-                    "check the network; the same command goes on from here",
-                ) from None
-            time.sleep(min(max(wait_s if failures else 0.0, error.wait_s), LONGEST_WAIT_S))
-
-
-def _usable(part: Path, size: int) -> int:
-    """The bytes of a part that can be gone on with; one that is too long is removed."""
-    if not part.exists():
-        return 0
-    have = part.stat().st_size
-    if have > size:
+def _fetch_whole(archive: Archive, part: Path, count: Count, retry: RetryPolicy) -> None:
+    if _size(part) > archive.size:
         part.unlink()
-        return 0
-    return have
+    failed, most = 0, _size(part)
+    while _size(part) < archive.size:
+        try:
+            _fetch_rest(archive, part, count, retry.timeout_s)
+        except _TransientError as error:
+            # Against the most there ever was: a server without ranges begins again each time.
+            now = _size(part)
+            failed = 1 if now > most else failed + 1
+            most = max(most, now)
+            if failed >= retry.attempts:
+                raise UnreachableError(
+                    f"{archive.url}: {error}, {failed} times in a row",
+                    f"{archive.size - now} more bytes",
+                    "check the network and run the same command again; it goes on from here",
+                ) from None
+            wait_s = min(max(retry.wait_s * 2 ** (failed - 1), error.wait_s), LONGEST_WAIT_S)
+            say(
+                f"{archive.filename}: {error}; trying again in {duration(wait_s)}"
+                f" (attempt {failed + 1} of {retry.attempts})"
+            )
+            time.sleep(wait_s)
 
 
-def _fetch_rest(
-    remote: Remote, part: Path, have: int, arrived: Callable[[int], None], timeout_s: float
-) -> None:
+def _fetch_rest(archive: Archive, part: Path, count: Count, timeout_s: float) -> None:
     """One attempt at what is missing of a file.
 
     Raises:
-        _LineError: The attempt failed, though perhaps not without some bytes.
+        _TransientError: The attempt failed, though perhaps not without some bytes.
     """
     headers = {"User-Agent": "avsc", "Accept-Encoding": "identity"}
-    if have:
+    if have := _size(part):
         headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(archive.url, headers=headers)  # noqa: S310 -- is http(s)
     try:
-        with urllib.request.urlopen(  # noqa: S310 -- the scheme is checked
-            urllib.request.Request(_http(remote.url), headers=headers),  # noqa: S310
-            timeout=timeout_s,
-        ) as response:
-            begin = _begin(response.status, response.headers, have, remote)
-            if begin < have:
-                part.unlink()
-                arrived(begin - have)
-            _copy(response, part, remote.size - begin, arrived)
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
+            _copy(response, archive, part, count)
     except urllib.error.HTTPError as error:
         with error:
-            _judge(error, remote.url, part, arrived)
+            raise _http_error(error, archive, part, count) from None
     except (OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
             raise UnreachableError(
-                f"{remote.url}: {error}",
+                f"{archive.url}: {error}",
                 "a server whose certificate can be trusted",
                 "check the system's clock and certificates, or a proxy in between",
             ) from None
-        raise _LineError(str(error) or type(error).__name__) from None
+        raise _TransientError(str(error) or type(error).__name__) from None
 
 
-def _http(url: str) -> str:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise AvscError(f"address {url}", "one that begins with https:// or http://", "correct it")
-    return url
-
-
-def _begin(status: int, headers: Message, have: int, remote: Remote) -> int:
-    """From which byte on the server answers: 0 when it ignores ranges."""
+def _copy(response: http.client.HTTPResponse, archive: Archive, part: Path, count: Count) -> None:
+    """Appends an answer to what has come so far, if it is the file asked for."""
     begin = 0
-    if status == http.HTTPStatus.PARTIAL_CONTENT:
-        begin = have
-        if not headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise _LineError(f"the server sent another range: {headers.get('Content-Range')}")
-    length = headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) != remote.size - begin:
-        raise AvscError(
-            f"{remote.url} has {int(length) + begin} bytes",
-            f"{remote.size} bytes",
-            "check the address (--base-url): a page of text may have come instead of the archive",
-        )
-    return begin
-
-
-def _copy(
-    response: http.client.HTTPResponse, part: Path, size: int, arrived: Callable[[int], None]
-) -> None:
-    left = size
-    while left > 0:
-        piece = response.read(min(PIECE, left))
-        if not piece:
-            raise _LineError(f"the line was cut with {left} bytes to come")
-        _append(part, piece)
-        left -= len(piece)
-        arrived(len(piece))
-
-
-def _append(part: Path, piece: bytes) -> None:
-    try:
-        with part.open("ab") as file:
+    if response.status == http.HTTPStatus.PARTIAL_CONTENT:
+        begin = _size(part)
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
+            _discard(part, count)
+            raise _TransientError("the server sent another range")
+    left = archive.size - begin
+    length = response.headers.get("Content-Length")
+    if length not in (None, str(left)):
+        raise _wrong_size(archive, length, left)
+    if begin == 0:
+        _discard(part, count)
+    came = 0
+    while piece := response.read(min(PIECE, left - came)):
+        with explain_disk_errors(part), part.open("ab") as file:
             file.write(piece)
-    except OSError as error:
-        raise AvscError(
-            f"cannot write {part}: {error.strerror}",
-            "room and permission to write",
-            "free some space; the same command goes on from here",
-        ) from None
+        came += len(piece)
+        count(len(piece))
+    if came < left and length is None:
+        # The server says that this is all: a page of text or another file, which is not kept.
+        _discard(part, count)
+        raise _wrong_size(archive, came, left)
+    if came < left:
+        raise _TransientError(f"the connection was cut with {left - came} bytes to come")
 
 
-def _judge(
-    error: urllib.error.HTTPError, url: str, part: Path, arrived: Callable[[int], None]
-) -> None:
-    """Whether another attempt may mend an answer that is an error."""
-    if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.exists():
-        arrived(-part.stat().st_size)
-        part.unlink()
-        raise _LineError("the server refused the range; from the beginning again")
-    if error.code in TRANSIENT:
-        after = error.headers.get("Retry-After", "")
-        raise _LineError(f"HTTP {error.code}", float(after) if after.isdecimal() else 0.0)
-    raise AvscError(
-        f"{url}: HTTP {error.code} {error.reason}",
-        "the archive",
-        "check the address (--base-url), or try later",
+def _wrong_size(archive: Archive, came: object, expected: int) -> AvscError:
+    return AvscError(
+        f"{archive.url} answered with {came} bytes",
+        f"{expected} bytes",
+        "check the address (--base-url): a page of text may have come instead of the archive",
     )
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        # A checksum the publisher gives against damage, not against forgery.
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _http_error(
+    error: urllib.error.HTTPError, archive: Archive, part: Path, count: Count
+) -> Exception:
+    if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        _discard(part, count)
+    if error.code in TRANSIENT:
+        after = error.headers.get("Retry-After", "")
+        return _TransientError(f"HTTP {error.code}", float(after) if after.isdecimal() else 0.0)
+    return AvscError(
+        f"{archive.url}: HTTP {error.code} {error.reason}",
+        "the archive",
+        "check the address, or name another mirror (--base-url)",
+    )
+
+
+def _discard(part: Path, count: Count) -> None:
+    count(-_size(part))
+    part.unlink(missing_ok=True)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

@@ -1,8 +1,8 @@
 """Where a data set's tables and media lie below its folder.
 
-Copies differ: CSVs in the root or in the folder of the ``.meta`` archive, media in the root or in
-folders of their archives. So folders are searched a few levels down, every file is known by the
-name the CSVs give it (``audio/<clip id>.wav``), and each name must have exactly one place.
+Copies differ: tables in the root or in the folder of the ``.meta`` archive, media in the root or
+in folders of their archives, any of them a symbolic link to another disk. So folders are searched
+a few levels down, links are followed, and every file is known by the name that the tables give it.
 """
 
 import os
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from avsc.errors import AvscError
 
-MEDIA = {"audio": ".wav", "video": ".mp4"}  # folders and their files
+MEDIA = {"audio": ".wav", "video": ".mp4"}  # folders and the endings of their files
 META = "meta.csv"
 SETUP = "evaluation_setup"
 DEEPEST = 3  # <archive's folder>/<data set's folder>/audio is the deepest known
-MOST_FOLDERS = 2000  # more than that is someone's home, not a data set
+MOST_FOLDERS = 2000  # more than that is somebody's home, not a data set
 
 LOOKS_LIKE = (
     f"a folder with audio/<clip id>.wav, video/<clip id>.mp4, {META} and "
@@ -34,34 +34,37 @@ class Layout:
 
     Attributes:
         root: The folder, resolved.
-        tables: ``meta.csv`` and ``evaluation_setup/*.csv`` to the files.
-        media: ``audio/<file>`` and ``video/<file>`` to paths relative to ``root``; more than one
-            when copies of a file lie in several folders.
-        links: Names of media that are symbolic links, to the paths they lead to.
+        tables: Paths of ``meta.csv`` and ``evaluation_setup/*.csv``, by these names.
+        media: Paths relative to ``root``, by ``audio/<clip id>`` and ``video/<clip id>``; more
+            than one where copies of a file lie in several folders.
     """
 
     root: Path
     tables: dict[str, Path]
     media: dict[str, list[str]]
-    links: dict[str, Path]
+
+    def places(self, folder: str, clip: str) -> list[str]:
+        """Paths of a clip's sound or picture relative to ``root``, one for each different file."""
+        listed = self.media.get(f"{folder}/{clip}", [])
+        if len(listed) < 2:
+            return listed
+        return list({(self.root / path).resolve(): path for path in reversed(listed)}.values())
 
 
 def find_layout(root: Path) -> Layout:
     """Looks for tables and media at ``root`` and up to three folders below it.
 
     Raises:
-        AvscError: There is no such folder, nothing in it looks like a data set, it holds several,
-            or a folder of media leads out of it by a symbolic link.
+        AvscError: There is no such folder, nothing in it looks like a data set, or it holds
+            several data sets.
     """
     if not root.is_dir():
         got = f"{root} is not a folder" if root.exists() else f"there is no folder {root}"
         raise AvscError(got, LOOKS_LIKE, HOW_TO_GET_ONE)
-    root = root.resolve()
-    layout = Layout(root, {}, {}, {})
-    seen: set[Path] = set()
-    for folder in _folders(root):
+    layout = Layout(root.resolve(), {}, {})
+    for folder in _folders(layout.root):
         if folder.name in MEDIA:
-            _list_media(folder, layout, seen)
+            _list_media(folder, layout)
         else:
             _list_tables(folder, layout)
     if not layout.media:
@@ -72,16 +75,19 @@ def find_layout(root: Path) -> Layout:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """``root`` and the folders below it, nearest first; media folders are leaves."""
-    level, visited = [root], 0
+    """``root`` and the folders below it, nearest first, each once; media folders are leaves."""
+    level, seen = [root], set[Path]()
     for _ in range(DEEPEST + 1):
         deeper: list[Path] = []
         for folder in level:
-            yield folder
-            visited += 1
-            if visited > MOST_FOLDERS:
+            real = folder.resolve()
+            if real in seen:
+                continue  # a link leads to a folder that is listed already
+            seen.add(real)
+            if len(seen) > MOST_FOLDERS:
                 got = f"more than {MOST_FOLDERS} folders below {root}"
                 raise AvscError(got, LOOKS_LIKE, HOW_TO_GET_ONE)
+            yield folder
             if folder.name not in MEDIA or folder == root:
                 deeper += [Path(e.path) for e in _scan(folder) if _is_searched(e)]
         level = deeper
@@ -101,28 +107,21 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _list_media(folder: Path, layout: Layout, seen: set[Path]) -> None:
-    real = _inside(folder, layout.root)
-    if real in seen:
-        return  # a link inside the data set to a folder that is listed already
-    seen.add(real)
+def _list_media(folder: Path, layout: Layout) -> None:
     base = folder.relative_to(layout.root).as_posix()
     # One listing and no stat a file: a shared file system takes a millisecond for each.
     for entry in _scan(folder):
+        stem, ending = os.path.splitext(entry.name)  # noqa: PTH122 -- a Path a file takes longer
         hidden = entry.name.startswith(".")
-        if hidden or not entry.name.endswith(MEDIA[folder.name]) or not entry.is_file():
-            continue
-        name = f"{folder.name}/{entry.name}"
-        layout.media.setdefault(name, []).append(f"{base}/{entry.name}")
-        if entry.is_symlink():
-            layout.links[name] = Path(entry.path).resolve()
+        if not hidden and ending.lower() == MEDIA[folder.name] and entry.is_file():
+            places = layout.media.setdefault(f"{folder.name}/{stem}", [])
+            places.append(f"{base}/{entry.name}")
 
 
 def _list_tables(folder: Path, layout: Layout) -> None:
     for path in (folder / META, *sorted((folder / SETUP).glob("*.csv"))):
         if not path.is_file():
             continue
-        _inside(path, layout.root)
         name = path.relative_to(folder).as_posix()
         other = layout.tables.setdefault(name, path)
         if other != path and other.read_bytes() != path.read_bytes():
@@ -131,15 +130,3 @@ def _list_tables(folder: Path, layout: Layout) -> None:
                 "the folder of one data set",
                 "pass the folder of the one you mean",
             )
-
-
-def _inside(path: Path, root: Path) -> Path:
-    """Where ``path`` really is, which must be below ``root``."""
-    real = path.resolve()
-    if not real.is_relative_to(root):
-        raise AvscError(
-            f"{path} is a symbolic link out of the data set, to {real}",
-            f"tables and media below {root}",
-            "copy or mount it into the data set's folder",
-        )
-    return real

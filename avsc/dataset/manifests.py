@@ -1,4 +1,4 @@
-"""What the data sets are: archives and facts of the folds, from ``data_manifests/``."""
+"""Archives and official folds of TAU Urban Audio-Visual Scenes 2021 (``data_manifests/``)."""
 
 import csv
 import hashlib
@@ -29,7 +29,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class FoldFacts:
-    """What an official fold holds."""
+    """Content of an official fold."""
 
     name: str
     clips: int

@@ -1,9 +1,10 @@
 """``avsc evaluate``: scores a run or another system's predictions and writes what was found.
 
-``RUN/evaluation/`` holds ``metrics.json``, ``predictions.csv``, ``embeddings.npz`` and
-``report.html`` of the official protocol on the test fold; any other fold or protocol has its own
-folder in it, such as ``RUN/evaluation/test-context/``. The unlabelled evaluation edition gives
-``RUN/evaluation/evaluation-segment/predictions.csv`` and nothing else.
+An evaluation belongs to a run, a store, a fold and a protocol. ``RUN/evaluation/`` holds
+``metrics.json``, ``predictions.csv``, ``embeddings.npz`` and ``report.html`` of the run's own
+store, the test fold and the official protocol; any other has its own folder in it, such as
+``RUN/evaluation/test-context/`` or ``RUN/evaluation/other.zarr-1a2b3c4d-test-segment/``. The
+unlabelled evaluation edition gives ``predictions.csv`` and nothing else.
 """
 
 import json
@@ -36,9 +37,9 @@ class Result:
     """What an evaluation found.
 
     Attributes:
-        folder: Where the files are; None if nothing was written.
-        segments: What was scored.
-        summary: The scores; None for an unlabelled fold.
+        folder: Folder of the files; None if nothing was written.
+        segments: Segments that were scored.
+        summary: Scores; None for an unlabelled fold.
     """
 
     folder: Path | None
@@ -60,13 +61,13 @@ def evaluate(
     """Scores a run on a fold and writes its evaluation.
 
     Args:
-        run: The run's folder.
-        store: The store to score on; None for the one it was trained on.
-        fold: ``test``, ``train`` or ``all``.
-        protocol: See ``avsc.evaluate.score.score``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
-        ve_weights: Where the visual encoder's weights are, if no longer where they were.
-        out: A folder to write ``evaluation/`` into instead of the run.
+        run: Folder of the run.
+        store: Path or address of the store; None for the one the run was trained on.
+        fold: Name of the fold: ``test``, ``train`` or ``all``.
+        protocol: Protocol, see ``avsc.evaluate.score.score``.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
+        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
 
     Raises:
@@ -77,11 +78,12 @@ def evaluate(
     from avsc.train.load import load_run
 
     loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
-    opened = Store.open(store or loaded.facts.store)
+    opened = Store.open(store or loaded.manifest.store)
     score.require_fitting(loaded, opened)
     segments = _segments(opened, fold)
     probabilities = score.score(loaded, opened, segments, protocol)
-    folder = evaluation_folder(out or run, segments.fold, protocol)
+    elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
+    folder = evaluation_folder(out or run, elsewhere, segments.fold, protocol)
     write_predictions(folder / PREDICTIONS, segments.names, probabilities)
     if not segments.labelled:
         return Result(folder, segments, None)
@@ -90,7 +92,7 @@ def evaluate(
         "run": str(run.resolve()),
         "weights_sha256": runs.weights_sha256(run),
         "strategy": loaded.recipe.train.strategy,
-        "epoch": loaded.facts.epoch,
+        "epoch": loaded.manifest.epoch,
         "hardware": runs.hardware(loaded.device),
     }
     _write_metrics(folder, summary, about)
@@ -121,10 +123,10 @@ def evaluate_file(
     """Scores another system's ``predictions.csv`` on a store's fold.
 
     Args:
-        predictions: The file.
-        store: The store that has the fold.
-        fold: ``test``, ``train`` or ``all``.
-        out: A folder to write ``evaluation/`` into, so that ``avsc compare`` finds it; None to
+        predictions: Path of the file.
+        store: Path or address of the store that has the fold.
+        fold: Name of the fold: ``test``, ``train`` or ``all``.
+        out: Folder to write ``evaluation/`` into, so that ``avsc compare`` finds it; None to
             write nothing.
         with_report: Whether to write ``report.html`` too.
 
@@ -149,7 +151,7 @@ def evaluate_file(
     summary = summarise(probabilities, segments)
     if out is None:
         return Result(None, segments, summary)
-    folder = evaluation_folder(out, segments.fold, None)
+    folder = evaluation_folder(out, None, segments.fold, None)
     write_predictions(folder / PREDICTIONS, segments.names, probabilities)
     about = _about(opened, segments, None) | {"predictions": str(predictions.resolve())}
     _write_metrics(folder, summary, about)
@@ -161,12 +163,24 @@ def evaluate_file(
     return Result(folder, segments, summary)
 
 
-def evaluation_folder(run: Path, fold: str, protocol: "Protocol | None") -> Path:
-    """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it."""
+def evaluation_folder(
+    run: Path, elsewhere: Store | None, fold: str, protocol: "Protocol | None"
+) -> Path:
+    """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it.
+
+    Args:
+        run: Folder of the run, or the one that takes its place.
+        elsewhere: Store that was scored, if it is not the run's own.
+        fold: Name of the fold.
+        protocol: Protocol; None for another system's predictions.
+    """
     base = run / runs.EVALUATION
-    if fold == FOLD and protocol in ("segment", None):
+    if elsewhere is None and fold == FOLD and protocol in ("segment", None):
         return base
-    return base / (f"{fold}-{protocol}" if protocol else fold)
+    words = [fold, protocol]
+    if elsewhere is not None:
+        words = [Path(elsewhere.place).name, elsewhere.sha256[:8], *words]
+    return base / "-".join(word for word in words if word)
 
 
 def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:

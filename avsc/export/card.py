@@ -1,81 +1,79 @@
-"""The model card, ``README.md`` beside an exported model."""
+"""The model card, ``README.md`` beside an exported model, from the template ``model_card.md``."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from avsc import recipe
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate import runs
 from avsc.evaluate.bootstrap import Interval
-from avsc.export import card_usage
-from avsc.export.description import Description, VisualInput
-from avsc.recipe import Recipe
+from avsc.export import weights
+from avsc.export.description import Description
 from avsc.report import formatting
-from avsc.scenes import SCENES
 from avsc.store.read import Store
 from avsc.train.load import LoadedRun
 
+TEMPLATE = Path(__file__).with_name("model_card.md")
+
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """What a run was trained on.
 
     Attributes:
-        words: In a sentence.
-        official: Whether it is TAU's official training fold; None if that cannot be told.
+        store: Name of the store's folder.
+        sha256: Digest of the store.
+        clip_seconds: Length of a clip.
+        clips: Number of clips in the training fold; None if the store cannot be opened any more.
+        official: Whether they are TAU's official training fold; None if that cannot be told.
     """
 
-    words: str
-    official: bool | None
+    store: str
+    sha256: str
+    clip_seconds: int
+    clips: int | None = None
+    official: bool | None = None
 
 
-@dataclass(frozen=True)
-class CardFacts:
-    """All that the card says.
+def model_card(run: LoadedRun, description: Description, model: Path) -> str:
+    """The card of an export: Markdown below the metadata that the Hugging Face Hub reads.
 
-    Attributes:
-        description: What ``config.json`` says.
-        form: Of the export.
-        recipe: The run's.
-        data: What it was trained on.
-        scores: Its ``metrics.json``; None if it was not evaluated with these weights.
-        versions: Of the packages it was trained with.
-        tensors: The scorer's tensors and their shapes.
+    Args:
+        run: Run that was exported.
+        description: Content of ``config.json``.
+        model: File of the model, ``.onnx`` or ``.safetensors``.
     """
+    from huggingface_hub import ModelCard, ModelCardData
 
-    description: Description
-    form: Literal["onnx", "safetensors"]
-    recipe: Recipe
-    data: Data
-    scores: Mapping[str, Any] | None
-    versions: Mapping[str, str]
-    tensors: Mapping[str, tuple[int, ...]]
-
-
-def card(facts: CardFacts) -> str:
-    """The card as Markdown."""
-    parts = [
-        f"# {facts.description.run}: urban scenes from {_senses(facts.description)}",
-        _summary(facts),
-        card_usage.usage(facts.description, facts.form),
-        f"## Data\n\n{facts.data.words}",
-        f"## Scores\n\n{_scores(facts.scores)}",
-        f"## Limits\n\n{_limits(facts.description)}",
-        f"## Licences\n\n{_licences(facts)}",
-        f"## Recipe\n\n```toml\n{recipe.to_toml(facts.recipe).strip()}\n```",
-    ]
-    if facts.form == "safetensors":
-        parts.append(card_usage.tensors(facts.tensors))
-    made = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    parts.append(f"Trained with {made}. Exported by avsc {facts.description.avsc}.")
-    return "\n\n".join(parts) + "\n"
+    audio, visual = description.audio, description.visual
+    card = ModelCard.from_template(
+        ModelCardData(license="other", library_name="avsc", tags=["scene-classification"]),
+        template_path=str(TEMPLATE),
+        description=description,
+        audio=audio,
+        visual=visual,
+        arguments=[name for name, part in (("audio", audio), ("image", visual)) if part],
+        onnx=model.suffix == ".onnx",
+        data=training_data(run),
+        scores=scores_of(run.path, description.weights_sha256),
+        recipe=recipe.to_toml(run.recipe).strip(),
+        encoder_weights=Path(run.recipe.visual.weights).name,
+        tensors=_tensors(model),
+        versions=run.manifest.versions,
+        loss=formatting.loss,
+        per_cent=formatting.per_cent,
+        loss_bounds=lambda pair: formatting.loss_bounds(_interval(pair)),
+        per_cent_bounds=lambda pair: formatting.per_cent_bounds(_interval(pair)),
+    )
+    return f"{card}\n"
 
 
 def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
-    """The official scores of a run, if they are of these weights."""
+    """The official scores of a run; None if it has none, or they are of other weights."""
     try:
         found = runs.read_metrics(run / runs.EVALUATION)
     except AvscError:
@@ -83,139 +81,30 @@ def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
     return found if found.get("weights_sha256") == weights_sha256 else None
 
 
-def describe_data(run: LoadedRun) -> Data:
-    """What a run was trained on, as far as its store can still be asked."""
-    facts = run.facts
-    known = f"store `{Path(facts.store).name}`, identity `{facts.store_sha256}`"
+def training_data(run: LoadedRun) -> TrainingData:
+    """What a run was trained on, as far as its store still says."""
+    manifest = run.manifest
+    known = (Path(manifest.store).name, manifest.store_sha256, manifest.settings.clip_seconds)
     try:
-        store = Store.open(facts.store)
+        store = Store.open(manifest.store)
     except AvscError:
-        store = None
-    if store is None or store.sha256 != facts.store_sha256:
-        return Data(
-            f"The training fold of a data set in the layout of TAU Urban Audio-Visual Scenes 2021 "
-            f"({known}); the store was not there any more at export.",
-            None,
-        )
+        return TrainingData(*known)
+    if store.sha256 != manifest.store_sha256:
+        return TrainingData(*known)
     ids = [clip.id for clip in store.clips if clip.fold == "train"]
-    size = f"{len(ids):,} clips of {facts.settings.clip_seconds} s"
-    if manifests.is_official("train", ids):
-        return Data(
-            f"The official training fold of TAU Urban Audio-Visual Scenes 2021, development set: "
-            f"{size} ({known}).",
-            True,
-        )
-    return Data(
-        f"The training fold of a data set in the layout of TAU Urban Audio-Visual Scenes 2021, "
-        f"**not** its official one: {size} ({known}).",
-        False,
-    )
+    return TrainingData(*known, len(ids), manifests.is_official("train", ids))
 
 
-def _senses(description: Description) -> str:
-    senses = [("sound", description.audio), ("picture", description.visual)]
-    return " and ".join(name for name, part in senses if part is not None)
+def _interval(pair: Sequence[float] | None) -> Interval:
+    return Interval(*(pair or (math.nan, math.nan)))
 
 
-def _summary(facts: CardFacts) -> str:
-    description = facts.description
-    parts = []
-    if description.audio is not None:
-        parts.append(f"one {description.audio.feature} frame (512 ms of sound)")
-    if description.visual is not None:
-        parts.append("one image")
-    encoder = ""
-    if description.visual is not None:
-        encoder = f" The visual encoder is timm's `{description.visual.model}`, frozen in training."
-    return (
-        f"Gives each of ten urban scenes ({', '.join(description.scenes)}) a probability, from "
-        f"{' and '.join(parts)}. Strategy `{description.strategy}` of avsc, an implementation of "
-        f"audio-visual scene classification by joint optimisation.{encoder}"
-    )
+def _tensors(model: Path) -> dict[str, list[int]]:
+    """Names and shapes of the tensors in a file, but for those of the visual encoder."""
+    if model.suffix == ".onnx":
+        return {}
+    from safetensors import safe_open
 
-
-def _scores(scores: Mapping[str, Any] | None) -> str:
-    if scores is None:
-        return (
-            "None are known of these weights: `avsc evaluate` had not scored them when they were "
-            "exported."
-        )
-    intervals = scores.get("intervals", {})
-    rows = [
-        ("log-loss", formatting.loss(scores["log_loss"]), _loss_bounds(intervals.get("log_loss"))),
-        (
-            "accuracy (%)",
-            formatting.per_cent(scores["accuracy"]),
-            _per_cent_bounds(intervals.get("accuracy")),
-        ),
-    ]
-    lines = ["| | mean of the scenes | 95 % interval |", "|---|---|---|"]
-    lines += [f"| {name} | {value} | {bounds} |" for name, value, bounds in rows]
-    lines += ["", "| scene | log-loss | accuracy (%) | segments |", "|---|---|---|---|"]
-    for scene in SCENES:
-        one = scores["per_class"][scene]
-        loss, right = (_or_dash(one[name]) for name in ("log_loss", "accuracy"))
-        words = (formatting.loss(loss), formatting.per_cent(right))
-        lines.append(f"| {scene} | {words[0]} | {words[1]} | {one['n']} |")
-    behind = (
-        f"{scores['n_segments']:,} one-second segments of the {scores['fold']} fold, protocol "
-        f"`{scores['protocol']}`; a segment's probabilities are the mean of its frames'. Intervals "
-        "are percentiles of a bootstrap over locations."
-    )
-    return "\n".join([*lines, "", behind])
-
-
-def _limits(description: Description) -> str:
-    lines = [
-        "It knows these ten scenes and nothing else; whatever it is shown is given the likeliest "
-        "of them. Probabilities are not calibrated beyond what training gave.",
-        "Other cities, seasons, microphones and cameras than those of the data are likely to be "
-        "recognised less well than the scores above say.",
-        "It is no basis for decisions about people.",
-    ]
-    if description.audio is not None:
-        lines.append("The sound must be stereo: half of its input is the difference of channels.")
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _licences(facts: CardFacts) -> str:
-    tau = (
-        "TAU Urban Audio-Visual Scenes 2021 is free for non-commercial use only, which is to be "
-        "expected of weights trained on it too"
-    )
-    data = {
-        True: f"The weights were trained on TAU data. {tau}.",
-        False: f"The weights depend on the licence of the data they were trained on. ({tau}.)",
-        None: "The weights depend on the licence of the data they were trained on; if that is TAU: "
-        f"{tau}.",
-    }[facts.data.official]
-    lines = ["avsc's code: MIT.", data]
-    visual = facts.description.visual
-    if visual is not None:
-        lines.append(_encoder_licence(visual, facts.recipe.visual.weights))
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _encoder_licence(visual: VisualInput, weights: str) -> str:
-    held = "inside" if visual.included else "**not** inside"
-    which = f"`{visual.model}`, SHA-256 `{visual.sha256}`, {held}"
-    if weights == "random":
-        return f"The visual encoder's weights ({which}) are random numbers, free to use."
-    source = "timm" if weights == "pretrained" else f"`{Path(weights).name}`"
-    return (
-        f"The visual encoder's weights ({which}), from {source}, have a licence of their own: that "
-        "of timm's weights is on each model's page, and it may depend on the images they learnt "
-        "from (ImageNet, Places365)."
-    )
-
-
-def _or_dash(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _loss_bounds(pair: list[float] | None) -> str:
-    return formatting.DASH if pair is None else formatting.loss_bounds(Interval(*pair))
-
-
-def _per_cent_bounds(pair: list[float] | None) -> str:
-    return formatting.DASH if pair is None else formatting.per_cent_bounds(Interval(*pair))
+    with safe_open(model, "pt") as file:
+        names = [name for name in file.keys() if not name.startswith(weights.VISUAL)]  # noqa: SIM118
+        return {name: file.get_slice(name).get_shape() for name in names}

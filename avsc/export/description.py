@@ -1,4 +1,4 @@
-"""``config.json`` beside an exported model: what it takes, what it gives, where it comes from."""
+"""``config.json`` beside an exported model: its inputs, its output and the run it comes from."""
 
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,17 @@ class _Part(BaseModel):
 
 
 class AudioInput(_Part):
-    """How an audio frame is computed (see ``avsc.signal.features``)."""
+    """How an audio frame is computed (see ``avsc.signal.features``).
+
+    Attributes:
+        feature: Name of the feature.
+        bands: Number of bands.
+        settings: Settings of the filter bank.
+        concat: Which blocks of the acoustic encoder are concatenated.
+        sample_rate_hz: Sampling rate of the sound.
+        window: Number of samples in a frame.
+        hop: Number of samples between the beginnings of two frames.
+    """
 
     feature: Feature
     bands: int
@@ -32,50 +42,71 @@ class AudioInput(_Part):
 
 
 class VisualInput(_Part):
-    """How an image is brought to size, and the encoder that sees it."""
+    """How an image is prepared, and the encoder that takes it.
+
+    Attributes:
+        model: timm name of the encoder.
+        sha256: Digest of the encoder's weights.
+        features: Number of values in an embedding.
+        image: Size and normalisation of an image.
+        included: Whether the export contains the encoder's weights.
+    """
 
     model: str
     sha256: str
     features: int
     image: ImageConfig
-    included: bool  # whether the export holds the encoder's weights
+    included: bool
 
 
 class Description(_Part):
-    """The whole file."""
+    """Content of ``config.json``.
+
+    Attributes:
+        format: Name of the file format.
+        version: Version of the file format.
+        avsc: Version of the package that exported.
+        run: Name of the run's folder.
+        weights_sha256: Digest of the weights in the run's best checkpoint.
+        strategy: ``train.strategy`` of the run.
+        scenes: Names of the scenes, in the order of the probabilities.
+        audio: Audio input; None for a run on pictures alone.
+        visual: Visual input; None for a run on sound alone.
+        files: SHA-256 of each model file, by its name.
+    """
 
     format: Literal["avsc-export"] = "avsc-export"
     version: Literal[1] = 1
     avsc: str = __version__
     run: str
-    weights_sha256: str | None  # of the run's checkpoint
+    weights_sha256: str | None
     strategy: str
     scenes: tuple[str, ...]
     audio: AudioInput | None
     visual: VisualInput | None
-    files: dict[str, str]  # name -> SHA-256
+    files: dict[str, str]
 
 
 def describe(run: LoadedRun, model: Path, included: bool) -> Description:
     """Describes an export of a run.
 
     Args:
-        run: The run.
-        model: The file that was written.
-        included: Whether it holds the visual encoder's weights.
+        run: Run that was exported.
+        model: File of the model.
+        included: Whether that file contains the visual encoder's weights.
     """
     feature = run.recipe.audio.feature
-    settings = run.facts.settings.bank(feature)
+    settings = run.manifest.settings.bank(feature)
     audio = AudioInput(
         feature=feature, bands=settings.bands, settings=settings, concat=run.recipe.audio.concat
     )
-    seen = None
-    if run.visual is not None:
-        seen = VisualInput(
-            model=run.visual.name,
-            sha256=run.visual.sha256,
-            features=run.visual.features,
-            image=run.visual.config,
+    visual = None
+    if run.visual_encoder is not None:
+        visual = VisualInput(
+            model=run.visual_encoder.name,
+            sha256=run.visual_encoder.sha256,
+            features=run.visual_encoder.features,
+            image=run.visual_encoder.config,
             included=included,
         )
     return Description(
@@ -83,8 +114,8 @@ def describe(run: LoadedRun, model: Path, included: bool) -> Description:
         weights_sha256=runs.weights_sha256(run.path),
         strategy=run.recipe.train.strategy,
         scenes=run.scenes,
-        audio=audio if run.listens else None,
-        visual=seen,
+        audio=audio if run.uses_audio else None,
+        visual=visual,
         files={model.name: files.sha256_file(model)},
     )
 
@@ -106,7 +137,7 @@ def read_description(folder: Path) -> Description:
     except (OSError, ValidationError) as error:
         reason = str(error).replace("\n", " ")
         raise AvscError(
-            f"{path} is no description of an export: {reason}",
+            f"{path} does not describe an export: {reason}",
             "a folder that `avsc export` wrote",
             "check the path, or export again",
         ) from None

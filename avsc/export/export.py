@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 from avsc import files
 from avsc.console import say
-from avsc.export import card
-from avsc.export.description import Description, describe, write_description
+from avsc.export.card import model_card
+from avsc.export.description import describe, write_description
 from avsc.export.system import System
 from avsc.train.load import load_run
 
@@ -29,14 +29,14 @@ def export(
     """Writes the model, ``config.json`` and ``README.md``.
 
     Args:
-        run: The run's folder.
-        form: ``onnx`` or ``safetensors``.
-        out: The folder; None: ``RUN/export/<form>``.
-        with_encoder: Whether safetensors holds the visual encoder's weights.
-        ve_weights: Where these are, if no longer where they were.
+        run: Folder of the run.
+        form: Format of the model file.
+        out: Folder to write to; None for ``RUN/export/<form>``.
+        with_encoder: Whether a safetensors file contains the visual encoder's weights.
+        ve_weights: Place of these weights; None if they are where the run found them.
 
     Returns:
-        The folder.
+        The folder that was written.
 
     Raises:
         AvscError: The run cannot be opened, or cannot be written in this form.
@@ -47,11 +47,11 @@ def export(
 
         onnx_file.require_packages()
     loaded = load_run(run, "cpu", ve_weights=ve_weights)
-    system = System(loaded.scorer, loaded.visual)
+    system = System(loaded.model)
     model = _write_model(folder, form, loaded, system, with_encoder)
     description = describe(loaded, model, with_encoder)
     write_description(folder, description)
-    files.write_text(folder / README, _card(loaded, description, system, form))
+    files.write_text(folder / README, model_card(loaded, description, model))
     return folder
 
 
@@ -70,19 +70,3 @@ def _write_model(
     path = folder / ONNX
     onnx_file.write_onnx(path, system, {"scenes": list(run.scenes), "avsc_run": run.path.name})
     return path
-
-
-def _card(run: "LoadedRun", description: Description, system: System, form: Form) -> str:
-    return card.card(
-        card.CardFacts(
-            description=description,
-            form=form,
-            recipe=run.recipe,
-            data=card.describe_data(run),
-            scores=card.scores_of(run.path, description.weights_sha256),
-            versions=run.facts.versions,
-            tensors={
-                name: tuple(value.shape) for name, value in system.scorer.state_dict().items()
-            },
-        )
-    )

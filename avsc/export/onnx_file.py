@@ -22,16 +22,16 @@ from avsc.export.system import PROBABILITIES, System
 OPSET = 18  # understood by onnxruntime since 1.14
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
-SAMPLES = 3  # on which the file is compared with PyTorch; not the number it was traced with
+SAMPLES = 3  # samples of the comparison with PyTorch; another number than it was traced with
 
 
 def write_onnx(path: Path, system: System, metadata: Mapping[str, Any]) -> None:
     """Writes the file and runs it once: it must give what PyTorch gives.
 
     Args:
-        path: The file.
-        system: What to write.
-        metadata: Kept in the file, a string or JSON each.
+        path: File to write.
+        system: System to write.
+        metadata: Entries of the file's metadata; values that are no strings become JSON.
 
     Raises:
         AvscError: A package is not installed, the encoder cannot be written as ONNX, or the file
@@ -50,7 +50,11 @@ def write_onnx(path: Path, system: System, metadata: Mapping[str, Any]) -> None:
 
 
 def require_packages() -> None:
-    """Refuses to begin without the packages of the extra ``export``."""
+    """Checks that the packages of the extra ``export`` are installed.
+
+    Raises:
+        AvscError: At least one is missing.
+    """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise AvscError(
@@ -61,13 +65,18 @@ def require_packages() -> None:
 
 
 def difference(content: bytes, system: System) -> float:
-    """How far the file's probabilities are from the system's, at most."""
+    """The largest difference between the probabilities of an ONNX file and of the system.
+
+    Args:
+        content: Bytes of the ONNX file.
+        system: System that was written.
+    """
     import onnxruntime
 
     inputs = system.shapes().examples(SAMPLES, seed=1)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    fed = {name: value.numpy() for name, value in inputs.items()}
-    (found,) = session.run([PROBABILITIES], fed)
+    feeds = {name: value.numpy() for name, value in inputs.items()}
+    (found,) = session.run([PROBABILITIES], feeds)
     with torch.inference_mode():
         wanted = system(**inputs).numpy()
     return float(np.abs(found - wanted).max())
@@ -104,7 +113,7 @@ def _serialise(system: System, metadata: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the exporter's remarks, which are for its own developers, from the terminal."""
+    """Silences the exporter's warnings, which are for its own developers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -119,4 +128,4 @@ def _quiet() -> Iterator[None]:
 
 
 def _name(system: System) -> str:
-    return "the scorer" if system.visual is None else system.visual.name
+    return "the model" if system.visual_encoder is None else system.visual_encoder.name

@@ -1,4 +1,4 @@
-"""The whole scorer as one module: audio frame and image in, probabilities of the scenes out.
+"""A run's model as it is exported: audio frame and image in, probabilities of the scenes out.
 
 Shape legend: n samples, 2 channels (average, difference), B bands, Z pixels of a side, C scenes.
 """
@@ -8,24 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from avsc.models.scene_model import Scorer
-from avsc.models.visual import Execution, ImageConfig, VisualEncoder
+from avsc.models.scene_model import AudioVisualModel
+from avsc.models.visual import Execution, ImageConfig
 
 AUDIO, IMAGE, PROBABILITIES = "audio", "image", "probabilities"
 
 
 class System(nn.Module):
-    """Standardisation, both encoders, classifier and softmax; float32, in evaluation mode.
+    """A model and softmax; float32, in evaluation mode.
 
     Args:
-        scorer: The run's.
-        visual: Its visual encoder; None for a run that does not look.
+        model: Model of the run.
     """
 
-    def __init__(self, scorer: Scorer, visual: VisualEncoder | None) -> None:
+    def __init__(self, model: AudioVisualModel) -> None:
         super().__init__()
-        self.scorer = scorer
-        self.visual = None if visual is None else visual.run_as(Execution(torch.device("cpu")))
+        self.model = model
+        encoder = model.visual_encoder
+        # A submodule here, for an export holds the frozen encoder too.
+        self.visual_encoder = encoder and encoder.run_as(Execution(torch.device("cpu")))
         self.requires_grad_(False).eval()
 
     def forward(self, audio: Tensor | None = None, image: Tensor | None = None) -> Tensor:
@@ -33,15 +34,16 @@ class System(nn.Module):
 
         Args:
             audio: Frames as a store has them, float32 [n, 2, B]; not for a run on pictures alone.
-            image: uint8 RGB [n, Z, Z, 3], scaled and cropped; not for a run on sound alone.
+            image: Images, uint8 RGB [n, Z, Z, 3], scaled and cropped; not for a run on sound alone.
         """
-        embedding = None if self.visual is None else self.visual(image)
-        return torch.softmax(self.scorer(audio, embedding), dim=1)
+        embedding = None if self.visual_encoder is None else self.visual_encoder(image)
+        return torch.softmax(self.model(audio, embedding=embedding), dim=1)
 
     def shapes(self) -> "Shapes":
         """What it takes."""
-        image = None if self.visual is None else self.visual.config
-        return Shapes(self.scorer.bands, image)
+        acoustic = self.model.acoustic_encoder
+        image = None if self.visual_encoder is None else self.visual_encoder.config
+        return Shapes(None if acoustic is None else acoustic.bands, image)
 
 
 @dataclass(frozen=True)

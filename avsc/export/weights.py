@@ -9,23 +9,24 @@ from avsc.errors import AvscError
 from avsc.export.description import Description, read_description
 from avsc.export.system import System
 from avsc.models import visual_weights
-from avsc.models.scene_model import Scorer
+from avsc.models.scene_model import build_model, renamed
 from avsc.models.visual import VisualEncoder
 from avsc.models.visual_weights import create_backbone
 from avsc.models.weights import State, read_safetensors
 from avsc.recipe import VisualRecipe
 
 WEIGHTS = "model.safetensors"
-SCORER, VISUAL = "scorer.", "visual."  # what names begin with
+VISUAL = "visual_encoder."  # what the frozen encoder's names begin with
+_OLD = {"visual.": VISUAL, "scorer.": ""}  # prefixes of exports of version 0.1
 
 
 def write_weights(path: Path, system: System, with_encoder: bool) -> None:
-    """Writes the scorer's tensors, and the visual encoder's if wanted."""
+    """Writes what was trained, and the visual encoder's backbone if wanted."""
     from safetensors.torch import save
 
-    tensors = _prefixed(SCORER, system.scorer.state_dict())
-    if with_encoder and system.visual is not None:
-        tensors |= _prefixed(VISUAL, system.visual.backbone.state_dict())
+    tensors = _prefixed("", system.model.state_dict())
+    if with_encoder and system.visual_encoder is not None:
+        tensors |= _prefixed(VISUAL, system.visual_encoder.backbone.state_dict())
     files.write_bytes(path, save(tensors, metadata={"format": "pt"}))
 
 
@@ -45,41 +46,59 @@ def read_system(folder: Path, ve_weights: str | None = None) -> System:
     """
     description = read_description(folder)
     path = folder / WEIGHTS
-    state = read_safetensors(path)
+    state = _current(read_safetensors(path))
     _require_same(path, description)
-    seen, heard = description.visual, description.audio
-    scorer = Scorer(
-        None if heard is None else heard.bands,
-        None if seen is None else seen.features,
-        "all" if heard is None else heard.concat,
+    audio = description.audio
+    model = build_model(
+        None if audio is None else audio.bands,
+        _visual_encoder(folder, description, state, ve_weights),
+        len(description.scenes),
+        "all" if audio is None else audio.concat,
     )
-    scorer.load_state_dict(_of(SCORER, state))
-    if seen is None:
-        return System(scorer, None)
-    if not seen.included:
-        return System(scorer, _from_elsewhere(folder, description, ve_weights))
-    backbone = create_backbone(seen.model, seen.image.size)
-    backbone.load_state_dict(_of(VISUAL, state))
-    return System(scorer, VisualEncoder(backbone, seen.model, seen.image))
+    model.load_state_dict({k: v for k, v in state.items() if not k.startswith(VISUAL)})
+    return System(model)
+
+
+def _visual_encoder(
+    folder: Path, description: Description, state: State, ve_weights: str | None
+) -> VisualEncoder | None:
+    visual = description.visual
+    if visual is None:
+        return None
+    if not visual.included:
+        return _from_elsewhere(folder, description, ve_weights)
+    backbone = create_backbone(visual.model, visual.image.size)
+    held = {k.removeprefix(VISUAL): v for k, v in state.items() if k.startswith(VISUAL)}
+    backbone.load_state_dict(held)
+    return VisualEncoder(backbone, visual.model, visual.image)
+
+
+def _current(state: State) -> State:
+    """The tensors under today's names."""
+    named = {}
+    for name, tensor in state.items():
+        old = next((prefix for prefix in _OLD if name.startswith(prefix)), "")
+        named[_OLD.get(old, "") + name.removeprefix(old)] = tensor
+    return renamed(named)
 
 
 def _from_elsewhere(
     folder: Path, description: Description, ve_weights: str | None
 ) -> VisualEncoder:
-    seen = description.visual
-    assert seen is not None
+    visual = description.visual
+    assert visual is not None
     if ve_weights is None:
         raise AvscError(
-            f"{folder} does not hold the weights of {seen.model}",
+            f"{folder} does not hold the weights of {visual.model}",
             "these weights too",
             "pass ve_weights=PATH, or export again without --no-encoder",
         )
-    recipe = VisualRecipe(model=seen.model, weights=ve_weights, image_size=seen.image.size)
+    recipe = VisualRecipe(model=visual.model, weights=ve_weights, image_size=visual.image.size)
     encoder = visual_weights.build(recipe)
-    if encoder.sha256 != seen.sha256:
+    if encoder.sha256 != visual.sha256:
         raise AvscError(
-            f"{ve_weights} are other weights of {seen.model}: SHA-256 {encoder.sha256[:12]}",
-            f"those the run was trained with, {seen.sha256[:12]}",
+            f"{ve_weights} are other weights of {visual.model}: SHA-256 {encoder.sha256[:12]}",
+            f"those the run was trained with, {visual.sha256[:12]}",
             "pass the right ones",
         )
     return encoder
@@ -97,10 +116,6 @@ def _require_same(path: Path, description: Description) -> None:
 
 def _prefixed(prefix: str, state: State) -> State:
     return {prefix + name: _contiguous(tensor) for name, tensor in state.items()}
-
-
-def _of(prefix: str, state: State) -> State:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def _contiguous(tensor: Tensor) -> Tensor:

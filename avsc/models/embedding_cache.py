@@ -42,9 +42,9 @@ class EmbeddingCache:
     """The embeddings of one store's images by one encoder.
 
     Args:
-        store: The store.
-        encoder: On its device, as it is to run.
-        elsewhere: A folder to keep the array in where the store's neighbourhood cannot be
+        store: Store whose images are encoded.
+        encoder: Visual encoder on its device.
+        elsewhere: Folder to keep the array in where the store's neighbourhood cannot be
             written or is not a local folder.
 
     Raises:

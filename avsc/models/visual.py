@@ -1,7 +1,7 @@
 """The visual encoder VE: any timm model without its head, frozen (DESIGN section 7).
 
-It stands apart from the ``Scorer`` that is trained: it has no place in the optimiser or in a
-checkpoint, which record its name and the SHA-256 of its weights instead.
+``AudioVisualModel`` keeps it out of the optimiser and of checkpoints, which record its name and the
+SHA-256 of its weights instead.
 
 Shape legend: n images, H x W pixels, D features.
 """
@@ -65,13 +65,13 @@ class VisualEncoder(nn.Module):
     """A frozen encoder of uint8 images; always in evaluation mode.
 
     Args:
-        backbone: A timm model without its head.
-        name: Its timm name.
-        config: What its weights expect of an image.
+        backbone: Timm model without its head.
+        name: Timm name of the model.
+        config: Image size and normalisation of its weights.
 
     Attributes:
         sha256: Digest of parameters and buffers, see ``weights.sha256_state``.
-        features: D.
+        features: Number of values of an embedding, D.
     """
 
     scale: Tensor  # [3]
@@ -89,7 +89,7 @@ class VisualEncoder(nn.Module):
         self.register_buffer("shift", -torch.tensor(config.mean) / deviation, persistent=False)
         self._encode: Callable[[Tensor], Tensor] = self._normalise_and_encode
         self._execution = Execution(torch.device("cpu"))
-        self._widest = 0  # images of a training batch so far
+        self._largest_batch = 0  # so far
         self.train(False)
         black = torch.zeros(1, config.size, config.size, 3, dtype=torch.uint8)
         self.features = int(self(black).shape[1])
@@ -126,23 +126,24 @@ class VisualEncoder(nn.Module):
         """Encodes uint8 images [n, H, W, 3] or [n, 3, H, W] to float32 [n, D]."""
         how = self._execution
         with torch.autocast(how.device.type, torch.bfloat16, enabled=how.bf16):
+            if how.compile:
+                return self._encode(self._filled_up(images))[: len(images)].float()
             return self._encode(images).float()
 
-    def encode_steadily(self, images: Tensor) -> Tensor:
-        """Encodes as ``forward`` does, but shows a compiled encoder one batch size only.
+    def _filled_up(self, images: Tensor) -> Tensor:
+        """The images, and black ones up to the largest batch so far.
 
-        The last batches of an epoch are smaller: compiling for them would take longer than
-        encoding some black images along with them.
+        A compiled encoder sees one batch size only: for the smaller last batches of an epoch,
+        compiling again would take longer than encoding some black images along with them.
         """
-        count = len(images)
-        self._widest = max(self._widest, count)
-        if not self._execution.compile or count == self._widest:
-            return self.forward(images)
-        # Laid out in memory as the images are, which a compiled encoder asks for as well.
-        padded = images.new_empty_strided((self._widest, *images.shape[1:]), images.stride())
-        padded[:count] = images
-        padded[count:] = 0
-        return self.forward(padded)[:count]
+        self._largest_batch = max(self._largest_batch, len(images))
+        if len(images) == self._largest_batch:
+            return images
+        # In the same memory layout, which a compiled encoder asks for as well.
+        full = images.new_empty_strided((self._largest_batch, *images.shape[1:]), images.stride())
+        full[: len(images)] = images
+        full[len(images) :] = 0
+        return full
 
     def _normalise_and_encode(self, images: Tensor) -> Tensor:
         x = images.permute(0, 3, 1, 2) if images.shape[3] == 3 else images

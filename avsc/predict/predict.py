@@ -7,6 +7,7 @@ name without the ending (numbered where two recordings share it).
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from avsc import files
@@ -34,12 +35,12 @@ def predict(
     A recording that cannot be used does not keep the others from being predicted.
 
     Args:
-        run: The run's folder.
-        recordings: Videos; or sound files, for a run on sound alone.
-        audio: The sound of the one recording, if not its own track.
-        out: A folder for the files; None to write none.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
-        ve_weights: Where the visual encoder's weights are, if no longer where they were.
+        run: Folder of the run.
+        recordings: Paths of videos; or of sound files, for a run on sound alone.
+        audio: Path of the one recording's sound, if it is not its own track.
+        out: Folder for the files; None to write none.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
+        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.
@@ -69,17 +70,21 @@ def predict(
 
 
 def names(recordings: Sequence[Path]) -> list[str]:
-    """What the files of each recording are called, all different.
+    """Names of the recordings' files, all different.
 
-    >>> names([Path("a/walk.mp4"), Path("b/walk.mkv"), Path("c.wav")])
-    ['walk-1', 'walk-2', 'c']
+    >>> names([Path("a/walk.mp4"), Path("b/walk.mkv"), Path("walk-1.mp4"), Path("c.wav")])
+    ['walk-2', 'walk-3', 'walk-1', 'c']
     """
     shared = Counter(path.stem for path in recordings)
-    seen: Counter[str] = Counter()
+    taken = {stem for stem, times in shared.items() if times == 1}
     found = []
     for path in recordings:
-        seen[path.stem] += 1
-        found.append(path.stem if shared[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+        name = path.stem
+        if shared[name] > 1:
+            numbered = (f"{path.stem}-{number}" for number in count(1))
+            name = next(one for one in numbered if one not in taken)
+            taken.add(name)
+        found.append(name)
     return found
 
 
@@ -98,9 +103,9 @@ def _predict(predictor: Predictor, path: Path, audio: Path | None) -> Timeline:
     recording = open_recording(
         path,
         audio,
-        run.facts.settings.image,
-        listens=run.listens,
-        looks=run.visual is not None,
+        run.manifest.settings.image,
+        uses_audio=run.uses_audio,
+        uses_images=run.uses_images,
     )
     with progress(path.name, recording.expected(), "seconds") as line:
         timeline = predictor.predict(recording, line)

@@ -42,11 +42,11 @@ class Recording:
 
     Attributes:
         file: The file it is named after.
-        sound: Where its sound is; None for a run that does not listen.
-        pictures: Which seconds have a picture; None for a run that does not look.
-        picture_end: How many whole seconds the pictures last.
-        image: How pictures are chosen and kept.
-        notes: What a person should know of it, added to as it is read.
+        sound: Path of its sound; None for a run that does not use it.
+        pictures: Seconds that have a picture; None for a run that does not use them.
+        picture_end: Number of whole seconds with pictures.
+        image: Settings of how pictures are chosen and kept.
+        notes: Remarks for a person, added to as it is read.
     """
 
     file: Path
@@ -94,9 +94,9 @@ class Recording:
 
     def _both(self, path: Path, numbers: range) -> Iterator[Second]:
         with closing(stream_seconds(path)) as sounds, closing(self._pictures()) as pictures:
-            heard = islice(sounds, numbers.start, None)
+            rest = islice(sounds, numbers.start, None)
             for number in numbers:
-                sound = next(heard, None)
+                sound = next(rest, None)
                 if sound is None:
                     if self.picture_end > number:
                         self.notes.append(
@@ -104,7 +104,7 @@ class Recording:
                         )
                     return
                 yield Second(number, sound, next(pictures))
-            if next(heard, None) is not None:
+            if next(rest, None) is not None:
                 self.notes.append(
                     f"the pictures end at {clock(numbers.stop)}: the sound behind is left out"
                 )
@@ -123,7 +123,7 @@ class Recording:
 
 
 def open_recording(
-    file: Path, audio: Path | None, image: ImageSettings, *, listens: bool, looks: bool
+    file: Path, audio: Path | None, image: ImageSettings, *, uses_audio: bool, uses_images: bool
 ) -> Recording:
     """Finds out what a recording has of what a run needs.
 
@@ -131,8 +131,8 @@ def open_recording(
         file: A video, or for a run that does not look any file with sound.
         audio: Where the sound is, if not in ``file``.
         image: How the run's store chose and kept pictures.
-        listens: Whether the run needs sound.
-        looks: Whether the run needs pictures.
+        uses_audio: Whether the run needs sound.
+        uses_images: Whether the run needs pictures.
 
     Raises:
         AvscError: A file is missing, or ``file`` has no picture that can be used.
@@ -140,10 +140,10 @@ def open_recording(
     for path in filter(None, (file, audio)):
         if not path.is_file():
             raise AvscError(f"there is no file {path}", "a recording", "check the path")
-    recording = Recording(file, (audio or file) if listens else None, None, image)
-    if audio is not None and not listens:
+    recording = Recording(file, (audio or file) if uses_audio else None, None, image)
+    if audio is not None and not uses_audio:
         recording.notes.append(f"the run does not listen: {audio} is not used")
-    if looks:
+    if uses_images:
         _look(recording)
     return recording
 
@@ -207,6 +207,6 @@ def _claimed_s(path: Path) -> float:
 def _unusable(error: BadClipError) -> AvscError:
     return AvscError(
         error.got,
-        "a video whose pictures can be decoded to its end: the run looks at pictures",
+        "a video whose pictures can be decoded to its end: the run uses pictures",
         "write it anew (ffmpeg -i IN -c:v libx264 -crf 18 OUT.mp4), or use a run on sound alone",
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from avsc.console import ProgressLine
 from avsc.media import jpeg
 from avsc.models import embedding_cache
+from avsc.models.protocol import segment_probabilities
 from avsc.predict.downsample import Averaged, Thinned
 from avsc.predict.recording import Recording, Second
 from avsc.predict.timeline import Thumbnail, Timeline
@@ -38,9 +39,9 @@ class Predictor:
         self.run = run
         self._feature = run.recipe.audio.feature
         self._extractor: FeatureExtractor | None = None
-        if run.listens:
+        if run.uses_audio:
             only = {"features": (self._feature,)}
-            self._extractor = FeatureExtractor(run.facts.settings.model_copy(update=only))
+            self._extractor = FeatureExtractor(run.manifest.settings.model_copy(update=only))
 
     def predict(self, recording: Recording, line: ProgressLine) -> Timeline:
         """Reads and scores a recording.
@@ -57,7 +58,7 @@ class Predictor:
         rows, first, same = [], None, True
         for block in _blocks(recording.seconds(), embedding_cache.batch_size(self.run.device)):
             first = block[0].number if first is None else first
-            audio = self._listen(block)  # [k, f, 2, B]
+            audio = self._features(block)  # [k, f, 2, B]
             if audio is not None:
                 columns.add(audio[:, :, 0].reshape(-1, audio.shape[-1]))
                 same = same and all(_same_channels(second) for second in block)
@@ -67,7 +68,7 @@ class Predictor:
             rows.append(self._score(block, audio))
             line.advance(len(block))
         assert first is not None
-        notes = [*recording.notes, *([ONE_CHANNEL] if self.run.listens and same else [])]
+        notes = [*recording.notes, *([ONE_CHANNEL] if self.run.uses_audio and same else [])]
         return Timeline(
             file=recording.file,
             sound=recording.sound,
@@ -75,13 +76,13 @@ class Predictor:
             probabilities=np.concatenate(rows),
             scenes=self.run.scenes,
             thumbnails=thumbnails.items(),
-            sound_columns=columns.columns() if self.run.listens else None,
+            sound_columns=columns.columns() if self.run.uses_audio else None,
             feature=self._feature,
             system=_system(self.run),
             notes=tuple(notes),
         )
 
-    def _listen(self, block: list[Second]) -> Floats | None:
+    def _features(self, block: list[Second]) -> Floats | None:
         if self._extractor is None:
             return None
         sounds = [second.sound for second in block if second.sound is not None]
@@ -91,12 +92,13 @@ class Predictor:
         # -> [k, C]
         frames = 1 if audio is None else audio.shape[1]
         embedding = None
-        if self.run.visual is not None:
+        if self.run.uses_images:
             pictures = [second.picture for second in block if second.picture is not None]
-            embedding = np.repeat(self.run.embed(pictures), frames, axis=0)  # [k f, D]
-        heard = None if audio is None else audio.reshape(-1, *audio.shape[2:])
-        found = self.run.probabilities(heard, embedding)
-        return np.asarray(found.reshape(len(block), frames, -1).mean(axis=1), np.float64)
+            embedding = self.run.encode(pictures)  # [k, D]
+        frames_of_all = None if audio is None else audio.reshape(-1, *audio.shape[2:])
+        segment = np.repeat(np.arange(len(block)), frames)
+        samples = self.run.samples(frames_of_all, embedding, segment, len(block))
+        return np.asarray(segment_probabilities(self.run.model, samples).cpu().numpy())
 
 
 ONE_CHANNEL = (
@@ -120,6 +122,6 @@ def _thumbnail(second: Second) -> Thumbnail:
 
 
 def _system(run: LoadedRun) -> str:
-    inputs: list[str] = [run.recipe.audio.feature] if run.listens else []
-    inputs += [run.recipe.visual.model] if run.visual is not None else []
+    inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
+    inputs += [run.recipe.visual.model] if run.uses_images else []
     return f"{run.path.resolve().name} ({run.recipe.train.strategy}: {' and '.join(inputs)})"

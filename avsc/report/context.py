@@ -53,7 +53,7 @@ def gather(
         sample: Embeddings to map.
     """
     feature: Feature = store.settings.features[0]
-    if run is not None and run.listens:
+    if run is not None and run.uses_audio:
         feature = run.recipe.audio.feature
     return ReportData(
         title=title,
@@ -122,8 +122,8 @@ def _lead(
 
 
 def _system(run: "LoadedRun") -> str:
-    inputs: list[str] = [run.recipe.audio.feature] if run.listens else []
-    inputs += [run.recipe.visual.model] if run.visual is not None else []
+    inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
+    inputs += [run.recipe.visual.model] if run.uses_images else []
     return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}"
 
 
@@ -135,7 +135,7 @@ def _learning(run: "LoadedRun") -> Learning | None:
         train_loss=tuple(row["train_loss"] for row in rows),
         validation_loss=tuple(row["val_loss"] for row in rows),
         validation_accuracy=tuple(row["val_accuracy"] for row in rows),
-        best=run.facts.best_epoch,
+        best=run.manifest.best_epoch,
     )
 
 
@@ -160,12 +160,15 @@ def _facts(
     if run is None:
         return (("predictions", about["predictions"]), *facts)
     of_run = [("run", about["run"]), ("strategy", run.recipe.train.strategy)]
-    if run.facts.visual is not None:
-        visual = run.facts.visual
+    if run.manifest.visual is not None:
+        visual = run.manifest.visual
         of_run.append(("visual encoder", f"{visual.model}, weights {visual.sha256[:12]}"))
-    if run.facts.best_epoch is not None and run.facts.best_loss is not None:
+    if run.manifest.best_epoch is not None and run.manifest.best_loss is not None:
         of_run.append(
-            ("best epoch", f"{run.facts.best_epoch}, validation loss {run.facts.best_loss:.4f}")
+            (
+                "best epoch",
+                f"{run.manifest.best_epoch}, validation loss {run.manifest.best_loss:.4f}",
+            )
         )
     return (*of_run, *facts)
 

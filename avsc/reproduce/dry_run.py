@@ -1,120 +1,62 @@
-"""``avsc reproduce --dry-run``: what there is to do, and how long it takes at most."""
+"""``avsc reproduce --dry-run``: which runs are complete, what the others need, time an epoch."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from avsc.console import duration, say
 from avsc.console import out as console_out
 from avsc.console import table as print_table
 from avsc.part import Part
-from avsc.recipe import Recipe
-from avsc.reproduce import estimate, plan
-from avsc.reproduce.estimate import Rates, RunWork
-from avsc.reproduce.plan import PlannedRun
-from avsc.reproduce.reproduce import Asked
-from avsc.reproduce.status import Standing, standing
+from avsc.reproduce import plan
+from avsc.reproduce.plan import PlannedRun, Request
+from avsc.reproduce.status import RunStatus, run_folder, status
 from avsc.store.read import Store
+from avsc.train.log import read_log
 
 
-def show(
-    asked: Asked, store: Path, out: Path, *, part: Part | None = None, device: str = "auto"
-) -> None:
-    """Prints the runs behind the targets, what each still needs, and an upper bound of the time.
+def dry_run(request: Request, store: Path, out: Path, part: Part | None = None) -> None:
+    """Prints the runs behind the targets, and starts nothing.
 
     Args:
-        asked: The targets and how their recipes are changed.
-        store: A complete store.
-        out: The folder of the runs.
-        part: Only this job's share of the runs.
-        device: Where rates are measured: as ``avsc train`` takes it.
+        request: Targets and changes to their recipes.
+        store: Folder of a complete store.
+        out: Folder of the runs.
+        part: Share of the runs to print; None for all of them.
 
     Raises:
-        AvscError: A run there was begun with something else.
+        AvscError: A run in ``out`` was begun with other settings.
     """
     opened = Store.open(store)
-    runs = plan.share(asked.runs(), part)
-    states = {run.name: standing(run, out, opened) for run in runs}
-    works = {
-        run.name: estimate.work_of(opened, run.recipe, state.epochs, state.trained)
-        for run, state in zip(runs, states.values(), strict=True)
-    }
-    left = [run for run in runs if states[run.name].state != "complete"]
-    rates = _measured(opened, left, device) if left else None
-    say(f"{opened.place}: {len(runs)} runs, {len(runs) - len(left)} of them complete")
-    rows = [_row(run, states[run.name], works[run.name], rates) for run in runs]
-    print_table("runs", ["run", "state", "at most"], rows)
-    for line in [*_needs(left), *_totals(left, works, rates, opened.settings.clip_seconds)]:
+    runs = request.runs()
+    found = {run.name: status(run, out, opened) for run in runs}
+    mine = plan.share(runs, part)
+    left = [run for run in mine if found[run.name].state != "complete"]
+    say(f"{opened.place}: {len(mine)} runs, {len(mine) - len(left)} of them complete")
+    header = ["run", "state", "epochs", "time an epoch"]
+    print_table("runs", header, [_row(run.name, found[run.name], out) for run in mine])
+    for line in [*_missing_audio_runs(left, found), *_weights(left)]:
         console_out.print(line, markup=False)
 
 
-def _measured(store: Store, left: list[PlannedRun], device: str) -> Rates:
-    from avsc.reproduce.rates import measure
-
-    return measure(store, [run.recipe for run in left], device)
-
-
-def _row(run: PlannedRun, state: Standing, work: RunWork, rates: Rates | None) -> list[str]:
-    if state.trained or rates is None:
-        return [run.name, state.state, ""]
-    more = " more" if state.epochs else ""
-    words = f"{state.state}, {work.epochs} epochs{more}"
-    return [run.name, words, duration(estimate.seconds_of(work, rates))]
+def _row(name: str, found: RunStatus, out: Path) -> list[str]:
+    seconds = [row["seconds"] for row in read_log(run_folder(out, name)) if "seconds" in row]
+    epochs = f"{found.epochs} of at most {found.recipe.train.epochs}"
+    return [name, found.state, epochs, duration(median(seconds)) if seconds else ""]
 
 
-def _needs(left: list[PlannedRun]) -> list[str]:
-    """What runs wait for, and where their visual encoders come from."""
-    lines = [
-        f"{needed} comes before {', '.join(run.name for run in left if run.needs == needed)}"
-        for needed in sorted({run.needs for run in left if run.needs})
-    ]
-    looking = [run.recipe for run in left if run.recipe.train.strategy != "audio"]
-    sources = sorted(set(map(_source, looking)))
-    return lines + [f"weights of {model}: {words}" for model, words in sources]
-
-
-def _totals(
-    left: list[PlannedRun], works: dict[str, RunWork], rates: Rates | None, clip_seconds: int
-) -> list[str]:
-    if rates is None:
-        return []
-    mine = [works[run.name] for run in left]
-    images = estimate.embeddings_of(mine, clip_seconds)
-    once_s = estimate.embedding_seconds(images, rates)
-    epochs_s = sum(estimate.seconds_of(work, rates) for work in mine)
-    decodes = sum(work.epochs * work.images for work in mine) + sum(images.values())
+def _missing_audio_runs(left: Sequence[PlannedRun], found: dict[str, RunStatus]) -> list[str]:
+    names = sorted({run.needs for run in left if run.needs})
     return [
-        f"an epoch is {_range(work.triples for work in mine)} triples, and on raw images "
-        f"{_range(work.images for work in mine if work.images)} pictures",
-        *(
-            f"{key.model}: {_rate(rates.encoded[key])} images/s encoded here, "
-            f"{_rate(rates.decoded[key])} decoded and augmented; {count:,} embeddings once, shared"
-            for key, count in images.items()
-        ),
-        f"in all {sum(work.epochs * work.triples for work in mine):,} triples and {decodes:,} JPEG "
-        f"decodes: at most {duration(once_s + epochs_s)} one run after the other, of which "
-        f"{duration(once_s)} embeddings",
-        "An upper bound: rates were measured here just now, without compilation and without the "
-        "cache of decoded pictures, and early stopping ends most runs sooner.",
+        f"{name} comes before {', '.join(run.name for run in left if run.needs == name)}"
+        for name in names
+        if not found[name].trained
     ]
 
 
-def _rate(per_second: float) -> str:
-    """A rate for a person.
-
-    >>> _rate(0.842), _rate(5312.7)
-    ('0.84', '5,313')
-    """
-    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
-
-
-def _range(counts: Iterable[int]) -> str:
-    """One number, or from the least to the most."""
-    found = sorted(set(counts))
-    return " to ".join(f"{count:,}" for count in (found[:1] + found[1:][-1:])) or "no"
-
-
-def _source(recipe: Recipe) -> tuple[str, str]:
-    visual = recipe.visual
-    if visual.weights == "pretrained":
-        return visual.model, "timm downloads them, unless --ve-weights names others"
-    return visual.model, visual.weights
+def _weights(left: Sequence[PlannedRun]) -> list[str]:
+    """Where the visual encoders of the runs come from."""
+    visual = [run.recipe.visual for run in left if run.recipe.train.strategy != "audio"]
+    sources = sorted({(one.model, one.weights) for one in visual})
+    timm = {"pretrained": "timm downloads them, unless --ve-weights names others"}
+    return [f"weights of {model}: {timm.get(weights, weights)}" for model, weights in sources]

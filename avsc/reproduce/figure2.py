@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 NEIGHBOURS = 10
 # Ten colours that differ in lightness as well as in hue, so that neighbours in the maps can be
-# told apart; each scene has a mark of its own too, for those who see fewer colours.
+# told apart; each scene also has a mark of its own, for readers who see fewer colours.
 COLOURS = (
     "#0072b2",  # airport
     "#e69f00",  # bus
@@ -47,10 +47,10 @@ class Panel:
     """One map.
 
     Attributes:
-        title: What is mapped.
-        plane: float64 [m, 2].
-        labels: Scenes by number, [m].
-        agreement: See ``neighbour_agreement``.
+        title: Title above the map.
+        plane: Points of the segments, float64 [m, 2].
+        labels: Numbers of their scenes, [m].
+        agreement: Share of neighbours of the same scene, see ``neighbour_agreement``.
     """
 
     title: str
@@ -62,13 +62,17 @@ class Panel:
 def panels(found: Embeddings, system: str) -> list[Panel]:
     """The maps of a system: audio-visual and acoustic embeddings.
 
+    Args:
+        found: Embeddings of the system.
+        system: Name of the system, for the titles.
+
     Raises:
         AvscError: There are too few segments for a map.
     """
     if len(found.labels) < embeddings.FEWEST:
         raise AvscError(
             f"{len(found.labels)} segments of the test fold",
-            f"{embeddings.FEWEST} at least for a t-SNE",
+            f"at least {embeddings.FEWEST} for a t-SNE",
             "use a store with a larger test fold",
         )
     places = locations(found.names)
@@ -95,14 +99,14 @@ def neighbour_agreement(
 ) -> float:
     """How often a segment's nearest neighbours from other locations are of its own scene.
 
-    The mean over segments, a share; measured among the embeddings themselves, not in the map.
-    Segments of one location are one recording and would agree in any case.
+    The share of all these neighbours, from 0 to 1; measured among the embeddings, not in the map.
+    Segments of one location belong to one recording and would agree in any case.
 
     Args:
-        values: [m, E].
-        labels: [m].
-        places: [m].
-        neighbours: How many of each segment count.
+        values: Embeddings, [m, E].
+        labels: Numbers of the scenes, [m].
+        places: Numbers of the locations, [m].
+        neighbours: Number of neighbours of each segment.
     """
     wide = values.astype(np.float64)
     squares = (wide**2).sum(axis=1)
@@ -114,14 +118,14 @@ def neighbour_agreement(
     return float(agrees[counted].mean()) if counted.any() else float("nan")
 
 
-def write(places: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, foot: str) -> None:
-    """Draws the panels into files, whose endings say their kinds.
+def write(paths: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, foot: str) -> None:
+    """Draws the maps into files.
 
     Args:
-        places: Where to, such as ``fig2.png`` and ``fig2.svg``.
-        rows: Panels in rows from above; all rows have the same length.
-        title: Above the figure.
-        foot: Below it.
+        paths: Files to write, such as ``fig2.png`` and ``fig2.svg``.
+        rows: Rows of panels from the top; all have the same length.
+        title: Text above the figure.
+        foot: Text below the figure.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -131,9 +135,8 @@ def write(places: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, f
     figure = Figure(figsize=(4.6 * across + 1.9, 4.6 * down + 0.9), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(down, across, squeeze=False)
-    for line, around in zip(rows, axes, strict=True):
-        for panel, place in zip(line, around, strict=True):
-            _draw(place, panel)
+    for panel, place in zip((panel for row in rows for panel in row), axes.flat, strict=True):
+        _draw(place, panel)
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(
         handles,
@@ -145,13 +148,13 @@ def write(places: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, f
     )
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")
     figure.supxlabel(foot, fontsize=8.5, color="#444444", x=0.01, ha="left")
-    for place in places:
-        kind, file = place.suffix.removeprefix("."), io.BytesIO()
-        # Without a date and with names that are not drawn at random: the same maps, the same file.
+    for path in paths:
+        kind, file = path.suffix.removeprefix("."), io.BytesIO()
+        # No date and no random names in the SVG, so that the same maps give the same file.
         with rc_context({"svg.hashsalt": "avsc"}):
-            about = {"Date": None} if kind == "svg" else {}
-            figure.savefig(file, format=kind, dpi=200, metadata=about)
-        files.write_bytes(place, file.getvalue())
+            metadata = {"Date": None} if kind == "svg" else {}
+            figure.savefig(file, format=kind, dpi=200, metadata=metadata)
+        files.write_bytes(path, file.getvalue())
 
 
 def _draw(axes: "Axes", panel: Panel) -> None:
@@ -169,8 +172,8 @@ def _draw(axes: "Axes", panel: Panel) -> None:
             label=scene,
         )
     axes.set_title(panel.title, fontsize=11, loc="left")
-    words = f"neighbours of the same scene: {100 * panel.agreement:.1f} %"
-    axes.set_xlabel(words, fontsize=9, loc="left")
+    agreement = f"neighbours of the same scene: {100 * panel.agreement:.1f} %"
+    axes.set_xlabel(agreement, fontsize=9, loc="left")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.margins(0.04)

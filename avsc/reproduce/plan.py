@@ -1,8 +1,9 @@
-"""Which runs a table needs, with which recipes, and in which order.
+"""Which runs a target needs, with which recipes, and in which order.
 
-Pure, but for reading the recipes and looking whether weights are there.
+Pure, but for reading the recipes and looking whether the weights are there.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ SMOKE_MODELS = {
 SMOKE_IMAGE_SIZE = 64
 SMOKE_TRAIN = {"epochs": 2, "batch_size": 128, "images_per_second": 1}
 
-# What makes a row that row: with another value it would be another system under its name.
+# Keys that make a row that row: with another value it would be another system under its name.
 FIXED = (
     "train.strategy",
     "train.images",
@@ -37,12 +38,12 @@ FIXED = (
 
 @dataclass(frozen=True)
 class Options:
-    """What a user changes in all recipes alike.
+    """Changes to all recipes alike.
 
     Attributes:
-        settings: ``section.key=value``, as ``--set`` has them.
-        ve_weights: Weights by the visual encoder's model.
-        smoke: Shrink every recipe; see ``smoke_settings``.
+        settings: Settings ``section.key=value``, as ``--set`` has them.
+        ve_weights: Weights of the visual encoders, by timm name.
+        smoke: Whether to shrink every recipe; see ``smoke_settings``.
     """
 
     settings: tuple[str, ...] = ()
@@ -52,11 +53,41 @@ class Options:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run: its folder's name, its recipe, and the audio run its encoder comes from."""
+    """One run.
+
+    Attributes:
+        name: Name of its recipe and of its folder.
+        recipe: Recipe to train with.
+        needs: Name of the audio run whose encoder it takes over; None if it takes none.
+    """
 
     name: str
     recipe: Recipe
     needs: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be reproduced.
+
+    Attributes:
+        targets: Tables and figures, of ``TARGETS``.
+        only: Words that the recipe of a row must have.
+        options: Changes to all recipes.
+    """
+
+    targets: tuple[str, ...]
+    only: tuple[str, ...] = ()
+    options: Options = field(default_factory=Options)
+
+    def runs(self) -> tuple[PlannedRun, ...]:
+        """The runs behind all targets, each once, in order."""
+        names = [name for target in self.targets for name in recipes_of(target, self.only)]
+        return plan_runs(names, self.options)
+
+    def path(self, out: Path, target: str, ending: str) -> Path:
+        """The file of a target; a part of a target has a name of its own."""
+        return out / f"{'-'.join((target, *self.only))}.{ending}"
 
 
 def rows_of(target: str, only: Sequence[str] = ()) -> tuple[paper.Row, ...]:
@@ -79,7 +110,7 @@ def recipes_of(target: str, only: Sequence[str] = ()) -> tuple[str, ...]:
     """The names of the recipes behind a table's rows, or behind figure 2.
 
     Raises:
-        AvscError: As for ``rows_of``.
+        AvscError: The target is unknown, or no row has all the words.
     """
     if target != FIGURE_2:
         return tuple(row.recipe for row in rows_of(target, only) if row.recipe)
@@ -90,13 +121,13 @@ def recipes_of(target: str, only: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def plan_runs(recipes: Iterable[str], options: Options | None = None) -> tuple[PlannedRun, ...]:
-    """The runs behind recipe names, each once, the audio runs that others need before them.
+    """The runs of recipes, each once, and the audio runs that they need.
 
-    Runs that need no other come before those that do: by then the audio runs are likely done.
+    Audio runs come first and runs that need one last: by then the audio runs are likely done.
 
     Args:
         recipes: Names of files in ``pipelines/recipes``, without their ending.
-        options: What is changed in all of them.
+        options: Changes to all of them.
 
     Raises:
         AvscError: The options do not fit the recipes.
@@ -113,28 +144,26 @@ def plan_runs(recipes: Iterable[str], options: Options | None = None) -> tuple[P
 
 
 def share(runs: Sequence[PlannedRun], part: Part | None) -> tuple[PlannedRun, ...]:
-    """The runs that one job of an array trains, in order; every run has exactly one job."""
-    step = part or Part(1, 1)
-    return tuple(runs[step.index - 1 :: step.count])
+    """The runs of one job of an array, in order; every run belongs to exactly one job."""
+    return tuple(runs) if part is None else tuple(runs[part.index - 1 :: part.count])
 
 
 def smoke_settings(whole: Recipe) -> list[str]:
-    """Settings that make of a recipe one of the same kind that trains in seconds.
+    """Settings that shrink a recipe to one of the same kind that trains in seconds.
 
-    A tiny encoder, random, of the same family; small images, shared by the frames of a second;
-    two epochs. Its numbers say that the machinery runs, nothing else.
+    A tiny random encoder of the same family; small images, shared by the frames of a second; two
+    epochs. Its numbers show that everything runs, nothing else.
     """
     model = SMOKE_MODELS.get(whole.visual.model, whole.visual.model)
-    visual = {"model": model, "weights": "random", "image_size": SMOKE_IMAGE_SIZE}
-    train = SMOKE_TRAIN
+    visual = [f"model={model}", "weights=random", f"image_size={SMOKE_IMAGE_SIZE}"]
     return [
-        *(f"visual.{key}={value}" for key, value in visual.items()),
-        *(f"train.{key}={value}" for key, value in train.items()),
+        *(f"visual.{setting}" for setting in visual),
+        *(f"train.{key}={value}" for key, value in SMOKE_TRAIN.items()),
     ]
 
 
 def visual_models() -> tuple[str, ...]:
-    """The visual encoders of all recipes, by their timm names."""
+    """The timm names of the visual encoders of all recipes."""
     names = [name for target in TARGETS for name in recipes_of(target)]
     whole = [recipe.load(paper.recipe_path(name)) for name in dict.fromkeys(names)]
     return tuple(sorted({one.visual.model for one in whole if one.train.strategy != "audio"}))
@@ -174,26 +203,20 @@ def _check(options: Options) -> None:
 def _run(name: str, options: Options) -> PlannedRun:
     path = paper.recipe_path(name)
     published = recipe.load(path)
-    train = published.train
-    chosen: list[str] = []
-    if train.strategy != "audio" and published.visual.model in options.ve_weights:
-        # As TOML, so that a path that looks like a number stays a path.
-        chosen = [f"visual.weights={_toml(options.ve_weights[published.visual.model])}"]
+    weights = options.ve_weights.get(published.visual.model)
+    changes: list[str] = []
     if options.smoke:
-        chosen = smoke_settings(published)
-    joint = train.strategy in ("joint", "pipeline")
-    needs = joint and train.acoustic_source() == "pretrained"
+        changes = smoke_settings(published)
+    elif weights is not None and published.train.strategy != "audio":
+        # A JSON string is a TOML string too: a path that looks like a number stays a path.
+        changes = [f"visual.weights={json.dumps(weights, ensure_ascii=False)}"]
+    joint = published.train.strategy in ("joint", "pipeline")
+    needs = joint and published.train.acoustic_source() == "pretrained"
     return PlannedRun(
         name,
-        recipe.load(path, [*chosen, *options.settings]),
+        recipe.load(path, [*changes, *options.settings]),
         f"audio-{published.audio.feature}" if needs else None,
     )
-
-
-def _toml(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _rank(run: PlannedRun) -> int:

@@ -1,6 +1,5 @@
-"""``avsc reproduce``: runs what the paper's tables and figure 2 need, and makes them."""
+"""``avsc reproduce``: trains and scores what the targets need, then writes tables and figure."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsc import files, paper
@@ -13,10 +12,10 @@ from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.runs import EVALUATION
 from avsc.part import Part
 from avsc.reproduce import figure2, plan, table
-from avsc.reproduce.plan import FIGURE_2, Options, PlannedRun
+from avsc.reproduce.plan import FIGURE_2, Request
+from avsc.reproduce.runner import Runner
 from avsc.reproduce.status import run_folder
 from avsc.reproduce.table import Line, Table
-from avsc.reproduce.work import Work
 from avsc.store.read import Store
 from avsc.store.schema import Status
 
@@ -25,125 +24,104 @@ PAPERS = (
     "paper: what its authors report for the official test fold; ours: what this package "
     "measured here, on one-second segments (protocol segment)."
 )
+OFFICIAL = "the official folds of TAU Urban Audio-Visual Scenes 2021"
 ANOTHER_DATA_SET = (
     "NOT the official folds (synthetic or other clips): no number of ours here says anything "
     "about the paper's."
 )
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is to be reproduced.
-
-    Attributes:
-        targets: Of ``plan.TARGETS``.
-        only: Words that a row's recipe must have.
-        options: What is changed in all recipes.
-    """
-
-    targets: tuple[str, ...]
-    only: tuple[str, ...] = ()
-    options: Options = field(default_factory=Options)
-
-    def runs(self) -> tuple[PlannedRun, ...]:
-        """The runs behind all targets, each once, in order."""
-        names = [name for target in self.targets for name in plan.recipes_of(target, self.only)]
-        return plan.plan_runs(names, self.options)
-
-    def file(self, out: Path, target: str, ending: str) -> Path:
-        """Where a target is written; what is not the whole has a name of its own."""
-        return out / f"{'-'.join((target, *self.only))}.{ending}"
-
-
 def reproduce(
-    asked: Asked, store: Path, out: Path, *, part: Part | None = None, device: str = "auto"
+    request: Request, store: Path, out: Path, *, part: Part | None = None, device: str = "auto"
 ) -> None:
-    """Trains and scores what is not complete, then prints and writes each target.
+    """Trains and scores the runs that are not complete, then prints and writes each target.
 
     Args:
-        asked: The targets and how their recipes are changed.
-        store: A complete store.
-        out: The folder of the runs and of what is written; targets with the same one share runs.
-        part: Only this job's share of the runs, and no table.
-        device: As ``avsc train`` takes it.
+        request: Targets and changes to their recipes.
+        store: Folder of a complete store.
+        out: Folder of the runs and of the results; targets with the same one share their runs.
+        part: Share of the runs to train, without results; None for all runs and the results.
+        device: Device, as ``avsc train`` takes it.
 
     Raises:
-        AvscError: A run there was begun with something else (nothing is done then), or runs
-            failed (the others are complete and the tables are written).
+        AvscError: A run in ``out`` was begun with other settings (nothing is done then), or runs
+            failed (the others are complete and the results are written).
     """
     _require_one_process()
-    runs = asked.runs()
-    opened = Store.open(store)
-    work = Work(opened, out, {run.name: run for run in runs}, device, not asked.options.smoke)
+    runs = request.runs()
+    runner = Runner(
+        Store.open(store), out, {run.name: run for run in runs}, device, not request.options.smoke
+    )
     for run in runs:
-        work.standing(run.name)  # refuses what does not fit before any work
+        runner.status(run.name)  # refuses other settings before any work
     mine = plan.share(runs, part)
-    work.do([run.name for run in mine])
+    runner.run_all([run.name for run in mine])
     if part is None:
-        for target in asked.targets:
-            publish(asked, target, work)
+        for target in request.targets:
+            _publish(request, target, runner)
     else:
         say(
             f"part {part.index}/{part.count} has no more to do; when all parts are done, the same "
             "command without --part prints the tables"
         )
-    _report(work, len(mine))
-
-
-def publish(asked: Asked, target: str, work: Work) -> None:
-    """Prints and writes a table, or draws the figure, of the runs that are complete."""
-    if target == FIGURE_2:
-        _publish_figure(asked, work)
-        return
-    lines = tuple(_line(row, work) for row in plan.rows_of(target, asked.only))
-    made = Table(target, lines, tuple(_notes(asked, target, work)), asked.options.smoke)
-    files.write_text(asked.file(work.out, target, "md"), table.markdown(made))
-    files.write_text(asked.file(work.out, target, "csv"), table.as_csv(made))
-    for metric in table.METRICS:
-        print_table(made.title(metric), *table.for_terminal(made, metric))
-    for note in (*made.notes, table.STAR.removeprefix("\\")):
-        console_out.print(note, markup=False)
-    say(f"written to {asked.file(work.out, target, 'md')} and .csv")
+    _require_no_failure(runner, len(mine))
 
 
 def official_folds(store: Store) -> bool:
     """Whether a store has the official folds of TAU Urban Audio-Visual Scenes 2021, every clip."""
-    names = [fact.name for fact in manifests.fold_facts()]
+    names = [fold.name for fold in manifests.fold_facts()]
     return all(
         manifests.is_official(name, (clip.id for clip in store.clips if clip.fold == name))
         for name in names
     )
 
 
-def _line(row: paper.Row, work: Work) -> Line:
+def _publish(request: Request, target: str, runner: Runner) -> None:
+    """Prints and writes a target, from the runs that are complete."""
+    if target == FIGURE_2:
+        _publish_figure(request, runner)
+    else:
+        _publish_table(request, target, runner)
+
+
+def _publish_table(request: Request, target: str, runner: Runner) -> None:
+    lines = tuple(_line(row, runner) for row in plan.rows_of(target, request.only))
+    made = Table(target, lines, tuple(_notes(request, target, runner)), request.options.smoke)
+    page = request.path(runner.out, target, "md")
+    files.write_text(page, table.markdown(made))
+    files.write_text(request.path(runner.out, target, "csv"), table.as_csv(made))
+    for metric in table.METRICS:
+        print_table(made.title(metric), *table.for_terminal(made, metric))
+    for note in (*made.notes, table.STAR.removeprefix("\\")):
+        console_out.print(note, markup=False)
+    say(f"written to {page} and .csv")
+
+
+def _line(row: paper.Row, runner: Runner) -> Line:
     if row.recipe is None:
         return Line(row, None, "the paper's alone")
-    if row.recipe in work.failures:
+    if row.recipe in runner.failures:
         return Line(row, None, "failed")
-    found = work.standing(row.recipe)
+    found = runner.status(row.recipe)
     return Line(row, found.scores, "measured" if found.scores else found.state)
 
 
-def _notes(asked: Asked, target: str, work: Work) -> list[str]:
-    notes = [SMOKE] if asked.options.smoke else []
-    notes += [PAPERS, _data_note(work.store)]
+def _notes(request: Request, target: str, runner: Runner) -> list[str]:
+    notes = [SMOKE] if request.options.smoke else []
+    notes += [PAPERS, _data_note(runner.store)]
     if target == "table5":
         notes.append("Rows without a number of ours are other people's systems.")
-    runs = [work.runs[name] for name in plan.recipes_of(target, asked.only)]
-    weights = {
-        run.recipe.visual.model: run.recipe.visual.weights
-        for run in runs
-        if run.recipe.train.strategy != "audio"
-    }
+    runs = [runner.runs[name] for name in plan.recipes_of(target, request.only)]
+    visual = [run.recipe.visual for run in runs if run.recipe.train.strategy != "audio"]
     timm = {"pretrained": "pretrained, as timm downloads them"}
     notes += [
-        f"visual encoder {model}: weights {timm.get(where, where)}"
-        for model, where in weights.items()
+        f"visual encoder {model}: weights {timm.get(weights, weights)}"
+        for model, weights in {one.model: one.weights for one in visual}.items()
     ]
-    if asked.options.settings:
-        notes.append(f"all recipes with --set {', '.join(asked.options.settings)}")
-    names = {needed for run in runs for needed in (run.name, run.needs) if needed}
-    notes += [f"{name} FAILED: {why}" for name, why in work.failures.items() if name in names]
+    if request.options.settings:
+        notes.append(f"all recipes with --set {', '.join(request.options.settings)}")
+    names = {name for run in runs for name in (run.name, run.needs)}
+    notes += [f"{name} FAILED: {why}" for name, why in runner.failures.items() if name in names]
     return notes
 
 
@@ -151,61 +129,57 @@ def _data_note(store: Store) -> str:
     bad = int((store.status() == Status.QUARANTINED).sum())
     clips = "1 quarantined clip" if bad == 1 else f"{bad} quarantined clips"
     without = f", {clips} left out" if bad else ""
-    which = (
-        "the official folds of TAU Urban Audio-Visual Scenes 2021"
-        if official_folds(store)
-        else ANOTHER_DATA_SET
+    return (
+        f"data: {store.place}{without}: {OFFICIAL if official_folds(store) else ANOTHER_DATA_SET}"
     )
-    return f"data: {store.place}{without}: {which}"
 
 
-def _publish_figure(asked: Asked, work: Work) -> None:
-    names = plan.recipes_of(FIGURE_2, asked.only)
-    done = [name for name in names if name not in work.failures]
-    if not done:
-        return
+def _publish_figure(request: Request, runner: Runner) -> None:
+    names = plan.recipes_of(FIGURE_2, request.only)
     columns = []
-    for name in done:
+    for name in names:
+        if name in runner.failures:
+            continue
         say(f"figure 2: mapping the embeddings of {name}")
-        found = read_embeddings(run_folder(work.out, name) / EVALUATION)
+        found = read_embeddings(run_folder(runner.out, name) / EVALUATION)
         columns.append(figure2.panels(found, name.partition("-")[0]))
-    rows = list(zip(*columns, strict=True))
-    smoke = " SMOKE RUN: MEANS NOTHING" if asked.options.smoke else ""
+    if not columns:
+        return
+    smoke = " SMOKE RUN: MEANS NOTHING" if request.options.smoke else ""
     segments = len(columns[0][0].labels)
     title = f"t-SNE of {segments:,} segments of the test fold, as in the paper's figure 2.{smoke}"
     foot = (
         f"Below each map: how many of a segment's {figure2.NEIGHBOURS} nearest embeddings from "
-        f"other locations are of its scene.\n{_data_note(work.store)}"
+        f"other locations are of its scene.\n{_data_note(runner.store)}"
     )
-    places = [asked.file(work.out, FIGURE_2, kind) for kind in ("png", "svg")]
-    figure2.write(places, rows, title, foot)
-    for line in rows:
-        for panel in line:
-            console_out.print(
-                f"{panel.title}: {100 * panel.agreement:.1f} % of nearest neighbours agree",
-                markup=False,
-            )
-    say(f"written to {' and '.join(map(str, places))}")
+    paths = [request.path(runner.out, FIGURE_2, kind) for kind in ("png", "svg")]
+    rows = list(zip(*columns, strict=True))
+    figure2.write(paths, rows, title, foot)
+    for panel in (panel for row in rows for panel in row):
+        console_out.print(
+            f"{panel.title}: {100 * panel.agreement:.1f} % of nearest neighbours agree",
+            markup=False,
+        )
+    say(f"written to {' and '.join(map(str, paths))}")
 
 
-def _report(work: Work, runs: int) -> None:
-    if not work.failures:
+def _require_no_failure(runner: Runner, runs: int) -> None:
+    if not runner.failures:
         return
-    listed = "".join(f"\n  {name}: {why}" for name, why in work.failures.items())
+    listed = "".join(f"\n  {name}: {why}" for name, why in runner.failures.items())
     raise AvscError(
-        f"{len(work.failures)} of {runs} runs failed:{listed}",
+        f"{len(runner.failures)} of {runs} runs failed:{listed}",
         "",
-        "correct what is named and run the same command again: what is complete is kept",
+        "correct what is named and run the same command again: complete runs are kept",
     )
 
 
 def _require_one_process() -> None:
-    from avsc.train.distributed import from_environment
+    from avsc.train.distributed import world_size
 
-    ranks = from_environment()
-    if ranks.world > 1:
+    if world_size() > 1:
         raise AvscError(
-            f"avsc reproduce in {ranks.world} processes of torchrun",
+            f"avsc reproduce in {world_size()} processes of torchrun",
             "one process; its runs use one GPU each",
             "share the runs among jobs with --part, or train a run on several GPUs with "
             "`torchrun ... -m avsc train STORE --recipe pipelines/recipes/NAME.toml --out "

@@ -1,4 +1,4 @@
-"""How far each run is on disk, and whether what is there is what is asked for."""
+"""How far each run is on disk, and whether it is the run that is requested."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +11,22 @@ from avsc.recipe import Recipe
 from avsc.reproduce.plan import PlannedRun
 from avsc.store.read import Store
 from avsc.train import checkpoint, manifest, run_dir
-from avsc.train.manifest import RunFacts
+from avsc.train.manifest import RunManifest
 
 State = Literal["to do", "to resume", "to evaluate", "complete"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """How far a run is.
 
     Attributes:
-        state: ``to evaluate`` is a run whose training is complete and whose scores are not those
-            of its weights on this store.
-        epochs: That are complete.
-        recipe: To train it with: as planned, but a run that has begun keeps the audio run it was
-            begun with, under whatever path that was.
-        scores: Its ``metrics.json``; None unless it is complete.
+        state: What there is to do. A run ``to evaluate`` is trained, but has no scores of its
+            weights on this store.
+        epochs: Number of complete epochs.
+        recipe: Recipe to train with: the planned one, but a run that has begun keeps the path of
+            its audio run.
+        scores: Content of ``metrics.json``; None unless the run is complete.
     """
 
     state: State
@@ -41,77 +41,85 @@ class Standing:
 
 
 def run_folder(out: Path, name: str) -> Path:
-    """Where a run is kept; all targets with the same ``--out`` share it."""
+    """Folder of a run; all targets with the same ``--out`` share it."""
     return out / "runs" / name
 
 
-def standing(run: PlannedRun, out: Path, store: Store) -> Standing:
-    """Looks at a run's folder.
+def status(run: PlannedRun, out: Path, store: Store) -> RunStatus:
+    """Reads from a run's folder how far the run is.
+
+    Args:
+        run: Planned run.
+        out: Folder of the runs.
+        store: Store to train on.
 
     Raises:
-        AvscError: It was begun with another recipe, other weights or another store.
+        AvscError: The run was begun with another recipe, other weights or another store.
     """
-    place = run_folder(out, run.name)
-    asked = run_dir.absolute_paths(_with_audio_run(run, out))
-    config = place / run_dir.CONFIG
-    if not config.is_file() or not (place / run_dir.CHECKPOINTS).exists():
-        return Standing("to do", 0, asked)
-    begun = recipes.load(config)
-    train = asked.train.model_copy(update={"audio_run": begun.train.audio_run})
-    asked = asked.model_copy(update={"train": train})
-    recorded = _recorded(place)
-    _require_same(place, begun, asked, recorded, store)
+    folder = run_folder(out, run.name)
+    requested = run_dir.absolute_paths(_with_audio_run(run, out))
+    config = folder / run_dir.CONFIG
+    if not config.is_file() or not (folder / run_dir.CHECKPOINTS).exists():
+        return RunStatus("to do", 0, requested)
+    stored = recipes.load(config)
+    requested = _with_path(requested, stored.train.audio_run)
+    recorded = _last_checkpoint(folder)
+    _require_same(folder, stored, requested, recorded, store)
     if recorded is None:
-        return Standing("to resume", 0, asked)
+        return RunStatus("to resume", 0, requested)
     if not recorded.finished:
-        return Standing("to resume", recorded.epoch, asked)
-    scores = runs.current_scores(place)
+        return RunStatus("to resume", recorded.epoch, requested)
+    scores = runs.current_scores(folder)
     if scores is None or scores.get("store", {}).get("sha256") != store.sha256:
-        return Standing("to evaluate", recorded.epoch, asked)
-    return Standing("complete", recorded.epoch, asked, scores)
+        return RunStatus("to evaluate", recorded.epoch, requested)
+    return RunStatus("complete", recorded.epoch, requested, scores)
 
 
 def _with_audio_run(run: PlannedRun, out: Path) -> Recipe:
     if run.needs is None:
         return run.recipe
-    train = run.recipe.train.model_copy(update={"audio_run": str(run_folder(out, run.needs))})
-    return run.recipe.model_copy(update={"train": train})
+    return _with_path(run.recipe, str(run_folder(out, run.needs)))
 
 
-def _recorded(place: Path) -> RunFacts | None:
-    """What a run's last checkpoint says; None where there is none that can be read.
+def _with_path(recipe: Recipe, audio_run: str | None) -> Recipe:
+    train = recipe.train.model_copy(update={"audio_run": audio_run})
+    return recipe.model_copy(update={"train": train})
+
+
+def _last_checkpoint(folder: Path) -> RunManifest | None:
+    """What a run's last checkpoint records; None where there is none that can be read.
 
     ``avsc train`` repairs a damaged one, or says why it cannot.
     """
-    last = place / run_dir.CHECKPOINTS / "last"
+    last = folder / run_dir.CHECKPOINTS / "last"
     try:
-        return manifest.parse(checkpoint.read_facts(last), str(last))
+        return manifest.parse(checkpoint.read_manifest(last), str(last))
     except AvscError:
         return None
 
 
 def _require_same(
-    place: Path, begun: Recipe, asked: Recipe, recorded: RunFacts | None, store: Store
+    folder: Path, stored: Recipe, requested: Recipe, recorded: RunManifest | None, store: Store
 ) -> None:
-    differing = manifest.difference(begun, asked)
+    differing = manifest.difference(stored, requested)
     if recorded is not None and recorded.store_sha256 != store.sha256:
-        differing.append(f"store: {recorded.store}, asked for {store.place} (another content)")
+        differing.append(f"store: {recorded.store}, requested {store.place} (another content)")
     if not differing and recorded is not None and recorded.visual is not None:
-        differing += _other_weights(begun, asked, recorded.visual.sha256)
+        differing += _other_weights(stored, requested, recorded.visual.sha256)
     if differing:
         raise AvscError(
-            f"{place} was begun with something else:\n  " + "\n  ".join(differing),
+            f"{folder} was begun with other settings:\n  " + "\n  ".join(differing),
             "runs of the same recipes, weights and store in one --out",
             "choose another --out, or remove that run",
         )
 
 
-def _other_weights(begun: Recipe, asked: Recipe, sha256: str) -> list[str]:
-    """Whether the weights of another name or place are other weights, too."""
-    if begun.visual.weights == asked.visual.weights:
+def _other_weights(stored: Recipe, requested: Recipe, sha256: str) -> list[str]:
+    """Whether weights of another name or path are really other weights."""
+    if stored.visual.weights == requested.visual.weights:
         return []
     from avsc.models import visual_weights
 
-    if visual_weights.build(asked.visual).sha256 == sha256:
+    if visual_weights.build(requested.visual).sha256 == sha256:
         return []
-    return [f"visual.weights: {begun.visual.weights}, asked for {asked.visual.weights}"]
+    return [f"visual.weights: {stored.visual.weights}, requested {requested.visual.weights}"]

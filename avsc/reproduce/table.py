@@ -1,20 +1,52 @@
-"""A table of the paper beside what was measured here: for a terminal, Markdown and CSV. Pure."""
+"""A table of the paper beside our scores: for a terminal, as Markdown and as CSV. Pure."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from avsc.evaluate.bootstrap import Interval
 from avsc.paper import Row
 from avsc.report import formatting
 
-Metric = Literal["log_loss", "accuracy"]
-METRICS: tuple[Metric, ...] = ("log_loss", "accuracy")
-TITLES: dict[Metric, str] = {"log_loss": "log-loss", "accuracy": "accuracy %"}
 STAR = "\\*: the paper's number lies outside our 95 % interval (bootstrap over locations)."
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the table and how its numbers are written.
+
+    Attributes:
+        key: Name in ``metrics.json`` and in ``paper.toml``.
+        title: Heading of the column.
+        unit: Factor from our scores to the paper's unit; accuracies are in per cent there.
+        value: Formats a score.
+        bounds: Formats an interval of a score.
+        gap: Formats a difference of scores and its interval.
+    """
+
+    key: str
+    title: str
+    unit: int
+    value: Callable[[float], str]
+    bounds: Callable[[Interval], str]
+    gap: Callable[[float, Interval], tuple[str, str]]
+
+
+LOG_LOSS = Metric(
+    "log_loss", "log-loss", 1, formatting.loss, formatting.loss_bounds, formatting.loss_gap
+)
+ACCURACY = Metric(
+    "accuracy",
+    "accuracy %",
+    100,
+    formatting.per_cent,
+    formatting.per_cent_bounds,
+    formatting.per_cent_gap,
+)
+METRICS = (LOG_LOSS, ACCURACY)
 
 
 @dataclass(frozen=True)
@@ -22,9 +54,9 @@ class Line:
     """One row of the paper's table and our scores of the same system.
 
     Attributes:
-        row: What the paper says.
-        scores: Our ``metrics.json``; None where there is none.
-        status: ``measured``, ``the paper's alone``, or why there are no scores of ours.
+        row: Row of the paper.
+        scores: Content of our ``metrics.json``; None where there is none.
+        status: ``measured``, ``the paper's alone``, or the reason why we have no scores.
     """
 
     row: Row
@@ -33,8 +65,14 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """One metric of a line; accuracies are in per cent."""
+class Comparison:
+    """One metric of a line, in the unit of our scores.
+
+    Attributes:
+        paper: Score of the paper.
+        ours: Our score.
+        interval: 95 % interval of our score; NaN where there is none.
+    """
 
     paper: float
     ours: float
@@ -42,7 +80,7 @@ class Cells:
 
     @property
     def difference(self) -> float:
-        """Ours less the paper's."""
+        """Our score less the paper's."""
         return self.ours - self.paper
 
     @property
@@ -57,7 +95,7 @@ class Table:
 
     Attributes:
         name: ``table2`` and so on.
-        lines: Its rows.
+        lines: Rows of the table.
         notes: What a reader must know of our numbers, a sentence or two each.
         smoke: Whether our numbers mean nothing.
     """
@@ -68,43 +106,41 @@ class Table:
     smoke: bool
 
     def title(self, metric: Metric | None = None) -> str:
-        """The heading of the whole, or of one metric's part."""
+        """The heading of the whole table, or of one metric's part."""
         number = self.name.removeprefix("table")
-        what = "" if metric is None else f": {TITLES[metric]}"
+        part = "" if metric is None else f": {metric.title}"
         smoke = " (SMOKE RUN, OUR NUMBERS MEAN NOTHING)" if self.smoke else ""
-        return f"Table {number} of the paper, and ours{what}{smoke}"
+        return f"Table {number} of the paper, and ours{part}{smoke}"
 
 
-def cells(line: Line, metric: Metric) -> Cells | None:
-    """One metric of a line; None where we have not measured it."""
+def compare(line: Line, metric: Metric) -> Comparison | None:
+    """One metric of a line; None where we have no scores."""
     if line.scores is None:
         return None
-    factor = 100 if metric == "accuracy" else 1
-    bounds = line.scores["intervals"][metric] or (math.nan, math.nan)
-    paper = line.row.accuracy if metric == "accuracy" else line.row.log_loss
-    interval = Interval(*(factor * bound for bound in bounds))
-    return Cells(paper, factor * line.scores[metric], interval)
+    low, high = line.scores["intervals"][metric.key] or (math.nan, math.nan)
+    paper = _published(line, metric) / metric.unit
+    return Comparison(paper, line.scores[metric.key], Interval(low, high))
 
 
 def for_terminal(table: Table, metric: Metric) -> tuple[list[str], list[list[str]]]:
     """Header and rows of one metric; two such tables fit a terminal, one of both does not."""
     header = ["system", "paper", "ours", "95 %", "ours − paper"]
-    return header, [[line.row.system, *_words(line, metric)] for line in table.lines]
+    return header, [[line.row.system, *_cells(line, metric)] for line in table.lines]
 
 
 def markdown(table: Table) -> str:
     """The table as a page of its own."""
-    columns = [
-        "system",
-        *(f"{TITLES[m]}, {c}" for m in METRICS for c in ("paper", "ours", "95 %", "ours − paper")),
-    ]
+    columns = ("paper", "ours", "95 %", "ours − paper")
+    header = ["system", *(f"{metric.title}, {name}" for metric in METRICS for name in columns)]
     rows = [
-        [line.row.system, *(word for m in METRICS for word in _words(line, m))]
+        [line.row.system, *(cell for metric in METRICS for cell in _cells(line, metric))]
         for line in table.lines
     ]
-    drawn = [_row(columns), _row([":--", *(["--:"] * (len(columns) - 1))]), *map(_row, rows)]
+    ruler = [":--", *(["--:"] * (len(header) - 1))]
     notes = [f"- {note}" for note in (*table.notes, STAR)]
-    return "\n".join([f"# {table.title()}", "", *drawn, "", *notes, ""])
+    return "\n".join(
+        [f"# {table.title()}", "", *map(_markdown_row, [header, ruler, *rows]), "", *notes, ""]
+    )
 
 
 def as_csv(table: Table) -> str:
@@ -112,7 +148,7 @@ def as_csv(table: Table) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = ("paper_{}", "{}", "{}_low", "{}_high", "{}_difference")
-    columns = [name.format(metric) for metric in METRICS for name in names]
+    columns = [name.format(metric.key) for metric in METRICS for name in names]
     writer.writerow(["table", "system", "recipe", *columns, "n_segments", "status", "smoke"])
     for line in table.lines:
         numbers = [number for metric in METRICS for number in _numbers(line, metric)]
@@ -123,33 +159,31 @@ def as_csv(table: Table) -> str:
     return file.getvalue()
 
 
-def _words(line: Line, metric: Metric) -> list[str]:
-    published = line.row.accuracy if metric == "accuracy" else line.row.log_loss
-    # Other people's systems are published with fewer digits: no more are claimed.
-    shown = f"{published}"
-    found = cells(line, metric)
+def _published(line: Line, metric: Metric) -> float:
+    published: float = getattr(line.row, metric.key)
+    return published
+
+
+def _cells(line: Line, metric: Metric) -> list[str]:
+    # Other people's systems are published with fewer digits, so none are added here.
+    published = f"{_published(line, metric)}"
+    found = compare(line, metric)
     if found is None:
-        return [shown, "" if line.row.recipe is None else line.status, "", ""]
+        return [published, "" if line.row.recipe is None else line.status, "", ""]
+    gap, _ = metric.gap(found.difference, found.interval)
     star = " *" if found.excludes_paper else ""
-    if metric == "accuracy":
-        share = Interval(found.interval.low / 100, found.interval.high / 100)
-        gap, _ = formatting.per_cent_gap(found.difference / 100, share)
-        ours = [formatting.per_cent(found.ours / 100), formatting.per_cent_bounds(share)]
-    else:
-        gap, _ = formatting.loss_gap(found.difference, found.interval)
-        ours = [formatting.loss(found.ours), formatting.loss_bounds(found.interval)]
-    return [shown, *ours, gap + star]
+    return [published, metric.value(found.ours), metric.bounds(found.interval), gap + star]
 
 
 def _numbers(line: Line, metric: Metric) -> list[str]:
-    published = line.row.accuracy if metric == "accuracy" else line.row.log_loss
-    found = cells(line, metric)
+    published = f"{_published(line, metric)}"
+    found = compare(line, metric)
     if found is None:
-        return [f"{published}", "", "", "", ""]
+        return [published, "", "", "", ""]
     ours = (found.ours, found.interval.low, found.interval.high, found.difference)
-    return [f"{published}", *("" if math.isnan(n) else f"{n:.6f}" for n in ours)]
+    return [published, *("" if math.isnan(one) else f"{metric.unit * one:.6f}" for one in ours)]
 
 
-def _row(cells: Sequence[str]) -> str:
+def _markdown_row(cells: Sequence[str]) -> str:
     escaped = [cell.replace("|", "\\|").replace("*", "\\*") for cell in cells]
     return f"| {' | '.join(escaped)} |"

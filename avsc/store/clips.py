@@ -8,20 +8,20 @@ from typing import NamedTuple
 from avsc.errors import AvscError
 from avsc.store import schema
 
-NAMED = 5  # how many differing clips a message names
+NAMED = 5  # differing clips that a message names
 
 
 class StoredClip(NamedTuple):
     """One row of ``clips.csv``; what is unknown is empty.
 
     Attributes:
-        id: The clip's name, unique in the store.
-        scene: One of the ten.
-        city: Where it was recorded.
-        location: Which place in the city.
-        fold: ``train`` or ``test``.
-        audio: The WAV it came from, relative to the data set.
-        video: The MP4 it came from, likewise.
+        id: Name of the clip, unique in the store.
+        scene: Name of its scene.
+        city: City of the recording.
+        location: Number of the place in the city; its clips are cut from one recording.
+        fold: Fold, ``train`` or ``test``.
+        audio: POSIX path of its WAV file relative to the data set.
+        video: POSIX path of its MP4 file relative to the data set.
     """
 
     id: str
@@ -65,9 +65,9 @@ def decode(data: bytes, where: str) -> tuple[StoredClip, ...]:
     return tuple(StoredClip(*row) for row in rows[1:])
 
 
-def difference(there: Sequence[StoredClip], asked: Sequence[StoredClip]) -> list[str]:
-    """How two lists of clips differ, a few lines; empty when they agree."""
-    old, new = {clip.id: clip for clip in there}, {clip.id: clip for clip in asked}
+def difference(stored: Sequence[StoredClip], requested: Sequence[StoredClip]) -> list[str]:
+    """Says in a few lines how two lists of clips differ; empty when they agree."""
+    old, new = {clip.id: clip for clip in stored}, {clip.id: clip for clip in requested}
     changed = [
         f"{key} ({_changes(clip, new[key])})"
         for key, clip in old.items()
@@ -75,18 +75,18 @@ def difference(there: Sequence[StoredClip], asked: Sequence[StoredClip]) -> list
     ]
     lines = [
         _named("only in the store", [key for key in old if key not in new]),
-        _named("only asked for", [key for key in new if key not in old]),
+        _named("only requested", [key for key in new if key not in old]),
         _named("changed", changed),
     ]
     found = [line for line in lines if line]
-    if not found and tuple(there) != tuple(asked):
+    if not found and tuple(stored) != tuple(requested):
         found = ["the same clips in another order"]
     return found
 
 
 def _changes(old: StoredClip, new: StoredClip) -> str:
     fields = zip(schema.CLIP_COLUMNS, old, new, strict=True)
-    return ", ".join(f"{name} {a!r}, asked for {b!r}" for name, a, b in fields if a != b)
+    return ", ".join(f"{name} {a!r}, requested {b!r}" for name, a, b in fields if a != b)
 
 
 def _named(title: str, names: list[str]) -> str:

@@ -30,7 +30,7 @@ def open_for_writing(path: Path, clips: Sequence[StoredClip], settings: StoreSet
         with contextlib.suppress(_TakenError):
             _create(path, clips, settings)
     _refuse_other(path, clips, settings)
-    _mend_skeleton(path, clips, settings)
+    _repair_skeleton(path, clips, settings)
 
 
 def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
@@ -48,7 +48,7 @@ def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> 
 
 
 class _TakenError(Exception):
-    """Somebody else's folder is where the store should go."""
+    """Something else is where the store should go."""
 
 
 def _is_taken(path: Path) -> bool:
@@ -58,19 +58,16 @@ def _is_taken(path: Path) -> bool:
 def _create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     _check_clips(clips)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _folder_aside(path) as folder:
-            _write_skeleton(folder, clips, settings)
-            if _is_taken(path):
-                raise _TakenError
-            # Replaces nothing or an empty folder; fails if somebody was faster.
-            folder.rename(path)
-    except OSError as error:
+        with files.explain_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _folder_aside(path) as folder:
+                _write_skeleton(folder, clips, settings)
+                # Replaces nothing or an empty folder; fails if somebody was faster.
+                folder.rename(path)
+    except AvscError:
         if _is_taken(path):
             raise _TakenError from None
-        raise AvscError(
-            f"cannot create {path}: {error}", "a folder that can be written to", "name another"
-        ) from error
+        raise
     files.sync_folder(path.parent)
     files.remove_leftovers(path)
 
@@ -127,15 +124,14 @@ def _check_clips(clips: Sequence[StoredClip]) -> None:
 
 
 def _refuse_other(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
-    there = _attributes(path)
-    found = schema.difference(there.settings, settings)
-    if there.clips_csv_sha256 != _sha256(clip_list.encode(clips)):
-        listed = read_clips(Location(str(path)), there)
-        found += clip_list.difference(listed, clips)
+    stored = _attributes(path)
+    found = schema.difference(stored.settings, settings)
+    if stored.clips_csv_sha256 != _sha256(clip_list.encode(clips)):
+        found += clip_list.difference(read_clips(Location(str(path)), stored), clips)
     if found:
         raise AvscError(
-            f"{path} was prepared otherwise:\n  " + "\n  ".join(found),
-            "the settings and clips the store was begun with",
+            f"{path} was begun with other settings or clips:\n  " + "\n  ".join(found),
+            "the settings and clips that the store has",
             "give the same settings and data set, or name another store",
         )
 
@@ -151,7 +147,7 @@ def _attributes(path: Path) -> Attributes:
         ) from None
 
 
-def _mend_skeleton(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _repair_skeleton(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     """Writes again what was deleted; refuses what was altered, such as a re-encoded copy."""
     for name, data in _skeleton(clips, settings).items():
         file = path / name

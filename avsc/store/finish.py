@@ -1,4 +1,4 @@
-"""The last step: which partitions are not whole, and the mark that none is missing."""
+"""The last step: it names the partitions that are missing, or marks the store complete."""
 
 import hashlib
 from pathlib import Path
@@ -9,13 +9,13 @@ from avsc.store import metadata, record, schema
 from avsc.store.location import Location, read_attributes, read_clips, read_record
 from avsc.store.metadata import ZARR_JSON, Attributes
 
-NAMED = 5  # how many partitions a message names
+NAMED = 5  # partitions that a message names
 
 
 def unfinished(path: Path) -> dict[int, str]:
     """The partitions that must still be written, and what of each is missing.
 
-    Looks at sizes and at ``clip/status``, not at every byte: that is ``verify``'s part.
+    Only sizes and ``clip/status`` are looked at; ``verify`` reads every byte.
 
     Raises:
         AvscError: ``path`` is no store.
@@ -49,7 +49,7 @@ def mark_complete(path: Path) -> str:
 
 
 def mark_incomplete(path: Path) -> None:
-    """Takes the mark away before a partition is made anew."""
+    """Removes the mark before a partition is written again."""
     attributes = read_attributes(Location(str(path)))
     if attributes.complete:
         _replace(path, attributes, complete=False, content_sha256="")

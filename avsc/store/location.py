@@ -43,7 +43,7 @@ class Location:
 
 
 def read_attributes(store: Location) -> Attributes:
-    """What the store is.
+    """The store's attributes.
 
     Raises:
         AvscError: It is no store, of another version, or its attributes are damaged.
@@ -80,7 +80,7 @@ def read_clips(store: Location, attributes: Attributes) -> tuple[StoredClip, ...
 
 
 def read_record(store: Location, partition: int) -> PartitionRecord:
-    """What a written partition holds.
+    """The record of a written partition.
 
     Raises:
         AvscError: The record is missing or damaged.

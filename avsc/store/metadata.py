@@ -26,12 +26,13 @@ class Attributes(BaseModel):
     """The group's attributes: what the store is, and whether every partition is there.
 
     Attributes:
-        schema_version: The version of ``avsc.store.schema`` that wrote it.
-        clips: How many rows the arrays have.
-        clips_csv_sha256: Of ``clips.csv``, whose lines are those rows.
-        settings: Everything that decides what the bytes are.
+        schema_version: Version of ``avsc.store.schema`` that wrote the store.
+        clips: Number of clips, the rows of every array.
+        clips_csv_sha256: SHA-256 of ``clips.csv``, whose lines are those rows.
+        settings: Settings that decide what the bytes are.
         complete: Whether the last step found every partition written.
-        content_sha256: Of all partitions' records, which hold every shard's; empty until complete.
+        content_sha256: SHA-256 over the records of all partitions, which hold the SHA-256 of
+            every shard; empty until complete.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -76,8 +77,8 @@ def parse_store(data: bytes, where: str) -> Attributes:
     """The attributes in the store's ``zarr.json``.
 
     Args:
-        data: The file's bytes.
-        where: What messages call it.
+        data: Bytes of the file.
+        where: Path of the file, for messages.
 
     Raises:
         AvscError: It is not a store's, is of another version, or was altered.

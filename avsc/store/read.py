@@ -36,10 +36,12 @@ class Store:
     with the same results. Any number of threads may read at once.
 
     Attributes:
-        settings: What the bytes were made with.
-        clips: One a row of the arrays.
-        is_complete: Whether every partition is written.
-        sha256: A digest that names the store's clips, settings and content.
+        place: Folder or URL of the store.
+        settings: Settings with which the store was made.
+        clips: Clips in the order of the arrays' rows.
+        is_complete: Whether the store was marked complete.
+        sha256: Digest of the store's clips, settings and content.
+        content_sha256: Digest of the content alone; empty until complete.
     """
 
     def __init__(self, store: Location) -> None:
@@ -66,7 +68,7 @@ class Store:
         """Opens a store.
 
         Args:
-            place: Its folder, or a URL that fsspec understands.
+            place: Folder of the store, or a URL that fsspec understands.
             complete: Whether to refuse a store that lacks partitions.
 
         Raises:
@@ -80,11 +82,11 @@ class Store:
 
     @property
     def partitions(self) -> int:
-        """How many partitions the store has when it is complete."""
+        """Number of partitions that the store has when it is complete."""
         return schema.partition_count(len(self.clips), self.settings)
 
     def status(self) -> NDArray[np.uint8]:
-        """What became of each clip, one of ``schema.Status``, [N]."""
+        """Status of each clip, one of ``schema.Status``, uint8 [N]."""
         return self._status.copy()
 
     def reasons(self) -> dict[str, str]:
@@ -96,7 +98,7 @@ class Store:
         written = self._status != Status.ABSENT
         partitions = np.unique(np.flatnonzero(written) // self.settings.partition_clips)
         records = [read_record(self._location, int(partition)) for partition in partitions]
-        given = {q.row: q.reason for noted in records for q in noted.quarantined}
+        given = {clip.row: clip.reason for record in records for clip in record.quarantined}
         rows = np.flatnonzero(self._status == Status.QUARANTINED).tolist()
         return {self.clips[row].id: given.get(row, "no reason was recorded") for row in rows}
 

@@ -1,4 +1,4 @@
-"""``partitions/NNNNNN.json``: what one partition holds, in words and digests.
+"""``partitions/NNNNNN.json``: the record of what one partition holds.
 
 It is written after the partition's other shards and before ``clip/status``: the reasons of its
 quarantined clips, and the size and SHA-256 of each shard, so that every byte of a store, padding
@@ -28,14 +28,14 @@ class Quarantined(_Model):
 
 
 class ShardRecord(_Model):
-    """What a shard's file must be."""
+    """Size and SHA-256 of a shard's file."""
 
     nbytes: int
     sha256: str
 
 
 class PartitionRecord(_Model):
-    """What one partition holds; ``shards`` is keyed by array name."""
+    """Content of one partition; ``shards`` is keyed by array name."""
 
     partition: int
     quarantined: tuple[Quarantined, ...]

@@ -30,7 +30,7 @@ FEATURES: tuple[Feature, ...] = ("scalogram", "fbank")
 
 
 class Status(IntEnum):
-    """``clip/status``: what became of a clip."""
+    """Values of ``clip/status``."""
 
     ABSENT = 0
     GOOD = 1
@@ -69,11 +69,10 @@ class FBankSettings(BankSettings):
 
 
 class ImageSettings(_Settings):
-    """How a second's picture is chosen and kept."""
+    """Choice, size and encoding of the picture of each second."""
 
-    short_side: int = Field(
-        default=360, ge=16, le=4320
-    )  # pixels; smaller pictures stay as they are
+    # In pixels; smaller pictures stay as they are.
+    short_side: int = Field(default=360, ge=16, le=4320)
     jpeg_quality: int = Field(default=90, ge=1, le=100)
     frame_choice: Literal["on-screen", "keyframe"] = "on-screen"
     backend: Literal["pyav", "decord"] = "pyav"
@@ -205,7 +204,7 @@ def array_specs(clips: int, settings: StoreSettings) -> tuple[ArraySpec, ...]:
 
 
 def partition_count(clips: int, settings: StoreSettings) -> int:
-    """How many partitions ``clips`` clips make; the last may be shorter."""
+    """Number of partitions of ``clips`` clips; the last may be shorter."""
     return -(-clips // settings.partition_clips)
 
 
@@ -222,15 +221,15 @@ def partition_range(partition: int, clips: int, settings: StoreSettings) -> rang
 
 
 def clips_in(partitions: Sequence[int], clips: int, settings: StoreSettings) -> int:
-    """How many clips some partitions hold."""
+    """Number of clips in some partitions."""
     return sum(len(partition_range(partition, clips, settings)) for partition in partitions)
 
 
-def difference(there: StoreSettings, asked: StoreSettings) -> list[str]:
-    """The settings that differ, one line each; empty when they agree."""
-    old, new = _flat(there.model_dump()), _flat(asked.model_dump())
+def difference(stored: StoreSettings, requested: StoreSettings) -> list[str]:
+    """Says how settings differ, one line for each; empty when they agree."""
+    old, new = _flat(stored.model_dump()), _flat(requested.model_dump())
     return [
-        f"{key}: the store has {old.get(key)!r}, asked for {new.get(key)!r}"
+        f"{key}: the store has {old.get(key)!r}, requested is {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]

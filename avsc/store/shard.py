@@ -63,9 +63,9 @@ def decode_index(index: NDArray[np.uint8], chunks: int, body: int) -> NDArray[np
     """Where each chunk lies, shape [chunks, 2] (offset, nbytes), -1 twice where it is missing.
 
     Args:
-        index: The last ``index_bytes(chunks)`` bytes of the shard.
-        chunks: How many chunks the shard has.
-        body: How many bytes lie in front of the index; every chunk must be inside them.
+        index: Bytes of the index, the last ``index_bytes(chunks)`` of the shard.
+        chunks: Number of chunks in the shard.
+        body: Number of bytes in front of the index; every chunk must be inside them.
 
     Raises:
         ShardError: The checksum does not match, or a chunk lies outside the body.
@@ -90,7 +90,7 @@ def encode(chunks: Iterable[bytes | None], checksummed: bool) -> bytes:
     """A whole shard in memory, for arrays that are small.
 
     Args:
-        chunks: The values of each chunk in C order; None is a missing chunk.
+        chunks: Bytes of each chunk's values in C order; None is a missing chunk.
         checksummed: Whether each chunk ends in its own crc32c.
     """
     body = bytearray()
@@ -103,23 +103,3 @@ def encode(chunks: Iterable[bytes | None], checksummed: bool) -> bytes:
         extents.append((len(body), len(stored)))
         body += stored
     return bytes(body) + encode_index(extents)
-
-
-def decode(shard: bytes, chunks: int, checksummed: bool) -> list[bytes | None]:
-    """The values of each chunk of a whole shard; the inverse of :func:`encode`.
-
-    Raises:
-        ShardError: The index or a chunk is damaged.
-    """
-    data = np.frombuffer(shard, np.uint8)
-    body = data.size - index_bytes(chunks)
-    if body < 0:
-        raise ShardError(f"it has {data.size} bytes, too few for its index")
-    found: list[bytes | None] = []
-    for offset, nbytes in decode_index(data[body:], chunks, body).tolist():
-        stored = data[offset : offset + nbytes]
-        if offset < 0:
-            found.append(None)
-        else:
-            found.append((unseal(stored) if checksummed else stored).tobytes())
-    return found

@@ -1,6 +1,5 @@
 """One partition written once, whole: shards aside and moved, the record, then ``clip/status``."""
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,23 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc import files
-from avsc.errors import AvscError, BadClipError
+from avsc.errors import BadClipError
 from avsc.store import record, schema, shard
 from avsc.store.record import PartitionRecord, Quarantined, ShardRecord
 from avsc.store.schema import ArraySpec, Feature, Status, StoreSettings
 
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-
 
 @dataclass(frozen=True)
 class ClipData:
-    """What a good clip becomes. S seconds, F frames a clip, f frames a second, B bands.
+    """Content of a good clip. S seconds, F frames a clip, f frames a second, B bands.
 
     Attributes:
-        audio: Per feature, float32 [F, 2, B].
-        segments: Per feature, float32 [S, f, 2, B].
-        jpegs: One JPEG file a second.
-        pts_s: When each of those pictures was shown, in seconds.
+        audio: Frames of the whole clip by feature, float32 [F, 2, B].
+        segments: Frames of its one-second segments by feature, float32 [S, f, 2, B].
+        jpegs: JPEG files of its pictures, one a second.
+        pts_s: Presentation times of those pictures in seconds.
     """
 
     audio: Mapping[Feature, NDArray[np.float32]]
@@ -122,7 +119,7 @@ class PartitionWriter:
             body.write(jpeg)
         self._pts_s[place] = clip.pts_s
 
-    def finish(self) -> dict[str, bytes]:
+    def finalize(self) -> dict[str, bytes]:
         """Ends the streamed shards; returns the small arrays' shards, ``clip/status`` last."""
         assert self._next == self._rows.stop, f"rows {self._next} to {self._rows.stop} not written"
         for name, file in self._shards.items():
@@ -139,7 +136,7 @@ class PartitionWriter:
         return {name: shard.encode([table.tobytes()], True) for name, table in tables.items()}
 
     def record(self, partition: int, small: Mapping[str, bytes]) -> PartitionRecord:
-        """What was written, in digests and reasons."""
+        """The record of what was written."""
         shards = {name: file.record() for name, file in self._shards.items()}
         for name, data in small.items():
             sha256 = hashlib.sha256(data).hexdigest()
@@ -196,10 +193,10 @@ def write_partition(
     removed first, so that a crash leaves it absent, never half old and half new.
 
     Args:
-        path: The store.
-        clips: How many clips the store has.
-        settings: The store's settings.
-        partition: Which partition.
+        path: Folder of the store.
+        clips: Number of clips in the store.
+        settings: Settings of the store.
+        partition: Number of the partition.
 
     Raises:
         AvscError: The disk is full, or the store cannot be written to.
@@ -207,7 +204,7 @@ def write_partition(
     specs = {spec.name: spec for spec in schema.array_specs(clips, settings)}
     for name in (record.name(partition), *(s.shard_name(partition) for s in specs.values())):
         files.remove_leftovers(path / name)
-    with _plain_disk_errors(path), ExitStack() as aside:
+    with files.explain_disk_errors(path), ExitStack() as aside:
         shards = {
             name: _open_aside(aside, path, spec, partition)
             for name, spec in specs.items()
@@ -216,14 +213,14 @@ def write_partition(
         rows = schema.partition_range(partition, clips, settings)
         writer = PartitionWriter(rows, settings, shards)
         yield writer
-        small = writer.finish()
-        noted = record.encode(writer.record(partition, small))
+        small = writer.finalize()
+        content = record.encode(writer.record(partition, small))
         _withdraw(path / specs[schema.STATUS].shard_name(partition))
         aside.close()
         status = small.pop(schema.STATUS)
         for name, data in small.items():
             files.write_bytes(path / specs[name].shard_name(partition), data)
-        files.write_bytes(path / record.name(partition), noted)
+        files.write_bytes(path / record.name(partition), content)
         files.write_bytes(path / specs[schema.STATUS].shard_name(partition), status)
 
 
@@ -234,7 +231,7 @@ def _withdraw(status: Path) -> None:
 
 
 def _open_aside(aside: ExitStack, path: Path, spec: ArraySpec, partition: int) -> _ShardFile:
-    file = aside.enter_context(files.write_aside(path / spec.shard_name(partition)))
+    file = aside.enter_context(files.open_aside(path / spec.shard_name(partition)))
     return _ShardFile(file, spec.chunks)
 
 
@@ -246,21 +243,3 @@ def _shaped(
     if not np.isfinite(values).all():
         raise BadClipError(f"{feature} has values that are not finite", "finite features")
     return values
-
-
-@contextmanager
-def _plain_disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise AvscError(
-                f"cannot write to {path}: {error}",
-                "a store that can be written to",
-                "correct that and run the same command again; what is complete is kept",
-            ) from error
-        raise AvscError(
-            f"no room to write to {path}: {error.strerror}",
-            "free space, within the quota and the limit on a file's size",
-            "free some space and run the same command again; what is complete is kept",
-        ) from error

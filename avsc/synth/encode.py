@@ -1,38 +1,36 @@
 """Real files: 24-bit WAV at 48 kHz, H.264 in MP4 at 29.97 frames a second."""
 
-import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import soundfile
 
-from avsc.synth.canvas import Picture
-from avsc.synth.sound import WAV_RATE_HZ
-from avsc.synth.sounds import Signal
+from avsc.files import write_aside
+from avsc.synth.drawing import Picture
+from avsc.synth.sounds import WAV_RATE_HZ, Signal
 
 FPS = Fraction(30_000, 1001)
-GROUP = 15  # frames between key frames: half a second
-CRF = 27  # constant quality; smaller is better and larger
+# A key frame every half second; constant quality, where a smaller crf is better and larger.
+CODEC_OPTIONS = {"preset": "superfast", "crf": "27", "g": "15"}
 
 
-def wav(samples: Signal) -> bytes:
-    """A WAV of [2, n] samples at 48 kHz."""
-    file = io.BytesIO()
-    soundfile.write(file, samples.T, WAV_RATE_HZ, format="WAV", subtype="PCM_24")
-    return file.getvalue()
+def write_wav(path: Path, samples: Signal) -> None:
+    """Writes [2, n] samples at 48 kHz."""
+    with write_aside(path) as file:
+        soundfile.write(file, samples.T, WAV_RATE_HZ, format="WAV", subtype="PCM_24")
 
 
-def mp4(pictures: Iterable[Picture], size: tuple[int, int]) -> bytes:
-    """An MP4 of pictures uint8 [height, width, 3]; the same bytes for the same pictures."""
-    file = io.BytesIO()
+def write_mp4(path: Path, pictures: Sequence[Picture]) -> None:
+    """Writes pictures uint8 [height, width, 3]; the same bytes for the same pictures."""
     # No date and no library's name in the header, and one thread: the same bytes every time.
-    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        options = {"preset": "superfast", "crf": str(CRF), "g": str(GROUP)}
-        stream = container.add_stream("libx264", rate=FPS, options=options)
-        stream.width, stream.height = size
+    bitexact = {"fflags": "+bitexact"}
+    with write_aside(path) as file, av.open(file, "w", format="mp4", options=bitexact) as container:
+        stream = container.add_stream("libx264", rate=FPS, options=CODEC_OPTIONS)
+        stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.time_base = 1 / FPS
@@ -42,4 +40,3 @@ def mp4(pictures: Iterable[Picture], size: tuple[int, int]) -> bytes:
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    return file.getvalue()

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from avsc.console import progress
-from avsc.files import write_bytes, write_text
+from avsc.files import write_text
 from avsc.synth import plan
 from avsc.synth.plan import ClipPlan, SynthSettings
-from avsc.synth.work import claim, run_all
+from avsc.synth.work import Job, claim, run_missing
+
+HEADER = ("filename_audio", "filename_video", "scene_label", "identifier")
+EVALUATION_PIECES = 3  # one-second files of each clip, so that a data set of them stays small
+Files = list[tuple[str, str]]  # sound and video of each piece of a clip, in the data set's folder
 
 
 def make_dataset(
@@ -18,90 +21,72 @@ def make_dataset(
     """Makes a synthetic data set in TAU's layout, or completes one.
 
     Args:
-        out: Its folder: new, empty, or begun with the same settings.
-        settings: What to make.
-        workers: Processes; all cores when None, this process alone when 1.
+        out: The data set's folder: new, empty, or begun with the same settings.
+        settings: What to make; the defaults when None.
+        workers: Number of processes; one a core when None, only this process when 1.
 
     Returns:
-        How many clips were made now; the others were there.
+        The number of clips that were made now; the others were there.
 
     Raises:
         AvscError: ``out`` holds something else, or a data set of other settings.
     """
     settings = settings or SynthSettings()
     claim(out, dataclasses.asdict(settings))
-    clips = plan.clips(settings)
-    missing = [clip for clip in clips if not all(p.exists() for p in _paths(out, clip, settings))]
-    with progress("synth", len(clips), "clips", done=len(clips) - len(missing)) as line:
-        run_all([partial(_make_clip, out, clip, settings) for clip in missing], workers, line)
-    _write_tables(out, clips, settings)
-    return len(missing)
-
-
-def _make_clip(out: Path, clip: ClipPlan, settings: SynthSettings) -> None:
-    """Writes a clip's files. Clips depend on nothing but the settings and their id."""
-    from avsc.synth import encode
-    from avsc.synth.picture import make_pictures
-    from avsc.synth.sound import WAV_RATE_HZ, make_sound
-
-    size = (settings.width, settings.height)
-    seconds = 10 if settings.edition == "development" else plan.EVALUATION_PIECES
-    sound = make_sound(settings.seed, clip, seconds)
-    pictures = make_pictures(settings.seed, clip, size, seconds)
-    paths = _paths(out, clip, settings)
-    if settings.edition == "development":
-        write_bytes(paths[0], encode.wav(sound))
-        write_bytes(paths[1], encode.mp4(pictures, size))
-        return
-    frames = list(pictures)
-    for second in range(seconds):
-        samples = sound[:, second * WAV_RATE_HZ : (second + 1) * WAV_RATE_HZ]
-        write_bytes(paths[2 * second], encode.wav(samples))
-        write_bytes(paths[2 * second + 1], encode.mp4(frames[30 * second : 30 * second + 30], size))
-
-
-def _paths(out: Path, clip: ClipPlan, settings: SynthSettings) -> list[Path]:
-    """A clip's files: sound and picture, in turns."""
-    return [
-        out / folder / f"{name}.{suffix}"
-        for name in _names(clip, settings)
-        for folder, suffix in (("audio", "wav"), ("video", "mp4"))
+    files = _files(settings)
+    jobs = [
+        Job(partial(_make_clip, out, clip, settings, pieces), [out / f for p in pieces for f in p])
+        for clip, pieces in files.items()
     ]
+    made = run_missing("synth", "clips", jobs, workers)
+    _write_tables(out, settings, files)
+    return made
 
 
-def _names(clip: ClipPlan, settings: SynthSettings) -> list[str]:
-    if settings.edition == "development":
-        return [clip.id]
-    # Numbers that tell nothing of the scene, as the edition has them.
-    first = plan.shuffled_rank(settings, clip) * plan.EVALUATION_PIECES
-    return [str(first + piece) for piece in range(plan.EVALUATION_PIECES)]
+def _files(settings: SynthSettings) -> dict[ClipPlan, Files]:
+    clips = plan.clips(settings)
+    names = [[clip.id] for clip in clips]
+    if settings.edition == "evaluation":
+        # Numbers in random order, which tell nothing of the scene.
+        order = plan.generator(settings.seed, "evaluation").permutation(len(clips))
+        names = [[str(EVALUATION_PIECES * n + k) for k in range(EVALUATION_PIECES)] for n in order]
+    files = [[(f"audio/{name}.wav", f"video/{name}.mp4") for name in pieces] for pieces in names]
+    return dict(zip(clips, files, strict=True))
 
 
-def _write_tables(out: Path, clips: list[ClipPlan], settings: SynthSettings) -> None:
+def _make_clip(out: Path, clip: ClipPlan, settings: SynthSettings, files: Files) -> None:
+    """Writes a clip's files, which depend on nothing but the settings and its id."""
+    from avsc.synth.encode import write_mp4, write_wav
+    from avsc.synth.pictures import make_pictures
+    from avsc.synth.sounds import make_sound
+
+    size, seconds = (settings.width, settings.height), 10 if len(files) == 1 else len(files)
+    sound = make_sound(settings.seed, clip, seconds)
+    pictures = list(make_pictures(settings.seed, clip, size, seconds))
+    samples, frames = sound.shape[1] // len(files), len(pictures) // len(files)
+    for piece, (audio, video) in enumerate(files):
+        write_wav(out / audio, sound[:, piece * samples :][:, :samples])
+        write_mp4(out / video, pictures[piece * frames :][:frames])
+
+
+def _write_tables(out: Path, settings: SynthSettings, files: dict[ClipPlan, Files]) -> None:
     setup = out / "evaluation_setup"
     if settings.edition == "evaluation":
-        names = sorted((name for clip in clips for name in _names(clip, settings)), key=int)
-        rows = [f"audio/{name}.wav\tvideo/{name}.mp4" for name in names]
-        write_text(setup / "fold1_test.csv", _table("filename_audio\tfilename_video", rows))
+        pieces = [piece for pieces in files.values() for piece in pieces]
+        pieces.sort(key=lambda piece: int(Path(piece[0]).stem))
+        write_text(setup / "fold1_test.csv", _table(pieces, 2))
         return
-    train = [clip for clip in clips if clip.place.fold == "train"]
-    test = [clip for clip in clips if clip.place.fold == "test"]
-    header = "filename_audio\tfilename_video"
-    labelled = f"{header}\tscene_label"
-    write_text(setup / "fold1_train.csv", _table(labelled, map(_labelled, train)))
-    write_text(setup / "fold1_evaluate.csv", _table(labelled, map(_labelled, test)))
-    write_text(setup / "fold1_test.csv", _table(header, map(_files, test)))
-    rows = [f"{_labelled(clip)}\t{clip.place.city}-{clip.place.location}" for clip in clips]
-    write_text(out / "meta.csv", _table(f"{labelled}\tidentifier", rows))
+    rows = {
+        clip: (*pieces[0], clip.place.scene, f"{clip.place.city}-{clip.place.location}")
+        for clip, pieces in files.items()
+    }
+    train = [row for clip, row in rows.items() if clip.place.fold == "train"]
+    test = [row for clip, row in rows.items() if clip.place.fold == "test"]
+    write_text(setup / "fold1_train.csv", _table(train, 3))
+    write_text(setup / "fold1_evaluate.csv", _table(test, 3))
+    write_text(setup / "fold1_test.csv", _table(test, 2))
+    write_text(out / "meta.csv", _table(rows.values(), 4))
 
 
-def _files(clip: ClipPlan) -> str:
-    return f"audio/{clip.id}.wav\tvideo/{clip.id}.mp4"
-
-
-def _labelled(clip: ClipPlan) -> str:
-    return f"{_files(clip)}\t{clip.place.scene}"
-
-
-def _table(header: str, rows: Iterable[str]) -> str:
-    return "\n".join((header, *rows)) + "\n"
+def _table(rows: Iterable[tuple[str, ...]], columns: int) -> str:
+    return "".join("\t".join(row[:columns]) + "\n" for row in (HEADER, *rows))

@@ -1,21 +1,149 @@
-"""The five families of sound, dry: what is heard before room, equaliser and background.
+"""A clip's sound: its scene's family, heard in its location's room through its microphone.
 
-Shapes: n samples at 24 kHz (the room's output is resampled). Every family returns float32 [2, n]
-(left, right), a mixture of parts whose balance the scene's lean decides in part.
+A family is a table of parts, such as voices, an engine or footsteps. Signals are float32: mono
+[n] or left and right [2, n], at 24 kHz until the last step resamples to 48 kHz.
 """
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
+import scipy.signal
+import soxr
 from numpy.typing import NDArray
 
-from avsc.synth.plan import SoundFamily
-
-RATE_HZ = 24_000
+from avsc.synth.plan import CHARACTERS, ClipPlan, generator
 
 Signal = NDArray[np.float32]
+Range = tuple[float, float]
+Corners = tuple[tuple[float, float], ...]  # of a spectrum: (Hz, dB)
+
+RATE_HZ, WAV_RATE_HZ = 24_000, 48_000
+HISS = 1e-4  # of full scale: the microphone's own noise, the only thing above 12 kHz
+LEAN_SPREAD = 0.5  # of a clip around its scene's side: the hint is right in most clips only
+QUIETEST, LOUDEST = 0.02, 0.09  # root mean square of a clip's samples, where full scale is 1
+PEAK = 0.9
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sources of one kind: noise and a tone, heard all the time or in events."""
+
+    level: float  # at lean 0
+    lean: float  # change of the level a unit of lean
+    noise: Corners = ()  # of the noise's spectrum; none for no noise
+    pitch_hz: Range = (100, 100)
+    partials: tuple[Range, ...] = ()  # of the tone: ratio to the pitch, level
+    glide: float = 0.0  # standard deviation of the pitch's logarithm within a clip
+    bursts: float = 0.0  # points a second of a random curve that switches the source
+    threshold: float = 0.0  # added to that curve, whose standard deviation is 1; silent below 0
+    copies: int = 1  # number of such sources
+    gap_s: Range = (0, 0)  # mean seconds between events; 0 for a source that is always on
+    event_s: Range = (1, 1)  # length of an event
+    steps: bool = False  # events come at equal steps, not at random
+    struck: bool = False  # events begin at once and decay, or else swell and fade
+    passes: bool = False  # events move from one side to the other
+
+
+BELL = ((1, 1), (2.01, 0.5), (2.76, 0.45), (5.4, 0.25), (8.9, 0.1))
+CHORD = ((1, 1), (1.26, 0.8), (1.5, 0.8), (2, 0.5), (3, 0.2))
+MOTOR = tuple((order, order**-0.8) for order in range(1, 11))
+FORMANTS = ((80, -60), (550, 0), (900, -14), (1600, -6), (6000, -26))
+VOICE = Part(0.25, 0, FORMANTS, (95, 240), ((1, 0.7), (2, 0.4), (3, 0.3)), 0.12, 8.5, 0.1)
+GUSTS = Part(5, 0, ((30, 10), (150, 4), (1000, -7), (9000, -10)), gap_s=(14, 14), event_s=(1, 2.5))
+
+FAMILIES: dict[str, tuple[Part, ...]] = {
+    "babble": (  # voices; music; chimes
+        replace(VOICE, level=0.45, copies=5),
+        Part(0.25, 0.2, (), (200, 300), CHORD, bursts=2, copies=2),
+        Part(0.7, -0.4, (), (480, 700), BELL, gap_s=(1, 2.5), event_s=(1, 2), struck=True),
+    ),
+    "rails": (  # rumble; roar of speed; squealing brakes; joints
+        Part(0.9, 0.1, ((20, -6), (60, 6), (160, -2), (500, -16), (4000, -40))),
+        Part(0.4, -0.2, ((100, -30), (700, -4), (1400, 0), (3000, -14), (9000, -40))),
+        Part(0.3, 0.15, (), (2300, 3600), ((1, 1.4),), 0.05, 1.2, -0.4),
+        Part(
+            2.5, -0.5, ((50, 0), (250, 3), (900, -10), (6000, -40)), copies=2, gap_s=(0.55, 0.9),
+            event_s=(0.1, 0.12), steps=True, struck=True,
+        ),
+    ),
+    "engines": (  # an engine that stays; cars that pass with their tyres; hum of a city
+        Part(0.75, 0.35, (), (24, 42), MOTOR, 0.18),
+        Part(
+            1.5, -0.6, ((60, -12), (300, -4), (900, 0), (2200, -10), (8000, -34)), (45, 90), MOTOR,
+            0.1, gap_s=(3, 4), event_s=(3, 6), passes=True,
+        ),
+        Part(0.4, 0, ((30, 0), (120, 2), (400, -12), (2000, -30), (9000, -50))),
+    ),
+    "air": (  # wind; leaves; birds; voices further off
+        Part(0.7, 0, ((20, 4), (100, 0), (400, -10), (2000, -22), (12000, -36))),
+        Part(0.25, 0, ((300, -40), (2500, -6), (6000, 0), (11000, -12))),
+        Part(
+            0.9, -0.4, (), (2800, 6200), ((1, 1),), 0.15, copies=3, gap_s=(0.3, 0.7),
+            event_s=(0.06, 0.2),
+        ),
+        replace(VOICE, lean=0.12, copies=2),
+    ),
+    "steps": (  # walkers; a tram's bell; its electric hum; someone talking
+        Part(
+            1.4, 0.4, ((80, -12), (200, 0), (850, 4), (3500, -8), (11000, -30)), copies=4,
+            gap_s=(0.42, 0.62), event_s=(0.06, 0.1), steps=True, struck=True,
+        ),
+        Part(0.9, -0.3, (), (900, 1150), BELL, gap_s=(1.5, 2.5), event_s=(0.8, 1.5), struck=True),
+        Part(0.17, -0.1, (), (290, 330), ((1, 1), (2, 0.5), (5, 0.4)), 0.15),
+        replace(VOICE, level=0.15),
+    ),
+}  # fmt: skip
+
+
+def play(rng: np.random.Generator, n: int, parts: tuple[Part, ...], lean: float) -> Signal:
+    """The parts of a family, dry: without room, equaliser and background, [2, n]."""
+    mix = np.zeros((2, n), np.float32)
+    for part in parts:
+        for _ in range(part.copies):
+            level, position = part.level + part.lean * lean, rng.uniform(-0.8, 0.8)
+            # Each voice and each pair of shoes has its own pitch and spectrum.
+            pitch_hz, shift = rng.uniform(*part.pitch_hz), np.exp(rng.normal(0, 0.2))
+            noise = tuple((hz * shift, gain_db) for hz, gain_db in part.noise)
+            own = replace(part, pitch_hz=(pitch_hz, pitch_hz), noise=noise)
+            if not any(part.gap_s):
+                mix += level * _panned(_source(rng, n, own), position)
+                continue
+            for start in _starts(rng, n, part):
+                event = _event(rng, own)
+                move = np.linspace(-1, 1, len(event)) if part.passes else 1
+                piece = level * rng.uniform(0.6, 1.3) * _panned(event, position * move)
+                mix[:, start : start + len(event)] += piece[:, : n - start]
+    return mix
+
+
+def _event(rng: np.random.Generator, part: Part) -> Signal:
+    length = int(RATE_HZ * rng.uniform(*part.event_s))
+    decay = np.exp(np.linspace(0, -5, length)) if part.struck else scipy.signal.windows.hann(length)
+    return _source(rng, length, part) * decay.astype(np.float32)
+
+
+def _source(rng: np.random.Generator, n: int, part: Part) -> Signal:
+    sound = shaped_noise(rng, n, part.noise) if part.noise else np.zeros(n, np.float32)
+    if part.partials:
+        hz = part.pitch_hz[0] * np.exp(part.glide * slow_curve(rng, n, 2))
+        # Summed in double precision and wrapped: float32 would be out of tune within a second.
+        turns = np.cumsum(hz, dtype=np.float64) / RATE_HZ
+        for ratio, level in part.partials:
+            phase = 2 * np.pi * ((ratio * turns + rng.random()) % 1)
+            sound += level * np.sin(phase.astype(np.float32))
+    if part.bursts:
+        sound *= np.maximum(slow_curve(rng, n, part.bursts) + part.threshold, 0)
+    return sound
+
+
+def _starts(rng: np.random.Generator, n: int, part: Part) -> list[int]:
+    gap = rng.uniform(*part.gap_s) * RATE_HZ
+    starts = rng.uniform(0, n, rng.poisson(n / gap))
+    if part.steps:
+        starts = np.arange(rng.uniform(0, gap), n, gap)
+        starts += rng.normal(0, 0.01 * RATE_HZ, len(starts))
+    return [int(start) for start in np.clip(starts, 0, n - 1)]
 
 
 def unit(signal: Signal) -> Signal:
@@ -23,201 +151,63 @@ def unit(signal: Signal) -> Signal:
     return signal / max(float(np.sqrt(np.mean(signal**2))), 1e-9)
 
 
-def shaped_noise(rng: np.random.Generator, n: int, points: list[tuple[float, float]]) -> Signal:
-    """Noise whose spectrum runs through (Hz, dB) points, straight in log frequency, [n]."""
-    # White noise has a white spectrum, so it is drawn there and one transform is saved.
-    white = rng.standard_normal(2 * (n // 2 + 1), np.float32).view(np.complex64)
-    return unit(np.asarray(scipy.fft.irfft(white * gains(n, points), n), np.float32))
-
-
-def equalised(signal: Signal, points: list[tuple[float, float]]) -> Signal:
-    """The signal [..., n] through a filter whose gain runs through (Hz, dB) points."""
+def equalised(signal: Signal, corners: Corners) -> Signal:
+    """The signal [..., n] through a filter whose gain runs through the corners."""
     n = signal.shape[-1]
-    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(signal) * gains(n, points), n), np.float32)
-
-
-def gains(n: int, points: list[tuple[float, float]]) -> Signal:
-    """The gain of each bin of a real transform of n samples, [n // 2 + 1]."""
-    corner_hz, level_db = zip(*points, strict=True)
+    corner_hz, gain_db = np.array(corners).T
     hz = np.maximum(scipy.fft.rfftfreq(n, 1 / RATE_HZ), 1.0)
-    gain_db = np.interp(np.log(hz), np.log(corner_hz), level_db)
-    return np.asarray(10 ** (gain_db / 20), np.float32)
+    gains = 10 ** (np.interp(np.log(hz), np.log(corner_hz), gain_db) / 20)
+    return np.asarray(scipy.fft.irfft(scipy.fft.rfft(signal) * gains.astype(np.float32), n))
 
 
-def glide(hz: Signal | NDArray[np.float64]) -> Signal:
-    """The phase of a tone of changing pitch, [n]."""
-    # Summed in double precision and wrapped: float32 would be out of tune within a second.
-    turns = np.cumsum(hz, dtype=np.float64) / RATE_HZ
-    return (2 * np.pi * (turns % 1.0)).astype(np.float32)
+def shaped_noise(rng: np.random.Generator, n: int, corners: Corners) -> Signal:
+    """Noise of unit power whose spectrum runs through the corners, [n]."""
+    return unit(equalised(rng.standard_normal(n, np.float32), corners))
 
 
 def slow_curve(rng: np.random.Generator, n: int, points_per_s: float) -> Signal:
-    """A smooth random curve around 0 with deviation about 1, [n]."""
+    """A random curve around 0 with a deviation of about 1, [n]."""
     count = max(4, int(n / RATE_HZ * points_per_s) + 3)
-    points = rng.standard_normal(count)
-    curve = np.interp(np.linspace(0, count - 1, n), np.arange(count), points)
+    curve = np.interp(np.linspace(0, count - 1, n), np.arange(count), rng.standard_normal(count))
     return curve.astype(np.float32)
 
 
-def pan(signal: NDArray[np.floating[Any]], position: float | Signal) -> Signal:
+def _panned(signal: Signal, position: float | NDArray[np.float64]) -> Signal:
     """A mono signal between left (-1) and right (1) at constant power, [2, n]."""
-    angle = np.asarray((np.clip(position, -1, 1) + 1) * np.pi / 4, np.float32)
-    return np.stack([np.cos(angle) * signal, np.sin(angle) * signal]).astype(np.float32, copy=False)
+    angle = np.asarray((np.asarray(position) + 1) * np.pi / 4, np.float32)
+    return np.stack([np.cos(angle) * signal, np.sin(angle) * signal])
 
 
-def add_at(target: Signal, start: int, piece: Signal) -> None:
-    """Adds [2, k] to [2, n] from a sample on; what is beyond the end is dropped."""
-    room = max(target.shape[1] - start, 0)
-    target[:, start : start + piece.shape[1]] += piece[:, :room]
+def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
+    """The samples of a clip at 48 kHz, float32 [2, seconds * 48000] within -0.95 to 0.95."""
+    n = seconds * RATE_HZ
+    room, rng = generator(seed, clip.place.name, "room"), generator(seed, clip.id, "sound")
+    character = CHARACTERS[clip.place.scene]
+    lean = float(np.clip(character.sound_lean + LEAN_SPREAD * rng.standard_normal(), -1, 1))
+    sound = unit(play(rng, n, FAMILIES[character.sound], lean))
+    # What is heard from next door, half as long and heard twice: nobody listens to it.
+    others = [parts for name, parts in FAMILIES.items() if name != character.sound]
+    neighbour = others[room.integers(len(others))]
+    other = unit(play(rng, -(-n // 2), neighbour, rng.uniform(-1, 1)))
+    sound += room.uniform(0, 0.25) * rng.uniform(0.5, 1.5) * np.tile(other, 2)[:, :n]
+    sound = scipy.signal.fftconvolve(sound, _response(room), axes=1)[:, :n]
+    corners_hz = np.geomspace(40, 11_000, 7)
+    equaliser = tuple((hz, room.normal(0, 3)) for hz in corners_hz)
+    background = tuple((hz, room.normal(-5 * number, 5)) for number, hz in enumerate(corners_hz))
+    noise = np.stack([shaped_noise(rng, n, background) for _ in range(2)])
+    sound = unit(sound) + room.uniform(0.1, 0.3) * noise + play(rng, n, (GUSTS,), 0)
+    sound = unit(equalised(sound, equaliser)) * rng.uniform(QUIETEST, LOUDEST)
+    sound *= min(1.0, PEAK / np.max(np.abs(sound)))
+    wide = soxr.resample(sound.T, RATE_HZ, WAV_RATE_HZ).T
+    wide += HISS * rng.standard_normal(wide.shape, np.float32)
+    samples: Signal = np.clip(wide, -0.95, 0.95)
+    return samples
 
 
-def fading(n: int, decay_s: float) -> Signal:
-    """An exponential decay from 1, [n]."""
-    curve: Signal = np.exp(-np.arange(n) / (RATE_HZ * decay_s)).astype(np.float32)
-    return curve
-
-
-def onsets(rng: np.random.Generator, n: int, per_second: float) -> list[int]:
-    """Random sample positions at a mean rate."""
-    count = rng.poisson(per_second * n / RATE_HZ)
-    return sorted(int(start) for start in rng.integers(0, n, count))
-
-
-def _voice(rng: np.random.Generator, n: int) -> Signal:
-    """Someone talking: formant noise and a pitch, switched by syllables."""
-    pitch_hz = rng.uniform(95, 240) * np.exp(0.12 * slow_curve(rng, n, 3))
-    phase = glide(pitch_hz)
-    buzz = np.sin(phase) + 0.6 * np.sin(2 * phase) + 0.4 * np.sin(3 * phase + 1)
-    first_hz, second_hz = rng.uniform(350, 800), rng.uniform(1000, 2400)
-    breath = shaped_noise(
-        rng,
-        n,
-        [(80, -60), (first_hz, 0), (first_hz * 1.6, -14), (second_hz, -6), (6000, -26)],
-    )
-    syllables = np.maximum(slow_curve(rng, n, rng.uniform(7, 10)) + 0.1, 0)
-    talk: Signal = (0.5 * buzz + breath) * syllables
-    return talk
-
-
-def _ring(rng: np.random.Generator, pitch_hz: float, decay_s: float) -> Signal:
-    """A struck bell: partials that are no harmonics, [2, k]."""
-    t = np.arange(int(RATE_HZ * min(4 * decay_s, 3))) / RATE_HZ
-    partials = zip((1, 2.01, 2.76, 5.4, 8.9), (1, 0.5, 0.45, 0.3, 0.15), strict=True)
-    tone = sum(
-        (level * np.exp(-t * ratio**0.5 / decay_s) * np.sin(2 * np.pi * pitch_hz * ratio * t))
-        for ratio, level in partials
-    )
-    return pan(np.asarray(tone, np.float32), rng.uniform(-0.8, 0.8))
-
-
-def babble(rng: np.random.Generator, n: int, lean: float) -> Signal:
-    """Many voices in a hall; music (lean 1) or chimes (lean -1)."""
-    sound = np.zeros((2, n), np.float32)
-    for _ in range(5):
-        sound += pan(_voice(rng, n), rng.uniform(-1, 1))
-    sound = unit(sound)
-    music = np.zeros(n, np.float32)
-    for note in rng.choice([0, 3, 5, 7, 10, 12, 15], 4, replace=False):
-        level = np.maximum(slow_curve(rng, n, 2), 0)
-        music += level * np.sin(glide(np.full(n, 220 * 2 ** (note / 12))))
-    chimes = np.zeros((2, n), np.float32)
-    for start in onsets(rng, n, 0.5):
-        for number, interval in enumerate((1, 1.26, 1.5)):
-            strike = _ring(rng, 520 * interval, 0.5)
-            add_at(chimes, start + number * RATE_HZ // 3, strike)
-    sound += (0.25 + 0.2 * lean) * pan(unit(music), 0.2) + (0.4 - 0.25 * lean) * chimes
-    return sound
-
-
-def rails(rng: np.random.Generator, n: int, lean: float) -> Signal:
-    """Rolling on rails: rumble, joints and squeal; braking and air (lean 1) or speed (-1)."""
-    speed = 1.0 - 0.25 * lean + 0.15 * slow_curve(rng, n, 0.4)
-    rumble = shaped_noise(rng, n, [(20, -6), (60, 6), (160, -2), (500, -16), (4000, -40)])
-    roar = shaped_noise(rng, n, [(100, -30), (700, -4), (1400, 0), (3000, -14), (9000, -40)])
-    sound = pan(rumble * np.maximum(speed, 0.2), 0.0) + pan(0.35 * roar * speed**2, 0.3)
-    squeal_hz = rng.uniform(2300, 3600) * np.exp(0.05 * slow_curve(rng, n, 1.5))
-    squeal = np.sin(glide(squeal_hz))
-    squeal *= np.maximum(slow_curve(rng, n, 1.2) - 0.5 + 0.4 * lean, 0)
-    sound += pan(0.3 * squeal, -0.4)
-    gap = int(RATE_HZ * rng.uniform(0.55, 0.9))
-    for start in range(int(rng.integers(gap)), n, gap):
-        for offset in (0, RATE_HZ // 9):
-            knock = shaped_noise(rng, 2400, [(50, 0), (250, 3), (900, -10), (6000, -40)])
-            add_at(sound, start + offset, pan(1.5 * knock * fading(2400, 0.019), 0.1))
-    return sound
-
-
-def engines(rng: np.random.Generator, n: int, lean: float) -> Signal:
-    """Motors: one that stays (lean 1), others that pass by with their tyres (lean -1)."""
-    sound = pan((0.75 + 0.35 * lean) * _motor(rng, n, rng.uniform(24, 42)), -0.1)
-    for start in onsets(rng, n, 0.35 - 0.15 * lean):
-        length = int(RATE_HZ * rng.uniform(2.5, 5))
-        t = np.linspace(-1, 1, length, dtype=np.float32)
-        tyres = shaped_noise(
-            rng, length, [(60, -12), (300, -4), (900, 0), (2200, -10), (8000, -34)]
-        )
-        passing = (tyres + 0.6 * _motor(rng, length, rng.uniform(45, 90))) * np.exp(-7 * t**2)
-        add_at(sound, start, pan(1.6 * passing, t * rng.choice([-1, 1])))
-    hum = shaped_noise(rng, n, [(30, 0), (120, 2), (400, -12), (2000, -30), (9000, -50)])
-    return sound + pan(0.4 * hum, 0.0)
-
-
-def _motor(rng: np.random.Generator, n: int, turns_hz: float) -> Signal:
-    """Eighteen harmonics of a speed that wanders."""
-    orders = np.arange(1, 19)[:, None]
-    levels = 1 / orders ** rng.uniform(0.6, 1.0)
-    turn = 2 * np.pi * np.arange(4096) / 4096
-    cycle = np.sum(levels * np.sin(orders * turn + rng.uniform(0, 2 * np.pi, (18, 1))), axis=0)
-    phase = glide(turns_hz * np.exp(0.18 * slow_curve(rng, n, 0.7)))
-    return unit(cycle.astype(np.float32)[(phase * (4096 / (2 * np.pi))).astype(np.int32) % 4096])
-
-
-def air(rng: np.random.Generator, n: int, lean: float) -> Signal:
-    """Out of doors: wind, birds (lean -1), voices further off (lean 1)."""
-    wind = shaped_noise(rng, n, [(20, 4), (100, 0), (400, -10), (2000, -22), (12000, -36)])
-    sound = pan(0.7 * wind * np.exp(0.4 * slow_curve(rng, n, 0.8)), 0.0)
-    leaves = shaped_noise(rng, n, [(300, -40), (2500, -6), (6000, 0), (14000, -12)])
-    sound += pan(0.25 * leaves * np.exp(0.5 * slow_curve(rng, n, 1.5)), 0.4)
-    for start in onsets(rng, n, 3.0 - 1.2 * lean):
-        length = int(RATE_HZ * rng.uniform(0.06, 0.2))
-        t = np.linspace(0, 1, length, dtype=np.float32)
-        hz = rng.uniform(2800, 6200) * np.exp(rng.uniform(-0.5, 0.5) * t)
-        chirp = np.sin(glide(hz)) * np.sin(np.pi * t) ** 2
-        position = rng.uniform(-1, 1)
-        for repeat in range(int(rng.integers(1, 5))):
-            add_at(sound, start + int(1.4 * repeat * length), pan(0.9 * chirp, position))
-    for _ in range(2):
-        sound += (0.25 + 0.12 * lean) * pan(_voice(rng, n), rng.uniform(-1, 1))
-    return sound
-
-
-def steps(rng: np.random.Generator, n: int, lean: float) -> Signal:
-    """Footsteps and a bell: walkers (lean 1) or the bell and an electric hum (lean -1)."""
-    sound = np.zeros((2, n), np.float32)
-    for _ in range(4):
-        gap_s, position = rng.uniform(0.42, 0.62), rng.uniform(-1, 1)
-        ring_hz = rng.uniform(500, 1300)
-        for start in np.arange(rng.uniform(0, gap_s), n / RATE_HZ, gap_s):
-            heel = shaped_noise(
-                rng, 1800, [(80, -12), (200, 0), (ring_hz, 4), (3500, -8), (12000, -30)]
-            )
-            at = int((start + rng.normal(0, 0.01)) * RATE_HZ)
-            level = (1.1 + 0.3 * lean) * rng.uniform(0.6, 1.3)
-            piece = pan(level * heel * fading(1800, 0.010), position)
-            add_at(sound, max(at, 0), piece)
-    for start in onsets(rng, n, 0.55 - 0.2 * lean):
-        add_at(sound, start, 0.9 * _ring(rng, rng.uniform(900, 1150), 0.35))
-    whine_hz = 310 * np.exp(0.15 * slow_curve(rng, n, 0.5))
-    phase = glide(whine_hz)
-    hum = np.sin(phase) + 0.5 * np.sin(2 * phase) + 0.4 * np.sin(5 * phase)
-    sound += pan((0.17 - 0.1 * lean) * hum, 0.1)
-    return sound + 0.15 * pan(_voice(rng, n), rng.uniform(-1, 1))
-
-
-FAMILIES: dict[SoundFamily, Callable[[np.random.Generator, int, float], Signal]] = {
-    "babble": babble,
-    "rails": rails,
-    "engines": engines,
-    "air": air,
-    "steps": steps,
-}
+def _response(rng: np.random.Generator) -> Signal:
+    """A room's impulse response: what comes straight, and a tail that decays, [2, K]."""
+    length = int(RATE_HZ * rng.uniform(0.15, 0.9))
+    tail = rng.standard_normal((2, length)) * np.exp(np.linspace(0, -6, length))
+    tail *= rng.uniform(0.1, 0.8) / np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
+    tail[:, 0] += 1
+    return tail.astype(np.float32)

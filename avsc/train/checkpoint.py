@@ -2,7 +2,7 @@
 
 ``weights.safetensors`` holds tensors by name, ``training.pt`` what a resumed run needs besides
 (optimiser, counters, random state; read with ``weights_only``), ``manifest.json`` the SHA-256 of
-both, its own, and the facts the writer wants kept. A checkpoint is written aside and moved; the
+both, its own, and what else the writer wants kept. A checkpoint is written aside and moved; the
 one it replaces stays as ``<name>.previous``, so that one that turns out damaged costs an epoch and
 not the run.
 """
@@ -22,11 +22,12 @@ from torch import Tensor
 from avsc import files
 from avsc.console import say
 from avsc.errors import AvscError
+from avsc.models.scene_model import renamed
 from avsc.models.weights import State, read_safetensors
 from avsc.train.distributed import Ranks
 
 FORMAT = "avsc-checkpoint"
-VERSION = 1
+VERSION = 2  # version 1 had other names of tensors
 WEIGHTS = "weights.safetensors"
 TRAINING = "training.pt"
 MANIFEST = "manifest.json"
@@ -39,7 +40,7 @@ class Checkpoint:
     path: Path
     weights: State
     training: dict[str, Any]
-    facts: dict[str, Any]
+    manifest: dict[str, Any]
 
 
 def save(
@@ -47,16 +48,16 @@ def save(
     name: str,
     weights: Mapping[str, Tensor],
     training: Mapping[str, object],
-    facts: Mapping[str, object],
+    manifest: Mapping[str, object],
 ) -> None:
     """Writes the checkpoint ``parent/name``; the one there is kept as ``name.previous``.
 
     Args:
-        parent: The run's folder of checkpoints; this process is its only writer.
+        parent: Folder of the run's checkpoints; this process is its only writer.
         name: ``best`` or ``last``.
         weights: Tensors of any device.
         training: Tensors and plain values, which ``torch.load`` restores with ``weights_only``.
-        facts: Plain values for the manifest.
+        manifest: Plain values for the manifest.
     """
     from safetensors.torch import save as encode
 
@@ -72,17 +73,17 @@ def save(
     }
     for file, data in contents.items():
         files.write_bytes(aside / file, data)
-    manifest = {
+    content = {
         "format": FORMAT,
         "version": VERSION,
-        **facts,
+        **manifest,
         "files": {
             file: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for file, data in contents.items()
         },
     }
-    manifest["sha256"] = _digest(manifest)
-    files.write_text(aside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    content["sha256"] = _digest(content)
+    files.write_text(aside / MANIFEST, json.dumps(content, indent=2) + "\n")
     _move_into_place(aside, parent / name)
 
 
@@ -90,26 +91,29 @@ def load(path: Path, training: bool = True) -> Checkpoint:
     """Reads a checkpoint and verifies every digest.
 
     Args:
-        path: Its folder.
+        path: Folder of the checkpoint.
         training: Whether to read the training state too.
 
     Raises:
         AvscError: It is absent, truncated or altered, or its training state holds more than
             tensors and plain values.
     """
-    facts = read_facts(path)
+    manifest = read_manifest(path)
     for file in (WEIGHTS, TRAINING) if training else (WEIGHTS,):
         try:
             found = files.sha256_file(path / file)
         except OSError as error:
             raise _damaged(path, f"{file} cannot be read: {error.strerror}") from None
-        if found != facts["files"].get(file, {}).get("sha256"):
+        if found != manifest["files"].get(file, {}).get("sha256"):
             raise _damaged(path, f"{file} is truncated or was altered")
     state = _load_training(path / TRAINING) if training else {}
-    return Checkpoint(path, read_safetensors(path / WEIGHTS), state, facts)
+    weights = read_safetensors(path / WEIGHTS)
+    if manifest["version"] == 1:
+        weights = renamed(weights)
+    return Checkpoint(path, weights, state, manifest)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
     """Reads and verifies a checkpoint's manifest alone.
 
     Raises:
@@ -128,11 +132,11 @@ def read_facts(path: Path) -> dict[str, Any]:
         raise _damaged(path, f"{MANIFEST}: {type(error).__name__}: {error}") from None
     if not sound:
         raise _damaged(path, f"{MANIFEST} was altered")
-    if manifest["version"] != VERSION:
+    if manifest["version"] not in range(1, VERSION + 1):
         raise AvscError(
             f"{path} is a checkpoint of version {manifest['version']}",
-            f"version {VERSION}",
-            "use the avsc that wrote it",
+            f"version {VERSION} at most",
+            "use the newer avsc that wrote it",
         )
     return dict(manifest)
 
@@ -170,7 +174,7 @@ def recover_on_ranks(parent: Path, name: str, ranks: Ranks) -> Checkpoint | None
     """The checkpoint to go on from, the same on every rank; the first one repairs.
 
     Raises:
-        AvscError: See ``recover``.
+        AvscError: Neither it nor the previous one is sound.
     """
     if ranks.writes:
         found = recover(parent, name)

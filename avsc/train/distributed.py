@@ -8,7 +8,7 @@ which PyTorch has only there) and of a rank's share on CPUs, where rank 0's runn
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
@@ -16,17 +16,25 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from avsc.train.device import resolve_device
+
 # Long enough for the slowest rank to compute its share of a fold's embeddings.
-PATIENCE = timedelta(hours=6)
+TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of how many processes this is."""
+    """This process among those of a run.
+
+    Attributes:
+        rank: Number of this process.
+        world: Number of processes.
+        device: Device of this process.
+    """
 
     rank: int = 0
     world: int = 1
-    local_rank: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def writes(self) -> bool:
@@ -38,11 +46,11 @@ class Ranks:
         if self.world > 1:
             dist.barrier()
 
-    def from_first(self, values: list[float], device: torch.device) -> list[float]:
+    def from_first(self, values: list[float]) -> list[float]:
         """Rank 0's values, on every rank."""
         if self.world == 1:
             return values
-        shared = torch.tensor(values, dtype=torch.float64, device=device)
+        shared = torch.tensor(values, dtype=torch.float64, device=self.device)
         dist.broadcast(shared, 0)
         return [float(value) for value in shared.tolist()]
 
@@ -52,35 +60,40 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
-    def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
+    def wrap(self, module: nn.Module) -> nn.Module:
         """The module with gradients averaged over ranks."""
         if self.world == 1:
             return module
-        if device.type == "cuda":
+        if self.device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-            return DistributedDataParallel(module, device_ids=[device.index])
+            return DistributedDataParallel(module, device_ids=[self.device.index])
         return DistributedDataParallel(module)
 
 
-def from_environment() -> Ranks:
-    """The ranks as ``torchrun`` says; one process without it."""
-    rank, world, local = (int(os.environ.get(name, default)) for name, default in _VARIABLES)
-    return Ranks(rank, world, local)
-
-
-_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+def world_size() -> int:
+    """Number of processes that ``torchrun`` started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
-def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Connects the processes for the duration."""
+def joined(device: str) -> Iterator[Ranks]:
+    """Connects the processes that ``torchrun`` started; one process without it.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        AvscError: There is no such device.
+    """
+    rank, local = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
+    ranks = Ranks(rank, world_size(), resolve_device(device, local))
     if ranks.world == 1:
-        yield
+        yield ranks
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if ranks.device.type == "cuda":
+        torch.cuda.set_device(ranks.device)
+    dist.init_process_group("nccl" if ranks.device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield
+        yield ranks
     finally:
         dist.destroy_process_group()

@@ -1,6 +1,6 @@
-"""A trained run opened for use: its recipe, its scorer and its visual encoder.
+"""A trained run opened for use: its recipe and its model.
 
-Shape legend: n samples, m images, B bands, D features of the visual encoder, C scenes.
+Shape legend: m images, B bands, D features of the visual encoder.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
 from avsc.models import embedding_cache, visual, visual_weights
-from avsc.models.scene_model import Scorer
+from avsc.models.protocol import Samples
+from avsc.models.scene_model import AudioVisualModel, build_model
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.train import checkpoint, manifest
 from avsc.train.device import resolve_device
-from avsc.train.manifest import Role, RunFacts
+from avsc.train.manifest import Role, RunManifest
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -27,77 +28,79 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run's system in evaluation mode.
+    """A run's model in evaluation mode.
 
     Attributes:
-        path: The run's folder.
-        facts: What its checkpoint records: store, settings, recipe, encoder, versions.
-        scorer: Acoustic encoder and scene classifier on ``device``.
-        visual: The visual encoder on ``device``; None for a run on audio alone.
-        device: Where both are.
+        path: Folder of the run.
+        manifest: Manifest of its checkpoint: store, settings, recipe, encoder, versions.
+        model: The model on ``device``.
+        device: Device of the model.
     """
 
     path: Path
-    facts: RunFacts
-    scorer: Scorer
-    visual: VisualEncoder | None
+    manifest: RunManifest
+    model: AudioVisualModel
     device: torch.device
 
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe it was trained with."""
-        return self.facts.recipe
+        return self.manifest.recipe
 
     @property
     def scenes(self) -> tuple[str, ...]:
-        """The names of the C columns."""
-        return self.facts.scenes
+        """The names of the columns of probabilities."""
+        return self.manifest.scenes
 
     @property
-    def store_identity(self) -> str:
-        """The digest of the store it was trained on."""
-        return self.facts.store_sha256
+    def visual_encoder(self) -> VisualEncoder | None:
+        """The frozen visual encoder; None for a run on sound alone."""
+        return self.model.visual_encoder
 
     @property
-    def listens(self) -> bool:
+    def uses_audio(self) -> bool:
         """Whether it needs audio frames."""
-        return self.scorer.bands is not None
+        return self.model.acoustic_encoder is not None
 
-    @torch.inference_mode()
-    def probabilities(self, audio: Floats | None, embedding: Floats | None) -> NDArray[np.float64]:
-        """Scores samples: float64 [n, C], rows sum to one.
+    @property
+    def uses_images(self) -> bool:
+        """Whether it needs images."""
+        return self.visual_encoder is not None
+
+    def samples(
+        self,
+        audio: Floats | None,
+        embedding: Floats | None,
+        segment: NDArray[np.int64],
+        count: int,
+    ) -> Samples:
+        """The samples of ``count`` segments on the model's device, without what it does not use.
 
         Args:
-            audio: Frames as the store has them, [n, 2, B]; not used by a run on video alone.
-            embedding: Of the images, [n, D]; not used by a run on audio alone.
+            audio: Audio frames as the store has them, [m, 2, B], or None.
+            embedding: Embedding of each segment's image, [count, D], or None.
+            segment: Each sample's segment, [m].
+            count: Number of segments.
         """
-        logits = self.scorer(
-            self._on_device(audio if self.listens else None),
-            self._on_device(embedding if self.visual is not None else None),
+        return Samples(
+            self._on_device(audio if self.uses_audio else None),
+            self._on_device(embedding if self.uses_images else None),
+            torch.from_numpy(segment).to(self.device),
+            count,
         )
-        return np.asarray(torch.softmax(logits.double(), dim=1).cpu().numpy(), np.float64)
 
-    @torch.inference_mode()
-    def joint_embedding(self, audio: Floats | None, embedding: Floats | None) -> Floats:
-        """AE(a) ++ VE(v), float32 [n, 1024 + D], of the same arguments (figure 2)."""
-        joint = self.scorer.embed(
-            self._on_device(audio if self.listens else None),
-            self._on_device(embedding if self.visual is not None else None),
-        )
-        return np.asarray(joint.cpu().numpy(), np.float32)
-
-    def embed(self, images: Sequence[Pixels]) -> Floats:
+    def encode(self, images: Sequence[Pixels]) -> Floats:
         """Embeddings of images of any size, uint8 [H, W, 3] each: float32 [m, D]."""
-        assert self.visual is not None
-        config = self.visual.config
+        encoder = self.visual_encoder
+        assert encoder is not None
         size = embedding_cache.batch_size(self.device)
-        parts = [np.empty((0, self.visual.features), np.float32)]
+        parts = [np.empty((0, encoder.features), np.float32)]
         for first in range(0, len(images), size):
             squares = np.stack(
-                [eval_image(image, config) for image in images[first : first + size]]
+                [eval_image(image, encoder.config) for image in images[first : first + size]]
             )
             batch = torch.from_numpy(squares).permute(0, 3, 1, 2)
-            parts.append(embedding_cache.encode_padded(self.visual, batch))
+            parts.append(embedding_cache.encode_padded(encoder, batch))
         return np.concatenate(parts)
 
     def _on_device(self, values: Floats | None) -> torch.Tensor | None:
@@ -110,10 +113,10 @@ def load_run(
     """Opens a run's checkpoint, every digest verified.
 
     Args:
-        run: Its folder.
-        device: Where to put the models: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
-        which: The checkpoint of the best validation loss, or the last.
-        ve_weights: Where the visual encoder's weights are now, if no longer where they were.
+        run: Folder of the run.
+        device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+        which: Name of the checkpoint: that of the best validation loss, or the last.
+        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
 
     Raises:
         AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
@@ -125,21 +128,20 @@ def load_run(
         )
     place = run / "checkpoints" / which
     saved = checkpoint.load(place, training=False)
-    recorded = manifest.parse(saved.facts, str(place))
+    recorded = manifest.parse(saved.manifest, str(place))
     where = resolve_device(device)
     encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
-    scorer = new_scorer(recorded)
-    scorer.load_state_dict(saved.weights)
-    return LoadedRun(run, recorded, scorer.to(where).eval(), encoder, where)
+    model = new_model(recorded, encoder)
+    model.load_state_dict(saved.weights)
+    return LoadedRun(run, recorded, model.to(where).eval(), where)
 
 
-def new_scorer(recorded: RunFacts) -> Scorer:
-    """A scorer of a run's shape, its weights as they come."""
-    features = None if recorded.visual is None else recorded.visual.features
-    return Scorer(recorded.bands, features, recorded.recipe.audio.concat)
+def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
+    """A model of a run's shape, its weights as they come."""
+    return build_model(recorded.bands, encoder, len(recorded.scenes), recorded.recipe.audio.concat)
 
 
-def _encoder(recorded: RunFacts, device: torch.device, weights: str | None) -> VisualEncoder:
+def _encoder(recorded: RunManifest, device: torch.device, weights: str | None) -> VisualEncoder:
     assert recorded.visual is not None
     recipe = recorded.recipe.visual
     if weights is not None:

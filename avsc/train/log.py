@@ -21,19 +21,19 @@ class EpochRow:
     """One epoch.
 
     Attributes:
-        epoch: Counted from 1.
+        epoch: Number of the epoch, from 1.
         train_loss: Mean cross-entropy over its samples, as they were trained on.
-        train_accuracy: Share of its samples that were right then.
+        train_accuracy: Share of its samples that were classified correctly then.
         val_loss: The paper's log-loss over validation segments.
         val_accuracy: The paper's accuracy over them.
         best: Whether no epoch before had a lower validation loss.
-        lr: The learning rate of its last step.
-        gradient_norm: Mean over its steps.
-        images_per_second: Over the epoch's steps, all ranks; samples where there are no images.
+        lr: Learning rate of its last step.
+        gradient_norm: Mean norm of the gradient over its steps.
+        images_per_second: Images encoded a second by all ranks; samples where there are none.
         waiting: Share of the steps' time in which the trainer waited for data.
-        samples: Triples it was trained on.
-        seconds: Of its steps and validation.
-        val_top5: Where an encoder is fine-tuned.
+        samples: Number of triples it was trained on.
+        seconds: Time of its steps and validation.
+        val_top5: Top-5 accuracy where an encoder is fine-tuned; None for a run.
     """
 
     epoch: int
@@ -71,7 +71,7 @@ class RunLog:
 
     Args:
         run: The run's folder.
-        epochs: How many epochs are complete; what a killed run wrote of later ones is dropped.
+        epochs: Number of complete epochs; what a killed run wrote of later ones is dropped.
     """
 
     def __init__(self, run: Path, epochs: int) -> None:

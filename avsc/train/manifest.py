@@ -1,4 +1,4 @@
-"""What a checkpoint's manifest records of its run: data, recipe, encoder, versions."""
+"""The manifest of a checkpoint: its run's data, recipe, encoder, versions and progress."""
 
 import json
 from importlib.metadata import version
@@ -23,11 +23,11 @@ Role = Literal["best", "last"]
 _FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights")
 
 
-class _Facts(BaseModel):
+class _Plain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class VisualFacts(_Facts):
+class EncoderManifest(_Plain):
     """The visual encoder, which a checkpoint names and does not hold."""
 
     model: str
@@ -35,7 +35,7 @@ class VisualFacts(_Facts):
     features: int
 
 
-class Progress(_Facts):
+class Manifest(_Plain):
     """How far a checkpoint is in a training, and by which recipe."""
 
     epoch: int = 0  # epochs that are complete
@@ -45,36 +45,61 @@ class Progress(_Facts):
     finished: bool = False
     recipe: Recipe
 
-    def at(self, there: "Progress") -> Self:
+    def at(self, there: "Manifest") -> Self:
         """The same training, as far as ``there``."""
         names = ("epoch", "batch", "best_epoch", "best_loss", "finished")
         return self.model_copy(update={name: getattr(there, name) for name in names})
 
+    def after_epoch(self, loss: float) -> Self:
+        """The training one epoch further, with this validation loss."""
+        done = self.epoch + 1
+        best = self.best_loss is None or loss < self.best_loss
+        best_epoch = done if best else self.best_epoch
+        assert best_epoch is not None
+        stale = done - best_epoch >= self.recipe.train.patience
+        update = {
+            "epoch": done,
+            "batch": 0,
+            "best_epoch": best_epoch,
+            "best_loss": loss if best else self.best_loss,
+            "finished": stale or done >= self.recipe.train.epochs,
+        }
+        return self.model_copy(update=update)
 
-class RunFacts(Progress):
+
+class RunManifest(Manifest):
     """What a run is of, and how far a checkpoint is in it."""
 
     store: str
     store_sha256: str
     schema_version: int
     settings: StoreSettings
-    visual: VisualFacts | None
+    visual: EncoderManifest | None
     scenes: tuple[str, ...]
     world: int
     versions: dict[str, str]
 
     @property
     def bands(self) -> int | None:
-        """Bands of an audio frame; None for a system that does not listen."""
+        """Bands of an audio frame; None for a system of pictures alone."""
         if self.recipe.train.strategy == "video":
             return None
         return self.settings.bank(self.recipe.audio.feature).bands
 
 
-def begin(store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: int) -> RunFacts:
-    """The facts of a run before its first step."""
+def new_manifest(
+    store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: int
+) -> RunManifest:
+    """The manifest of a run before its first step.
+
+    Args:
+        store: Store it is trained on.
+        recipe: Resolved recipe.
+        encoder: Visual encoder; None for a run on sound alone.
+        world: Number of processes.
+    """
     names = ("torch", "timm", "numpy", "zarr")
-    return RunFacts(
+    return RunManifest(
         store=_absolute(str(store.place)),
         store_sha256=store.sha256,
         schema_version=schema.VERSION,
@@ -92,19 +117,19 @@ def _absolute(place: str) -> str:
     return place if "://" in place else str(Path(place).resolve())
 
 
-def _visual(encoder: VisualEncoder) -> VisualFacts:
-    return VisualFacts(model=encoder.name, sha256=encoder.sha256, features=encoder.features)
+def _visual(encoder: VisualEncoder) -> EncoderManifest:
+    return EncoderManifest(model=encoder.name, sha256=encoder.sha256, features=encoder.features)
 
 
-def parse(manifest: dict[str, Any], where: str) -> RunFacts:
-    """Reads the facts out of a manifest.
+def parse(manifest: dict[str, Any], where: str) -> RunManifest:
+    """Reads a run's manifest.
 
     Raises:
-        AvscError: They are not a run's.
+        AvscError: It is not a run's.
     """
-    known = {key: value for key, value in manifest.items() if key in RunFacts.model_fields}
+    known = {key: value for key, value in manifest.items() if key in RunManifest.model_fields}
     try:
-        return RunFacts.model_validate_json(json.dumps(known))
+        return RunManifest.model_validate_json(json.dumps(known))
     except ValidationError as error:
         fault = error.errors()[0]
         raise AvscError(
@@ -114,7 +139,7 @@ def parse(manifest: dict[str, Any], where: str) -> RunFacts:
         ) from None
 
 
-def require_same(there: RunFacts, now: RunFacts) -> None:
+def require_same(there: RunManifest, now: RunManifest) -> None:
     """Refuses to resume a run with another store, recipe, schema or encoder.
 
     Raises:

@@ -6,34 +6,30 @@ run's own recipe, log and checkpoints.
 """
 
 import json
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
 
 from avsc import console
-from avsc import recipe as recipes
 from avsc.data import triples
-from avsc.data.batch import Batch
 from avsc.data.image_folder import ImageSet, read_image_set
 from avsc.data.loader import TripleLoader, default_threads
 from avsc.errors import AvscError
-from avsc.models import image_classifier, visual, visual_weights
+from avsc.models import visual, visual_weights
 from avsc.models.image_classifier import ImageClassifier
 from avsc.models.visual import ImageConfig
 from avsc.recipe import Recipe
 from avsc.train import checkpoint, manifest, run_dir
-from avsc.train.device import determinism, resolve_device
-from avsc.train.distributed import Ranks, from_environment, joined
-from avsc.train.manifest import Progress
-from avsc.train.trainer import Outcome, Task, Trainer
-from avsc.train.validate import Validation
+from avsc.train.distributed import Ranks
+from avsc.train.manifest import Manifest
+from avsc.train.session import session
+from avsc.train.trainer import Outcome, Trainer
+from avsc.train.validate import HeldOutImages
 
 
-class PretrainFacts(Progress):
+class PretrainManifest(Manifest):
     """What a checkpoint's manifest records of a fine-tuning."""
 
     images: dict[str, object]  # the image set, as ``ImageSet.describe`` has it
@@ -50,50 +46,41 @@ def pretrain(
     """Fine-tunes the recipe's visual encoder, or goes on where it was stopped.
 
     Args:
-        images: ``train/<scene>/*.jpg`` and ``val/<scene>/*.jpg``, or Places365.
-        out: The folder that ``--ve-weights`` will take; new unless ``resume``.
-        recipe: Its ``visual``, ``train`` and ``augment`` sections count.
-        resume: Go on from the last checkpoint.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        images: Folder with ``train/<scene>/*.jpg`` and ``val/<scene>/*.jpg``, or Places365.
+        out: Folder that ``--ve-weights`` will take.
+        recipe: Recipe; its sections ``visual``, ``train`` and ``augment`` count.
+        resume: Whether the user said that a stopped fine-tuning goes on.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
         AvscError: The images, the recipe, the weights or the folder cannot be used, the
             fine-tuning was begun with others, or it diverged.
     """
-    ranks = from_environment()
-    where = resolve_device(device, ranks.local_rank)
-    with ExitStack() as stack:
-        stack.enter_context(joined(ranks, where))
-        if ranks.writes:
-            stack.enter_context(run_dir.locked(out))
-            agreed = run_dir.agreed_recipe(out, recipe and run_dir.absolute_paths(recipe), resume)
-            run_dir.write_recipe(out, agreed)
-        ranks.wait()
-        resolved = recipes.load(out / run_dir.CONFIG)
-        stack.enter_context(determinism(resolved.train.deterministic, where))
+    with session(out, recipe, resume=resume, device=device) as (resolved, ranks):
         found = read_image_set(images)
         if ranks.writes:
             console.say(
                 f"fine-tuning {resolved.visual.model} into {out}: {len(found.train)} images to "
-                f"train on and {len(found.val)} to validate on, {len(found.scenes)} scenes, {where}"
+                f"train on and {len(found.val)} to validate on, {len(found.scenes)} scenes, "
+                f"{ranks.device}"
             )
-        return _fine_tune(out, found, resolved, where, ranks)
+        return _fine_tune(out, found, resolved, ranks)
 
 
-def _fine_tune(
-    out: Path, images: ImageSet, recipe: Recipe, device: torch.device, ranks: Ranks
-) -> Outcome:
+def _fine_tune(out: Path, images: ImageSet, recipe: Recipe, ranks: Ranks) -> Outcome:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         encoder = visual_weights.build(recipe.visual)
         model = ImageClassifier(encoder, len(images.scenes))
-    model.run_as(visual.execution(recipe.train, device))
-    task = _task(model, images, recipe, encoder.config, device=device, ranks=ranks)
-    now = PretrainFacts(recipe=recipe, images=images.describe())
-    trainer = Trainer(out, now, task, device=device, ranks=ranks)
+    model.run_as(visual.execution(recipe.train, ranks.device))
+    now = PretrainManifest(recipe=recipe, images=images.describe())
+    threads = recipe.train.threads or default_threads()
+    loader = _loader(images, recipe, encoder.config.size, ranks, threads)
+    held_out = HeldOutImages(images.val, encoder.config, ranks, threads)
+    trainer = Trainer(out, now, model, loader, held_out, ranks=ranks)
     saved = checkpoint.recover_on_ranks(out / run_dir.CHECKPOINTS, "last", ranks)
     if saved is not None:
-        there = _parse(saved.facts, str(saved.path))
+        there = _parse(saved.manifest, str(saved.path))
         _require_same(there, now)
         trainer.restore(saved, there)
     ended = trainer.fit()
@@ -102,47 +89,30 @@ def _fine_tune(
     return ended
 
 
-def _task(
-    model: ImageClassifier,
-    images: ImageSet,
-    recipe: Recipe,
-    config: ImageConfig,
-    *,
-    device: torch.device,
-    ranks: Ranks,
-) -> Task:
-    threads = recipe.train.threads or default_threads()
+def _loader(
+    images: ImageSet, recipe: Recipe, side: int, ranks: Ranks, threads: int
+) -> TripleLoader:
+    """Training batches of images alone."""
     numbers = np.arange(len(images.train))
     none = np.zeros_like(numbers)
     every = triples.Triples(numbers, numbers, none, none, images.train.labels)
-    stream = TripleLoader(
+    return TripleLoader(
         every,
         triples.views(every, None),
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
         source=images.train,
-        side=config.size,
+        side=side,
         recipe=recipe.augment,
-        device=device,
+        device=ranks.device,
         rank=ranks.rank,
         world=ranks.world,
         threads=threads,
         reuse_buffers=True,
     )
 
-    def logits(wrapped: nn.Module, batch: Batch) -> Tensor:
-        found: Tensor = wrapped(image_classifier.images_of(batch))
-        return found
 
-    def judged() -> Validation:
-        return image_classifier.score(
-            model, images.val, config, device=device, ranks=ranks, threads=threads
-        )
-
-    return Task(model, stream, logits, lambda batch: len(batch.labels), judged)
-
-
-def _require_same(there: PretrainFacts, now: PretrainFacts) -> None:
+def _require_same(there: PretrainManifest, now: PretrainManifest) -> None:
     differing = manifest.difference(there.recipe, now.recipe)
     if there.images != now.images:
         differing.append(f"images: {_short(there.images)}, now {_short(now.images)}")
@@ -166,10 +136,10 @@ def _write_encoder(out: Path, model: str, config: ImageConfig) -> None:
     visual_weights.save_folder(out, model, state, config)
 
 
-def _parse(manifest: dict[str, object], where: str) -> PretrainFacts:
-    known = {k: v for k, v in manifest.items() if k in PretrainFacts.model_fields}
+def _parse(content: dict[str, object], where: str) -> PretrainManifest:
+    known = {k: v for k, v in content.items() if k in PretrainManifest.model_fields}
     try:
-        return PretrainFacts.model_validate_json(json.dumps(known))
+        return PretrainManifest.model_validate_json(json.dumps(known))
     except ValidationError as error:
         raise AvscError(
             f"{where} is no checkpoint of a fine-tuning: {error.errors()[0]['msg']}",

@@ -1,28 +1,23 @@
 """A whole training run: from a store and a recipe to a folder of checkpoints and logs."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-from avsc import recipe as recipes
 from avsc.console import say
-from avsc.data.batch import Batch
 from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
-from avsc.models.scene_model import Scorer
+from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.store.read import Store
-from avsc.train import checkpoint, inputs, load, manifest, run_dir
-from avsc.train.device import determinism, resolve_device
-from avsc.train.distributed import Ranks, from_environment, joined
-from avsc.train.inputs import Inputs
-from avsc.train.manifest import RunFacts
-from avsc.train.trainer import Outcome, Task, Trainer, outcome
-from avsc.train.validate import Validation, validate
+from avsc.train import checkpoint, load, manifest, run_dir
+from avsc.train.distributed import Ranks
+from avsc.train.manifest import RunManifest, new_manifest
+from avsc.train.run_data import RunData, read_run_data
+from avsc.train.session import session
+from avsc.train.trainer import Outcome, Trainer, outcome
 
 
 def train(
@@ -38,58 +33,40 @@ def train(
     Under ``torchrun`` every process calls this with the same arguments.
 
     Args:
-        store: A complete store.
-        run: The run's folder, new unless ``resume``.
-        recipe: What to train; None for the paper's joint optimisation, or for what a run that
-            is resumed was begun with.
-        resume: Go on from the last checkpoint. A run that has none begins.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        store: Path or address of a complete store.
+        run: Folder of the run.
+        recipe: Recipe; None for the paper's joint optimisation, or for what a run that goes on
+            was begun with. The same recipe goes on with a run that was stopped.
+        resume: Whether the user said that the run goes on; one that is not there begins.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
             begun with others, or it diverged.
     """
-    ranks = from_environment()
-    where = resolve_device(device, ranks.local_rank)
-    with ExitStack() as stack:
-        stack.enter_context(joined(ranks, where))
-        if ranks.writes:
-            stack.enter_context(run_dir.locked(run))
-            agreed = run_dir.agreed_recipe(run, recipe and run_dir.absolute_paths(recipe), resume)
-            run_dir.write_recipe(run, agreed)
-        ranks.wait()
-        resolved = recipes.load(run / run_dir.CONFIG)
-        stack.enter_context(determinism(resolved.train.deterministic, where))
-        return _train(Store.open(store), run, resolved, where, ranks)
+    with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
+        return _train(Store.open(store), run, resolved, ranks)
 
 
-def _train(store: Store, run: Path, recipe: Recipe, device: torch.device, ranks: Ranks) -> Outcome:
+def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
-    encoder = _encoder(recipe, device)
-    now = manifest.begin(store, recipe, encoder, ranks.world)
+    encoder = _visual_encoder(recipe, ranks.device)
+    now = new_manifest(store, recipe, encoder, ranks.world)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
-    there = None if saved is None else manifest.parse(saved.facts, str(saved.path))
+    there = None if saved is None else manifest.parse(saved.manifest, str(saved.path))
     if there is not None:
         manifest.require_same(there, now)
         if there.finished:
             tell(f"{run} is finished: {outcome(run, there).reason}")
             return outcome(run, there)
-    for line in _describe(run, store, fold, recipe, encoder, device=device, ranks=ranks):
+    for line in _describe(run, store, fold, recipe, encoder, ranks=ranks):
         tell(line)
-    ready = inputs.gather(
-        store,
-        fold,
-        recipe,
-        encoder,
-        device=device,
-        ranks=ranks,
-        elsewhere=run / "embeddings",
-        say=tell,
+    data = read_run_data(
+        store, fold, recipe, encoder, ranks, elsewhere=run / "embeddings", say=tell
     )
-    scorer = _scorer(now, ready, fresh=saved is None).to(device)
-    task = _task(scorer, ready, device, ranks)
-    trainer = Trainer(run, now, task, device=device, ranks=ranks)
+    model = _new_model(now, encoder, data, fresh=saved is None).to(ranks.device)
+    trainer = Trainer(run, now, model, data.loader, data.held_out, ranks=ranks)
     if saved is not None and there is not None:
         trainer.restore(saved, there)
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))
@@ -98,46 +75,34 @@ def _train(store: Store, run: Path, recipe: Recipe, device: torch.device, ranks:
     return ended
 
 
-def _task(scorer: Scorer, ready: Inputs, device: torch.device, ranks: Ranks) -> Task:
-    def logits(model: nn.Module, batch: Batch) -> Tensor:
-        found: Tensor = model(*ready.of_batch(batch))
-        return found
-
-    def judged() -> Validation:
-        """Rank 0's validation on every rank, so that all stop at the same epoch."""
-        found = [0.0, 0.0]
-        if ranks.writes:
-            result = validate(scorer, ready.segments)
-            found = [result.loss, result.accuracy]
-        return Validation(*ranks.from_first(found, device))
-
-    return Task(scorer, ready.stream, logits, ready.images, judged)
-
-
-def _encoder(recipe: Recipe, device: torch.device) -> VisualEncoder | None:
+def _visual_encoder(recipe: Recipe, device: torch.device) -> VisualEncoder | None:
     if recipe.train.strategy == "audio":
         return None
     return visual_weights.build(recipe.visual).run_as(visual.execution(recipe.train, device))
 
 
-def _scorer(now: RunFacts, ready: Inputs, fresh: bool) -> Scorer:
-    """The scorer before its first step: seeded, standardised, frozen where it is not trained."""
+def _new_model(
+    now: RunManifest, encoder: VisualEncoder | None, data: RunData, fresh: bool
+) -> AudioVisualModel:
+    """The model before its first step: seeded, standardised, frozen where it is not trained."""
     recipe = now.recipe.train
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        scorer = load.new_scorer(now)
-    if ready.statistics is not None:
-        mean, deviation = ready.statistics
-        scorer.audio_mean.copy_(torch.from_numpy(mean))
-        scorer.audio_deviation.copy_(torch.from_numpy(deviation))
-    if recipe.strategy in ("joint", "pipeline") and recipe.acoustic_source() == "pretrained":
+        model = load.new_model(now, encoder)
+    acoustic = model.acoustic_encoder
+    if acoustic is not None and data.statistics is not None:
+        mean, std = data.statistics
+        acoustic.mean.copy_(torch.from_numpy(mean))
+        acoustic.std.copy_(torch.from_numpy(std))
+    pretrained = recipe.acoustic_source() == "pretrained"
+    if acoustic is not None and pretrained and recipe.strategy in ("joint", "pipeline"):
         if fresh:
-            _take_acoustic(scorer, now)
-        scorer.freeze_acoustic()
-    return scorer
+            _take_acoustic(model, now)
+        acoustic.freeze()
+    return model
 
 
-def _take_acoustic(scorer: Scorer, now: RunFacts) -> None:
+def _take_acoustic(model: AudioVisualModel, now: RunManifest) -> None:
     """Copies the acoustic encoder, and the standardisation it was trained with, from its run."""
     source = now.recipe.train.audio_run
     if source is None:
@@ -148,17 +113,17 @@ def _take_acoustic(scorer: Scorer, now: RunFacts) -> None:
         )
     place = Path(source) / run_dir.CHECKPOINTS / "best"
     saved = checkpoint.load(place, training=False)
-    there = manifest.parse(saved.facts, str(place))
+    there = manifest.parse(saved.manifest, str(place))
     _require_same_sound(there, now, source)
-    names = [name for name in scorer.state_dict() if name.startswith(("acoustic.", "audio_"))]
-    scorer.load_state_dict({name: saved.weights[name] for name in names}, strict=False)
+    names = [name for name in model.state_dict() if name.startswith("acoustic_encoder.")]
+    model.load_state_dict({name: saved.weights[name] for name in names}, strict=False)
 
 
-def _require_same_sound(there: RunFacts, now: RunFacts, source: str) -> None:
+def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> None:
     audio, wanted = there.recipe.audio, now.recipe.audio
     if there.bands is None or audio != wanted:
         raise AvscError(
-            f"{source} listens to {'nothing' if there.bands is None else audio}",
+            f"{source} has {'no acoustic encoder' if there.bands is None else f'one of {audio}'}",
             f"an acoustic encoder of {wanted}",
             "choose another --audio-run, or set audio.* as it has them",
         )
@@ -189,7 +154,6 @@ def _describe(
     recipe: Recipe,
     encoder: VisualEncoder | None,
     *,
-    device: torch.device,
     ranks: Ranks,
 ) -> list[str]:
     """What is about to happen, for a person."""
@@ -201,13 +165,19 @@ def _describe(
         source = pictures[recipe.train.image_source()]
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
+    notes = list(fold.notes)
+    if ranks.world > 1 and ranks.device.type == "cpu":
+        notes.append(
+            "on CPUs each process normalises its own share of a batch, so that the losses differ "
+            "from those of one process with the same recipe"
+        )
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
-        f"{device}{processes}",
+        f"{ranks.device}{processes}",
         f"{len(fold.train.rows)} clips to train on and {len(fold.validation.rows)} to validate on "
         f"(by {recipe.train.val_split}) of {store.place}",
     ]
-    return lines + list(fold.notes)
+    return lines + notes
 
 
 def _nothing(_message: str) -> None:

@@ -26,10 +26,12 @@ class RunBusyError(AvscError):
 def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
     """The recipe of a run that begins or goes on.
 
+    The same recipe goes on with a run that has begun, which it has with its first checkpoint.
+
     Args:
-        run: Its folder.
-        asked: What the user asks for; None to take what the run was begun with.
-        resume: Whether the run may have begun, which it has with its first checkpoint.
+        run: Folder of the run.
+        asked: Recipe that the user asks for; None for the one the run was begun with.
+        resume: Whether the user said that the run goes on.
 
     Raises:
         AvscError: The folder holds a run and this is no resume, or the recipes differ.
@@ -47,21 +49,16 @@ def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
         return asked or Recipe()
     if not (run / CHECKPOINTS).exists():
         return asked or recipe.load(config)
-    if not resume:
-        raise AvscError(
-            f"{run} holds a run already",
-            "a new or empty folder",
-            "--resume to go on with it, or choose another --out",
-        )
     there = recipe.load(config)
     if asked is None:
         return there
     differing = manifest.difference(there, asked)
     if differing:
         raise AvscError(
-            f"{run} was begun with another recipe:\n  " + "\n  ".join(differing),
-            "the recipe it was begun with",
-            "leave these options out with --resume, or choose another --out",
+            f"{run} holds a run of another recipe:\n  " + "\n  ".join(differing),
+            "a new folder, or the recipe it was begun with",
+            "choose another --out"
+            + (", or leave these options out" if resume else ", or --resume without these options"),
         )
     return asked
 

@@ -1,7 +1,7 @@
-"""Segment probabilities of clips, and the validation loss they give (DESIGN section 5).
+"""What is held out of a training, and how a model does on it.
 
-Shape legend: n clips, S seconds, f frames of a segment, 2 channels, B bands, D features of the
-visual encoder, C scenes.
+Shape legend: K clips, S seconds of a clip, f frames of a segment, 2 channels, B bands, D features
+of the visual encoder, n images, C scenes.
 """
 
 from dataclasses import dataclass
@@ -9,37 +9,30 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from avsc import metrics
-from avsc.models.scene_model import Scorer
+from avsc.data.eval_images import iter_eval_images
+from avsc.data.image_folder import LabelledImages
+from avsc.models.image_classifier import ImageClassifier
+from avsc.models.protocol import Samples, segment_probabilities
+from avsc.models.scene_model import AudioVisualModel
+from avsc.models.visual import ImageConfig
+from avsc.train.distributed import Ranks
 
-AT_ONCE = 512  # segments
-
-
-@dataclass(frozen=True)
-class Segments:
-    """The one-second segments of some clips, on the scorer's device.
-
-    Attributes:
-        audio: [n, S, f, 2, B]; None for a system that does not listen.
-        embedding: [n, S, D]; None for a system that does not look.
-        labels: Each clip's scene, [n].
-    """
-
-    audio: Tensor | None
-    embedding: Tensor | None
-    labels: NDArray[np.int64]
+CLIPS_AT_ONCE = 64
+TOP = 5
 
 
 @dataclass(frozen=True)
-class Validation:
+class ValidationScores:
     """How a model does on what is held out.
 
     Attributes:
-        loss: For a run the paper's log-loss (the mean of the class-wise values) over segments.
-        accuracy: Likewise; for an encoder that is fine-tuned, top-1 over images.
-        top5: Of such an encoder only.
+        loss: For a run, the paper's log-loss over segments (the mean of the class-wise values);
+            for an encoder that is fine-tuned, the cross-entropy over images.
+        accuracy: For a run, likewise class-wise over segments; for an encoder, top-1 over images.
+        top5: Top-5 accuracy over images; None for a run.
     """
 
     loss: float
@@ -47,48 +40,97 @@ class Validation:
     top5: float | None = None
 
 
-def validate(scorer: Scorer, segments: Segments) -> Validation:
-    """Scores the validation clips as the test fold is scored."""
-    probabilities = segment_probabilities(scorer, segments)  # [n, S, C]
-    seconds, classes = probabilities.shape[1:]
-    flat = probabilities.reshape(-1, classes)
-    labels = np.repeat(segments.labels, seconds)
-    return Validation(metrics.log_loss(flat, labels), metrics.accuracy(flat, labels))
+@dataclass(frozen=True)
+class HeldOutClips:
+    """The validation clips of a run, on its device; scored as the test fold is.
 
-
-@torch.inference_mode()
-def segment_probabilities(scorer: Scorer, segments: Segments) -> NDArray[np.float64]:
-    """The mean over a segment's frames of the scene probabilities, float64 [n, S, C].
-
-    The scorer is left in the mode it was in.
+    Attributes:
+        audio: Frames of the one-second segments, [K, S, f, 2, B]; None without sound.
+        embedding: Embeddings of the plain images, [K, S, D]; None without pictures.
+        labels: Each clip's scene, [K].
+        ranks: Processes of the run; the first one scores.
     """
-    was_training = scorer.training
-    scorer.eval()
-    audio = None if segments.audio is None else segments.audio.flatten(0, 1)
-    embedding = None if segments.embedding is None else segments.embedding.flatten(0, 1)
-    some = audio if audio is not None else embedding
-    assert some is not None
-    parts = []
-    for first in range(0, len(some), AT_ONCE):
-        part = slice(first, first + AT_ONCE)
-        parts.append(
-            _of_segments(
-                scorer,
-                None if audio is None else audio[part],
-                None if embedding is None else embedding[part],
-            )
+
+    audio: Tensor | None
+    embedding: Tensor | None
+    labels: NDArray[np.int64]
+    ranks: Ranks
+
+    def validate(self, model: nn.Module) -> ValidationScores:
+        """Scores a model by the segment protocol; the same result on every rank."""
+        assert isinstance(model, AudioVisualModel)
+        scores = [0.0, 0.0]
+        if self.ranks.writes:
+            probabilities = self.probabilities(model)
+            labels = np.repeat(self.labels, len(probabilities) // len(self.labels))
+            scores = [
+                metrics.log_loss(probabilities, labels),
+                metrics.accuracy(probabilities, labels),
+            ]
+        # Rank 0's on all, so that all stop at the same epoch.
+        return ValidationScores(*self.ranks.from_first(scores))
+
+    def probabilities(self, model: AudioVisualModel) -> NDArray[np.float64]:
+        """Each segment's probabilities, float64 [K * S, C]; leaves the model in its mode."""
+        was_training = model.training
+        model.eval()
+        parts = [
+            segment_probabilities(model, self._samples(slice(first, first + CLIPS_AT_ONCE))).cpu()
+            for first in range(0, len(self.labels), CLIPS_AT_ONCE)
+        ]
+        model.train(was_training)
+        return np.asarray(torch.cat(parts).numpy())
+
+    def _samples(self, clips: slice) -> Samples:
+        audio = None if self.audio is None else self.audio[clips].flatten(0, 1)  # [s, f, 2, B]
+        embedding = None if self.embedding is None else self.embedding[clips].flatten(0, 1)
+        some = audio if audio is not None else embedding
+        assert some is not None
+        frames = 1 if audio is None else audio.shape[1]
+        segment = torch.arange(len(some), device=some.device).repeat_interleave(frames)
+        return Samples(
+            None if audio is None else audio.flatten(0, 1), embedding, segment, len(some)
         )
-    scorer.train(was_training)
-    probabilities = torch.cat(parts).cpu().numpy()
-    return np.asarray(probabilities.reshape(len(segments.labels), -1, probabilities.shape[1]))
 
 
-def _of_segments(scorer: Scorer, audio: Tensor | None, embedding: Tensor | None) -> Tensor:
-    """Float64 [m, C] of frames [m, f, 2, B] and embeddings [m, D]."""
-    frames = 1 if audio is None else audio.shape[1]
-    logits = scorer(
-        None if audio is None else audio.flatten(0, 1),
-        None if embedding is None else embedding.repeat_interleave(frames, dim=0),
-    )
-    probabilities = torch.softmax(logits.double(), dim=1)
-    return probabilities.view(-1, frames, probabilities.shape[1]).mean(dim=1)
+@dataclass(frozen=True)
+class HeldOutImages:
+    """The validation images of an encoder's fine-tuning.
+
+    Attributes:
+        images: The split.
+        config: Image size and normalisation of the encoder's weights.
+        ranks: Processes of the fine-tuning; each scores its share.
+        threads: Number of decoding threads.
+    """
+
+    images: LabelledImages
+    config: ImageConfig
+    ranks: Ranks
+    threads: int
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module) -> ValidationScores:
+        """Scores a model: mean cross-entropy, top-1, top-5; leaves it in evaluation mode.
+
+        Raises:
+            AvscError: An image cannot be decoded.
+        """
+        assert isinstance(model, ImageClassifier)
+        device = self.ranks.device
+        mine = self.images.share(self.ranks.rank, self.ranks.world)
+        labels = torch.from_numpy(mine.labels).to(device)
+        sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1, top-5, images
+        model.eval()
+        for first, some in iter_eval_images(mine, len(mine), 1, self.config, threads=self.threads):
+            logits = model(None, some.to(device))
+            sums += _sums(logits, labels[first : first + len(some)])
+        loss, top1, top5, count = self.ranks.summed(sums).tolist()
+        return ValidationScores(loss / count, top1 / count, top5 / count)
+
+
+def _sums(logits: Tensor, labels: Tensor) -> Tensor:
+    loss = nn.functional.cross_entropy(logits, labels, reduction="sum").double()
+    best = logits.topk(min(TOP, logits.shape[1]), dim=1).indices == labels[:, None]
+    count = torch.tensor(float(len(labels)), dtype=torch.float64, device=logits.device)
+    return torch.stack([loss, best[:, 0].sum().double(), best.sum().double(), count])

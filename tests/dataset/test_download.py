@@ -1,27 +1,30 @@
 import hashlib
 import io
+import multiprocessing
+import os
+import resource
 import shutil
-import struct
+import signal
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from avsc.cli import data as _commands  # noqa: F401 -- registers them
 from avsc.cli.app import app
-from avsc.dataset import download as downloads
 from avsc.dataset import manifests
 from avsc.dataset.download import download, plan
-from avsc.dataset.fetch import Patience, Remote, UnreachableError, fetch
+from avsc.dataset.fetch import RetryPolicy, UnreachableError, fetch
 from avsc.dataset.manifests import Archive
-from avsc.dataset.unpack import unpack
 from avsc.errors import AvscError
 
-QUICK = Patience(failures=3, wait_s=0.0, timeout_s=5.0)
+QUICK = RetryPolicy(attempts=3, wait_s=0.0, timeout_s=5.0)
 BODY = bytes(range(256)) * 2000  # 512,000 bytes
 PREFIX = "TAU-urban-audio-visual-scenes-2021-development"
 
@@ -63,15 +66,18 @@ class Server:
         begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         if fault == "no ranges":
             begin, asked = 0, ""
-        if fault == "page":
+        if fault.startswith("page"):
             body, begin, asked = b"<html>log in first</html>", 0, ""
+        if fault == "empty":
+            body, begin, asked = b"", 0, ""
         if fault == "wrong byte":
             body = body[:100] + bytes([body[100] ^ 1]) + body[101:]
         handler.send_response(206 if asked else 200)
         shown = begin + 1 if fault == "other range" else begin
         if asked:
             handler.send_header("Content-Range", f"bytes {shown}-{len(body) - 1}/{len(body)}")
-        handler.send_header("Content-Length", str(len(body) - begin))
+        if fault != "page of unknown length":
+            handler.send_header("Content-Length", str(len(body) - begin))
         handler.end_headers()
         end = begin + (len(body) - begin) // 2 if fault == "cut" else len(body)
         handler.wfile.write(body[begin:end])
@@ -89,16 +95,24 @@ def server() -> Iterator[Server]:
     served.stop()
 
 
-def _remote(server: Server, body: bytes = BODY) -> Remote:
-    server.files["file"] = body
-    return Remote(f"{server.url}/file", len(body), hashlib.md5(body).hexdigest())
+def _archive(server: Server, name: str = "file") -> Archive:
+    server.files["file"] = BODY
+    md5 = hashlib.md5(BODY).hexdigest()
+    return Archive("development", "audio", name, len(BODY), md5, f"{server.url}/{name}")
 
 
-def test_a_cut_line_is_gone_on_with_by_range(server: Server, tmp_path: Path) -> None:
+def _fetch(archive: Archive, folder: Path, arrived: list[int] | None = None) -> bytes:
+    counts = [] if arrived is None else arrived
+    fetch(archive, folder / "file", counts.append, QUICK)
+    return (folder / "file").read_bytes()
+
+
+def test_a_cut_connection_is_gone_on_with_by_range_and_each_retry_says_so(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.faults = ["cut", "cut", "503"]
     arrived: list[int] = []
-    fetch(_remote(server), tmp_path / "file", arrived.append, QUICK)
-    assert (tmp_path / "file").read_bytes() == BODY
+    assert _fetch(_archive(server), tmp_path, arrived) == BODY
     assert [asked for _, asked in server.requests] == [
         "",
         "bytes=256000-",
@@ -107,169 +121,109 @@ def test_a_cut_line_is_gone_on_with_by_range(server: Server, tmp_path: Path) -> 
     ]
     assert sum(arrived) == len(BODY)
     assert not (tmp_path / "file.part").exists()
+    said = capsys.readouterr().err.splitlines()
+    assert [word in line for word, line in zip(("256000", "128000", "503"), said, strict=True)]
 
 
 def test_a_part_from_an_earlier_run_is_gone_on_with(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(BODY[:1000])
-    fetch(_remote(server), tmp_path / "file", patience=QUICK)
+    assert _fetch(_archive(server), tmp_path) == BODY
     assert server.requests == [("file", "bytes=1000-")]
-    assert (tmp_path / "file").read_bytes() == BODY
 
 
 @pytest.mark.parametrize("fault", ["no ranges", "416", "other range"])
 def test_a_server_without_ranges_is_read_from_the_beginning(
     server: Server, tmp_path: Path, fault: str
 ) -> None:
-    (tmp_path / "file.part").write_bytes(b"stale" * 10)
-    remote = _remote(server)
-    if fault != "other range":
-        (tmp_path / "file.part").write_bytes(BODY[:1000])
-    else:
-        (tmp_path / "file.part").write_bytes(BODY[:10])
+    (tmp_path / "file.part").write_bytes(BODY[:1000])
     server.faults = [fault]
-    arrived: list[int] = [1000 if fault != "other range" else 10]
-    fetch(remote, tmp_path / "file", arrived.append, QUICK)
-    assert (tmp_path / "file").read_bytes() == BODY
+    arrived = [1000]
+    assert _fetch(_archive(server), tmp_path, arrived) == BODY
     assert sum(arrived) == len(BODY)
 
 
 def test_a_wrong_byte_is_fetched_once_more(server: Server, tmp_path: Path) -> None:
     server.faults = ["wrong byte"]
     arrived: list[int] = []
-    fetch(_remote(server), tmp_path / "file", arrived.append, QUICK)
-    assert (tmp_path / "file").read_bytes() == BODY
+    assert _fetch(_archive(server), tmp_path, arrived) == BODY
     assert sum(arrived) == len(BODY)
     assert len(server.requests) == 2
 
 
 def test_two_wrong_bytes_are_an_error_and_leave_nothing(server: Server, tmp_path: Path) -> None:
     server.faults = ["wrong byte", "wrong byte"]
-    with pytest.raises(AvscError, match="twice with MD5"):
-        fetch(_remote(server), tmp_path / "file", patience=QUICK)
+    archive = _archive(server)
+    with pytest.raises(AvscError) as caught:
+        _fetch(archive, tmp_path)
+    assert archive.md5 in caught.value.expected
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stale_part_is_found_out_by_its_md5(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file.part").write_bytes(b"x" * 1000)
-    fetch(_remote(server), tmp_path / "file", patience=QUICK)
-    assert (tmp_path / "file").read_bytes() == BODY
-
-
-def test_a_page_instead_of_the_archive_is_named(server: Server, tmp_path: Path) -> None:
-    server.faults = ["page"]
-    with pytest.raises(AvscError, match="has 25 bytes") as caught:
-        fetch(_remote(server), tmp_path / "file", patience=QUICK)
-    assert "512000" in str(caught.value)
-    assert not (tmp_path / "file.part").exists()
-
-
-def test_a_file_that_is_not_there_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
-    remote = Remote(f"{server.url}/other", 10, "0")
-    with pytest.raises(AvscError, match="HTTP 404"):
-        fetch(remote, tmp_path / "other", patience=QUICK)
-    assert len(server.requests) == 1
-
-
-def test_a_silent_server_is_given_up_after_some_failures(server: Server, tmp_path: Path) -> None:
-    remote = _remote(server)
-    server.faults = ["503"] * 3
-    with pytest.raises(UnreachableError, match="503, 3 times in a row"):
-        fetch(remote, tmp_path / "file", patience=QUICK)
-
-
-def test_only_http_addresses_are_opened(tmp_path: Path) -> None:
-    with pytest.raises(AvscError, match="address file:"):
-        fetch(Remote("file:///etc/passwd", 10, "0"), tmp_path / "file", patience=QUICK)
-
-
-# Unpacking
-
-
-def _zip(path: Path, members: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return path
-
-
-def _link(path: Path) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        member = zipfile.ZipInfo("link")
-        member.external_attr = 0o120777 << 16
-        archive.writestr(member, "/etc")
-    return path
-
-
-def _encrypted(path: Path) -> Path:
-    _zip(path, {"a.txt": b"x"})
-    data = bytearray(path.read_bytes())
-    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        at = data.index(mark) + offset
-        data[at : at + 2] = struct.pack("<H", 1)
-    path.write_bytes(data)
-    return path
-
-
-def _twice(path: Path) -> Path:
-    return _zip(path, {"a.txt": b"x", "A.TXT": b"y"})
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda p: _zip(p, {"fine.txt": b"x", "../escape.txt": b"x"}), "outside its folder"),
-        (lambda p: _zip(p, {"/tmp/escape.txt": b"x"}), "outside its folder"),
-        (lambda p: _zip(p, {"a/../../escape.txt": b"x"}), "outside its folder"),
-        (lambda p: _zip(p, {"a\\..\\escape.txt": b"x"}), "outside its folder"),
-        (lambda p: _zip(p, {"C:/escape.txt": b"x"}), "outside its folder"),
-        (lambda p: _zip(p, {"bomb": bytes(10_000_000)}), "would fill 10000000 bytes"),
-        (lambda p: _zip(p, {"archives/note.json": b"x"}), "not its to write"),
-        (_link, "link or device"),
-        (_encrypted, "encrypted"),
-        (_twice, "twice"),
-    ],
-)
-def test_an_archive_that_is_not_plain_is_refused_whole(
-    tmp_path: Path, make: Callable[[Path], Path], words: str
+@pytest.mark.parametrize("stale", [b"x" * 1000, b"x" * (len(BODY) + 1)])
+@pytest.mark.parametrize("name", ["file", "file.part"])
+def test_what_lies_there_and_is_not_the_file_is_replaced(
+    server: Server, tmp_path: Path, name: str, stale: bytes
 ) -> None:
-    archive = make(tmp_path / "bad.zip")
-    out = tmp_path / "in/out"
-    out.mkdir(parents=True)
-    with pytest.raises(AvscError, match=words):
-        unpack(archive, out, ("archives",))
-    assert list(out.iterdir()) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.zip", "in"]
+    (tmp_path / name).write_bytes(stale)
+    assert _fetch(_archive(server), tmp_path) == BODY
 
 
-def test_a_link_that_waits_in_the_folder_is_not_followed(tmp_path: Path) -> None:
-    out, outside = tmp_path / "out", tmp_path / "outside"
-    out.mkdir()
-    outside.mkdir()
-    (out / "audio").symlink_to(outside)
-    with pytest.raises(AvscError, match="symbolic link"):
-        unpack(_zip(tmp_path / "a.zip", {"audio/x.wav": b"x"}), out)
-    assert list(outside.iterdir()) == []
+@pytest.mark.parametrize("fault", ["page", "page of unknown length", "empty"])
+def test_a_page_instead_of_the_archive_is_named_and_not_kept(
+    server: Server, tmp_path: Path, fault: str
+) -> None:
+    server.faults = [fault]
+    with pytest.raises(AvscError, match=f"{'0' if fault == 'empty' else '25'} bytes") as caught:
+        _fetch(_archive(server), tmp_path)
+    assert str(len(BODY)) in caught.value.expected
+    assert "again" not in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_damage_in_an_archive_is_noticed(tmp_path: Path) -> None:
-    path = _zip(tmp_path / "a.zip", {"x.bin": BODY[:2000]})
-    data = bytearray(path.read_bytes())
-    data[200] ^= 0xFF
-    path.write_bytes(data)
-    with pytest.raises(AvscError, match="cannot be unpacked"):
-        unpack(path, tmp_path / "out")
-    assert not (tmp_path / "out/x.bin").exists()
+@pytest.mark.parametrize("status", ["403", "404"])
+def test_a_file_that_is_refused_is_not_asked_for_again(
+    server: Server, tmp_path: Path, status: str
+) -> None:
+    server.faults = [status]
+    with pytest.raises(AvscError, match=status) as caught:
+        _fetch(_archive(server), tmp_path)
+    assert len(server.requests) == 1
+    assert "again" not in caught.value.remedy
 
 
-def test_what_is_there_is_left_alone_and_what_is_wrong_is_replaced(tmp_path: Path) -> None:
-    archive = _zip(tmp_path / "a.zip", {"x": b"right", "y": b"right", "__MACOSX/z": b"junk"})
-    assert unpack(archive, tmp_path / "out") == ["x", "y"]
-    before = (tmp_path / "out/x").stat().st_mtime_ns
-    (tmp_path / "out/y").write_bytes(b"wrong")
-    unpack(archive, tmp_path / "out")
-    assert (tmp_path / "out/x").stat().st_mtime_ns == before
-    assert (tmp_path / "out/y").read_bytes() == b"right"
+def test_a_server_that_does_not_answer_is_given_up_and_each_attempt_says_so(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = _archive(server)
+    server.faults = ["503"] * 3
+    with pytest.raises(UnreachableError, match="503"):
+        _fetch(archive, tmp_path)
+    assert capsys.readouterr().err.count("503") == 2
+    server.stop()
+    with pytest.raises(UnreachableError) as caught:
+        _fetch(archive, tmp_path)
+    assert capsys.readouterr().err.count("refused") == 2
+    assert "again" in caught.value.remedy
+
+
+def test_only_http_addresses_are_opened(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(AvscError, match="file:///etc/passwd"):
+        _fetch(replace(_archive(server), url="file:///etc/passwd"), tmp_path)
+
+
+def test_a_full_disk_is_a_message_and_no_reason_to_try_again(
+    server: Server, tmp_path: Path
+) -> None:
+    archive = _archive(server)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(AvscError, match=r"file\.part") as caught:
+            _fetch(archive, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "space" in caught.value.remedy
+    assert len(server.requests) == 1
 
 
 # The whole
@@ -304,19 +258,19 @@ def test_a_data_set_is_fetched_unpacked_and_not_fetched_again(
     server: Server, archives: list[Archive], tmp_path: Path
 ) -> None:
     server.faults = ["cut", "wrong byte"]
-    download(tmp_path, parts=PARTS, patience=QUICK)
+    download(tmp_path, parts=PARTS, retry=QUICK)
     assert sorted(p.name for p in (tmp_path / PREFIX).iterdir()) == ["audio", "meta.csv", "video"]
     assert (tmp_path / PREFIX / "audio/2.wav").read_bytes() == BODY[2:]
     assert not list((tmp_path / "archives").glob("*.zip"))
     asked = len(server.requests)
-    download(tmp_path, parts=PARTS, patience=QUICK)
+    download(tmp_path, parts=PARTS, retry=QUICK)
     assert len(server.requests) == asked
 
 
 def test_a_file_that_was_lost_is_fetched_again(
     server: Server, archives: list[Archive], tmp_path: Path
 ) -> None:
-    download(tmp_path, parts=PARTS, keep_archives=True, patience=QUICK)
+    download(tmp_path, parts=PARTS, keep_archives=True, retry=QUICK)
     (tmp_path / PREFIX / "video/1.mp4").unlink()
     assert [step.state for step in plan(tmp_path, "development", PARTS)] == [
         "unpacked",
@@ -324,7 +278,7 @@ def test_a_file_that_was_lost_is_fetched_again(
         "here",
     ]
     asked = len(server.requests)
-    download(tmp_path, parts=PARTS, patience=QUICK)
+    download(tmp_path, parts=PARTS, retry=QUICK)
     assert len(server.requests) == asked  # from the archive that was kept
     assert (tmp_path / PREFIX / "video/1.mp4").exists()
 
@@ -333,11 +287,11 @@ def test_what_is_missing_is_named_and_the_rest_is_fetched(
     server: Server, archives: list[Archive], tmp_path: Path
 ) -> None:
     del server.files[f"{PREFIX}.audio.zip"]
-    with pytest.raises(AvscError) as caught:
-        download(tmp_path, parts=PARTS, patience=QUICK)
-    assert "1 of 3 archives missing" in str(caught.value)
-    assert f"{PREFIX}.audio.zip: " in str(caught.value)
-    assert "404" in str(caught.value)
+    with pytest.raises(AvscError, match="1 of 3") as caught:
+        download(tmp_path, parts=PARTS, retry=QUICK)
+    assert f"{PREFIX}.audio.zip" in caught.value.got
+    assert "404" in caught.value.got
+    assert "again" not in caught.value.remedy
     assert (tmp_path / PREFIX / "video/0.mp4").exists()
 
 
@@ -345,10 +299,111 @@ def test_a_dead_server_stops_the_download_at_once(
     server: Server, archives: list[Archive], tmp_path: Path
 ) -> None:
     server.faults = ["503"] * 3
+    with pytest.raises(AvscError, match="3 of 3") as caught:
+        download(tmp_path, parts=PARTS, retry=QUICK)
+    assert len(server.requests) == 3
+    assert all(archive.filename in caught.value.got for archive in archives)
+    assert "again" in caught.value.remedy
+
+
+def _download_and_die(out: Path, calls: int) -> None:
+    real, left = os.fsync, [calls]
+
+    def fsync(descriptor: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(descriptor)
+
+    os.fsync = fsync  # type: ignore[assignment]
+    download(out, parts=PARTS, retry=QUICK)
+
+
+def test_a_download_killed_while_it_unpacks_any_file_goes_on(
+    archives: list[Archive], tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("fork")
+    for number in range(1, 30):
+        out = tmp_path / str(number)
+        process = context.Process(target=_download_and_die, args=(out, number))
+        process.start()
+        process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        download(out, parts=PARTS, retry=QUICK)
+        assert (out / PREFIX / "audio/2.wav").read_bytes() == BODY[2:]
+        assert [step.state for step in plan(out, "development", PARTS)] == ["unpacked"] * 3
+        assert [file.name for file in (out / "archives").glob("*.unpacking")] == []
+    assert number > 10
+
+
+def _stop_at_second_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, moved = shutil.move, list[object]()
+
+    def move(source: Path, target: Path) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(real(source, target))
+
+    monkeypatch.setattr(shutil, "move", move)
+
+
+def test_what_was_unpacked_before_a_stop_is_credited_to_the_space_needed(
+    archives: list[Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        _stop_at_second_move(patched)
+        with pytest.raises(KeyboardInterrupt):
+            download(tmp_path, parts=("audio",), retry=QUICK)
+    assert len(list((tmp_path / PREFIX / "audio").iterdir())) == 1
+    # The archive and all it unpacks to are on disk: what it may expand to is all that is missing.
+    usage = SimpleNamespace(free=0.15 * archives[1].size + 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    download(tmp_path, parts=("audio",), retry=QUICK)
+    assert len(list((tmp_path / PREFIX / "audio").iterdir())) == 3
+
+
+def test_a_folder_that_the_user_linked_to_another_disk_is_filled(
+    archives: list[Archive], tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out" / PREFIX).mkdir(parents=True)
+    (tmp_path / "out" / PREFIX / "audio").symlink_to(tmp_path / "disk")
+    download(tmp_path / "out", parts=("audio",), retry=QUICK)
+    assert sorted(file.name for file in (tmp_path / "disk").iterdir()) == [
+        "0.wav",
+        "1.wav",
+        "2.wav",
+    ]
+
+
+def test_no_member_of_an_archive_leaves_the_folder(
+    server: Server, archives: list[Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("../up.txt", "/tmp/absolute.txt", "a/../../deep.txt", "fine.txt"):
+            archive.writestr(name, b"x")
+    server.files["bad.zip"] = body = file.getvalue()
+    md5 = hashlib.md5(body).hexdigest()
+    bad = Archive("development", "meta", "bad.zip", len(body), md5, f"{server.url}/bad.zip")
+    monkeypatch.setattr(manifests, "archives", lambda: (bad,))
+    download(tmp_path / "in/out", parts=("meta",), retry=QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["out"]
+    assert (tmp_path / "in/out/fine.txt").read_bytes() == b"x"
+
+
+def test_what_is_no_archive_though_its_md5_is_right_is_an_error(
+    server: Server, archives: list[Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = replace(_archive(server), filename="file")
+    monkeypatch.setattr(manifests, "archives", lambda: (bad,))
     with pytest.raises(AvscError) as caught:
-        download(tmp_path, parts=PARTS, patience=QUICK)
-    assert "3 of 3 archives missing" in str(caught.value)
-    assert "not tried" in str(caught.value)
+        download(tmp_path, parts=("audio",), retry=QUICK)
+    assert str(tmp_path / "archives/file") in caught.value.got
+    assert "remove" in caught.value.remedy
 
 
 def test_a_mirror_takes_the_place_of_the_publisher(
@@ -356,7 +411,7 @@ def test_a_mirror_takes_the_place_of_the_publisher(
 ) -> None:
     body = server.files.pop(f"{PREFIX}.meta.zip")
     server.files[f"mirror/{PREFIX}.meta.zip"] = body
-    download(tmp_path, parts=("meta",), base_url=f"{server.url}/mirror/", patience=QUICK)
+    download(tmp_path, parts=("meta",), base_url=f"{server.url}/mirror/", retry=QUICK)
     assert (tmp_path / PREFIX / "meta.csv").exists()
 
 
@@ -366,18 +421,24 @@ def test_a_full_disk_is_told_before_the_first_byte(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Usage:
-        free = 1000
-
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage)
-    with pytest.raises(AvscError, match=r"1\.0 kB free"):
-        download(tmp_path, parts=PARTS, patience=QUICK)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(AvscError, match=r"1\.0 kB"):
+        download(tmp_path, parts=PARTS, retry=QUICK)
     assert server.requests == []
 
 
-def test_two_downloads_into_one_folder_do_not_meet(archives: list[Archive], tmp_path: Path) -> None:
-    with downloads._alone(tmp_path), pytest.raises(AvscError, match="another"):
-        download(tmp_path, parts=PARTS, patience=QUICK)
+def test_two_downloads_into_one_folder_do_not_meet(
+    server: Server, archives: list[Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second(path: Path) -> None:
+        with pytest.raises(AvscError, match=str(tmp_path)):
+            download(tmp_path, parts=PARTS, retry=QUICK)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "disk_usage", second)  # asked for while the first one works
+    with pytest.raises(KeyboardInterrupt):
+        download(tmp_path, parts=PARTS, retry=QUICK)
+    assert server.requests == []
 
 
 def test_a_dry_run_lists_the_archives_and_writes_nothing(tmp_path: Path) -> None:
@@ -390,5 +451,5 @@ def test_a_dry_run_lists_the_archives_and_writes_nothing(tmp_path: Path) -> None
 
 
 def test_a_part_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(AvscError, match="no part 'examples' in the evaluation edition"):
+    with pytest.raises(AvscError, match=r"'examples' .*evaluation"):
         plan(tmp_path, "evaluation", ("examples",))

@@ -138,6 +138,19 @@ def test_another_protocol_has_its_own_folder(scored: Path) -> None:
     assert "epoch 2: validation log-loss 1.5000" in told
 
 
+def test_another_store_does_not_replace_the_runs_own_evaluation(
+    scored: Path, store: Path, make_store: Callable[..., Path], tmp_path: Path
+) -> None:
+    before = (scored / "evaluation" / "metrics.json").read_bytes()
+    settings = Store.open(store).settings
+    other = make_store(tmp_path / "other.zarr", 20, settings=settings, seed=1)
+    result = evaluate(scored, store=str(other), device="cpu", with_report=False)
+    sha256 = Store.open(other).sha256
+    assert result.folder == scored / "evaluation" / f"other.zarr-{sha256[:8]}-test-segment"
+    assert _metrics(result.folder)["store"]["sha256"] == sha256
+    assert (scored / "evaluation" / "metrics.json").read_bytes() == before
+
+
 def test_out_is_written_instead_of_the_run(scored: Path, tmp_path: Path) -> None:
     before = sorted(path.name for path in (scored / "evaluation").iterdir())
     result = evaluate(scored, fold="train", device="cpu", out=tmp_path, with_report=False)

@@ -22,6 +22,7 @@ from avsc.store.read import Store
 from avsc.store.schema import ScalogramSettings, StoreSettings
 from avsc.store.write import ClipData, write_partition
 from avsc.train.load import LoadedRun, load_run
+from tests.train.by_hand import joint_embedding, sample_probabilities
 
 Make = Callable[..., Path]
 
@@ -39,11 +40,11 @@ def _fold(store: Store) -> Segments:
 def _by_hand(run: LoadedRun, store: Store, row: int, second: int) -> NDArray[np.float64]:
     """The mean of the frames' probabilities of one segment, one frame at a time."""
     picture = jpeg.decode(store.jpeg(row, second))
-    embedding = None if run.visual is None else run.embed([picture])
-    if not run.listens:
-        return np.asarray(run.probabilities(None, embedding)[0])
+    embedding = None if run.visual_encoder is None else run.encode([picture])
+    if not run.uses_audio:
+        return np.asarray(sample_probabilities(run, None, embedding)[0])
     frames = store.segments("scalogram", [row])[0, second]
-    rows = [run.probabilities(frame[None], embedding)[0] for frame in frames]
+    rows = [sample_probabilities(run, frame[None], embedding)[0] for frame in frames]
     return np.asarray(np.mean(rows, axis=0))
 
 
@@ -72,7 +73,7 @@ def test_context_bins_the_clips_frames_by_their_centres(
     found = score.score(run, opened, fold, "context")
     frames = opened.audio("scalogram", [int(fold.rows[1])])[0]
     mine = timebase.second_of_frames(len(frames)) == 3
-    expected = run.probabilities(frames[mine], None).mean(axis=0)
+    expected = sample_probabilities(run, frames[mine], None).mean(axis=0)
     np.testing.assert_allclose(found[13], expected, atol=2e-5)
 
 
@@ -153,12 +154,12 @@ def test_embeddings_of_chosen_segments_are_the_means_of_their_frames(
     fold = _fold(opened)
     chosen = np.array([2, 3, 41, 99])
     found = score.embed(run, opened, fold, "segment", chosen)
-    assert run.visual is not None
-    assert found.shape == (4, score.acoustic_features(run) + run.visual.features)
+    assert run.visual_encoder is not None
+    assert found.shape == (4, score.acoustic_features(run) + run.visual_encoder.features)
     row = int(fold.rows[4])
-    embedding = run.embed([jpeg.decode(opened.jpeg(row, 1))])
+    embedding = run.encode([jpeg.decode(opened.jpeg(row, 1))])
     frames = opened.segments("scalogram", [row])[0, 1]
-    joint = run.joint_embedding(frames, np.repeat(embedding, len(frames), axis=0))
+    joint = joint_embedding(run, frames, np.repeat(embedding, len(frames), axis=0))
     np.testing.assert_allclose(found[2], joint.mean(axis=0), atol=1e-4)
 
 

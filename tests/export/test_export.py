@@ -1,7 +1,6 @@
 """Exports in both forms give what the run gives, and say what they are."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from avsc.export.weights import read_system
 from avsc.scenes import SCENES
 from avsc.train.load import load_run
 from tests.export.conftest import STRATEGIES
+from tests.train.by_hand import sample_probabilities
 
 Floats = np.ndarray
 
@@ -26,15 +26,15 @@ def _inputs(run: Path, count: int) -> tuple[dict[str, Floats], Floats]:
     random = np.random.default_rng(count)
     inputs: dict[str, Floats] = {}
     embedding = None
-    if loaded.listens:
-        assert loaded.facts.bands is not None
-        shape = (count, 2, loaded.facts.bands)
+    if loaded.uses_audio:
+        assert loaded.manifest.bands is not None
+        shape = (count, 2, loaded.manifest.bands)
         inputs["audio"] = random.normal(-4, 2, shape).astype(np.float32)
-    if loaded.visual is not None:
-        side = loaded.visual.config.size
+    if loaded.visual_encoder is not None:
+        side = loaded.visual_encoder.config.size
         inputs["image"] = random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-        embedding = loaded.visual(torch.from_numpy(inputs["image"])).numpy()
-    return inputs, loaded.probabilities(inputs.get("audio"), embedding)
+        embedding = loaded.visual_encoder(torch.from_numpy(inputs["image"])).numpy()
+    return inputs, sample_probabilities(loaded, inputs.get("audio"), embedding)
 
 
 @pytest.fixture(scope="module")
@@ -79,21 +79,24 @@ def test_an_export_without_its_encoder_wants_the_right_one(
     whole = export(runs["joint"], "safetensors", out=tmp_path / "whole")
     weights = "model.safetensors"
     assert (folder / weights).stat().st_size < (whole / weights).stat().st_size
-    with pytest.raises(AvscError, match="does not hold the weights of test_resnet"):
+    with pytest.raises(AvscError) as caught:
         read_system(folder)
+    assert str(folder) in caught.value.got
+    assert "test_resnet.r160_in1k" in caught.value.got
     inputs, wanted = _inputs(runs["joint"], 2)
     system = read_system(folder, ve_weights="random")
     found = system(**{name: torch.from_numpy(values) for name, values in inputs.items()})
     assert np.abs(found.numpy() - wanted).max() < 1e-6
     other = _other_weights(runs["joint"], tmp_path / "other.safetensors")
-    with pytest.raises(AvscError, match="other weights"):
+    with pytest.raises(AvscError) as caught:
         read_system(folder, ve_weights=str(other))
+    assert str(other) in caught.value.got
 
 
 def _other_weights(run: Path, path: Path) -> Path:
     from safetensors.torch import save_file
 
-    visual = load_run(run, "cpu").visual
+    visual = load_run(run, "cpu").visual_encoder
     assert visual is not None
     state = {
         k: v + 1 if v.is_floating_point() else v for k, v in visual.backbone.state_dict().items()
@@ -108,11 +111,13 @@ def test_a_damaged_export_is_refused(runs: dict[str, Path], tmp_path: Path) -> N
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(AvscError, match=r"not the file its config\.json describes"):
+    with pytest.raises(AvscError) as caught:
         read_system(folder)
+    assert str(path) in caught.value.got
     (folder / "config.json").write_text("{}")
-    with pytest.raises(AvscError, match="no description of an export"):
+    with pytest.raises(AvscError) as caught:
         read_system(folder)
+    assert str(folder / "config.json") in caught.value.got
 
 
 def test_the_description_says_what_goes_in(runs: dict[str, Path], onnx_exports: Path) -> None:
@@ -125,8 +130,9 @@ def test_the_description_says_what_goes_in(runs: dict[str, Path], onnx_exports: 
     assert joint.visual is not None
     assert joint.visual.image.size == 32
     loaded = load_run(runs["joint"], "cpu")
-    assert loaded.visual is not None
-    assert joint.visual.sha256 == loaded.visual.sha256
+    assert loaded.uses_images
+    assert loaded.visual_encoder is not None
+    assert joint.visual.sha256 == loaded.visual_encoder.sha256
 
 
 def test_the_exports_default_folder_is_in_the_run(runs: dict[str, Path]) -> None:
@@ -146,8 +152,10 @@ def test_without_the_extra_the_message_says_what_to_install(
         return None if name.startswith("onnx") else object()
 
     monkeypatch.setattr(onnx_file, "find_spec", find)
-    with pytest.raises(AvscError, match=re.escape('pip install "avsc[export]"')):
+    with pytest.raises(AvscError) as caught:
         export(runs["audio"], "onnx", out=tmp_path)
+    assert "onnxruntime" in caught.value.got
+    assert "avsc[export]" in caught.value.remedy
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,6 +164,7 @@ def test_an_onnx_file_that_gives_something_else_is_not_written(
 ) -> None:
     monkeypatch.setattr(onnx_file, "_serialise", lambda *_: b"")
     monkeypatch.setattr(onnx_file, "difference", lambda *_: 0.01)
-    with pytest.raises(AvscError, match=r"0\.01 from PyTorch's"):
+    with pytest.raises(AvscError) as caught:
         export(runs["audio"], "onnx", out=tmp_path)
+    assert "0.01" in caught.value.got
     assert list(tmp_path.iterdir()) == []

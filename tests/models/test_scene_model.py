@@ -4,14 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avsc.errors import AvscError
-from avsc.models.scene_model import (
-    AcousticEncoder,
-    Concat,
-    ResidualBlock,
-    SceneClassifier,
-    Scorer,
-    concatenated,
-)
+from avsc.models import visual_weights
+from avsc.models.acoustic import AcousticEncoder, Concat, ResidualBlock, concatenated
+from avsc.models.scene_model import SceneClassifier, build_model
+from avsc.models.visual import VisualEncoder
+from avsc.recipe import VisualRecipe
 
 
 def _parameters(module: torch.nn.Module) -> int:
@@ -67,31 +64,70 @@ def test_the_linear_layers_see_what_concatenated_says() -> None:
     assert (concatenated(256, "all"), concatenated(256, "last")) == (2560, 1024)
 
 
-def test_a_scorer_standardises_with_its_own_buffers() -> None:
-    scorer = Scorer(64, None).eval()
+def test_the_acoustic_encoder_standardises_with_its_own_buffers() -> None:
+    encoder = AcousticEncoder(64).eval()
     frames = torch.randn(4, 2, 64)
-    plain = scorer(frames, None)
-    scorer.audio_mean.fill_(3.0)
-    scorer.audio_deviation.fill_(2.0)
-    torch.testing.assert_close(scorer(frames * 2 + 3, None), plain, rtol=1e-4, atol=1e-5)
+    plain = encoder(frames)
+    encoder.mean.fill_(3.0)
+    encoder.std.fill_(2.0)
+    torch.testing.assert_close(encoder(frames * 2 + 3), plain, rtol=1e-4, atol=1e-5)
 
 
-def test_audio_alone_and_video_alone_are_the_same_classifier_over_one_part() -> None:
-    assert Scorer(64, None).classifier[0].in_features == 1024
-    assert Scorer(None, 96).classifier[0].in_features == 96
-    assert Scorer(64, 96)(torch.randn(2, 2, 64), torch.randn(2, 96)).shape == (2, 10)
-    assert "audio_mean" not in Scorer(None, 96).state_dict()
+@pytest.fixture(scope="module")
+def visual_encoder() -> VisualEncoder:
+    recipe = VisualRecipe(model="test_resnet", weights="random", image_size=32)
+    return visual_weights.build(recipe)
+
+
+def test_figure_1_is_the_encoders_side_by_side_under_the_classifier(
+    visual_encoder: VisualEncoder,
+) -> None:
+    model = build_model(64, visual_encoder).eval()
+    assert model.acoustic_encoder is not None
+    audio = torch.randn(3, 2, 64)
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    index = torch.tensor([1, 0, 1])
+    a, v = model.acoustic_encoder(audio), visual_encoder(images)[index]
+    joint = model.embed(audio, images, index)
+    torch.testing.assert_close(joint, torch.cat([a, v], dim=1))
+    torch.testing.assert_close(model(audio, images, index), model.classifier(joint))
+    torch.testing.assert_close(model(audio, embedding=v), model.classifier(joint))
+
+
+def test_sound_alone_and_pictures_alone_are_the_same_classifier_over_one_part(
+    visual_encoder: VisualEncoder,
+) -> None:
+    assert build_model(64, None).classifier[0].in_features == 1024
+    assert build_model(None, visual_encoder).classifier[0].in_features == visual_encoder.features
+    logits = build_model(None, visual_encoder, 7)(embedding=torch.randn(2, visual_encoder.features))
+    assert logits.shape == (2, 7)
+    assert not any("acoustic" in name for name in build_model(None, visual_encoder).state_dict())
+
+
+def test_the_frozen_encoder_is_in_the_model_and_in_nothing_that_is_trained_or_kept(
+    visual_encoder: VisualEncoder,
+) -> None:
+    model = build_model(64, visual_encoder)
+    frozen = {tensor.data_ptr() for tensor in visual_encoder.parameters()}
+    frozen |= {tensor.data_ptr() for tensor in visual_encoder.buffers()}
+    held = [*model.parameters(), *model.buffers(), *model.state_dict().values()]
+    assert not frozen & {tensor.data_ptr() for tensor in held}
+    assert not model.train().visual_encoder.training  # type: ignore[union-attr]
+    model.to(torch.device("meta"))
+    assert model.visual_encoder is not None
+    assert {p.device.type for p in model.visual_encoder.parameters()} == {"meta"}
 
 
 def test_a_frozen_acoustic_encoder_does_not_move_while_the_classifier_trains() -> None:
-    scorer = Scorer(64, 8)
-    scorer.freeze_acoustic()
-    scorer.train()
-    before = {k: v.clone() for k, v in scorer.state_dict().items() if k.startswith("acoustic")}
-    trained = [p for p in scorer.parameters() if p.requires_grad]
+    model = build_model(64, None)
+    assert model.acoustic_encoder is not None
+    model.acoustic_encoder.freeze()
+    model.train()
+    before = {k: v.clone() for k, v in model.state_dict().items() if k.startswith("acoustic")}
+    trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.1)
-    scorer(torch.randn(8, 2, 64), torch.randn(8, 8)).square().sum().backward()
+    model(torch.randn(8, 2, 64)).square().sum().backward()
     optimizer.step()
-    after = scorer.state_dict()
+    after = model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
-    assert scorer.classifier.training
+    assert model.classifier.training

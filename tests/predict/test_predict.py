@@ -111,7 +111,7 @@ def test_a_run_that_learnt_from_keyframes_sees_other_pictures_where_there_are_no
     often = write_video(tmp_path / "often.mp4", 90, options={"g": "15"})
     seldom = write_video(tmp_path / "seldom.mp4", 90)
     for path, choice in ((often, "keyframe"), (seldom, "on-screen")):
-        opened = open_recording(path, None, keyframes, listens=False, looks=True)
+        opened = open_recording(path, None, keyframes, uses_audio=False, uses_images=True)
         assert opened.image.frame_choice == choice
         assert len(list(opened.seconds())) == 3
         assert bool(opened.notes) == (choice == "on-screen")
@@ -138,7 +138,7 @@ def _nothing(path: Path) -> None:
     [
         ("joint", "absent.mp4", _nothing, "check the path"),
         ("joint", "page.mp4", _page, "opened as a video"),
-        ("joint", "only.wav", _wav, "looks at pictures"),
+        ("joint", "only.wav", _wav, "no video stream"),
         ("audio", "page.wav", _page, "WAV"),
         ("audio", "short.wav", _short, "too short"),
     ],
@@ -191,10 +191,10 @@ def test_memory_does_not_grow_with_the_length(
     monkeypatch.setattr("avsc.predict.score.MOST_COLUMNS", 64)
     monkeypatch.setattr("avsc.predict.score.MOST_THUMBNAILS", 16)
     predictor = Predictor(load_run(runs("joint"), "cpu"))
-    image = predictor.run.facts.settings.image
+    image = predictor.run.manifest.settings.image
 
     def peak_bytes(path: Path) -> int:
-        opened = open_recording(path, None, image, listens=True, looks=True)
+        opened = open_recording(path, None, image, uses_audio=True, uses_images=True)
         tracemalloc.start()
         try:
             predictor.predict(opened, ProgressLine("", 1, ""))

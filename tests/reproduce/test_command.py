@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import stat
 import subprocess
 import time
@@ -17,6 +18,7 @@ from avsc.reproduce import dry_run, plan, reproduce
 from avsc.reproduce.plan import TARGETS
 from avsc.resources import resource
 from avsc.train import run as training
+from tests.reproduce.conftest import SMOKE
 
 RECIPES = sorted(path.stem for path in paper.recipe_path("x").parent.glob("*.toml"))
 WHERE = ("--store", "s", "--out", "d")
@@ -27,13 +29,14 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def noting(name: str) -> Any:
-        def note(asked: reproduce.Asked, store: Path, out: Path, **options: object) -> None:
-            calls.append({"do": name, "asked": asked, "store": store, "out": out, **options})
+        def note(*arguments: object, **options: object) -> None:
+            request, store, out, *_ = arguments
+            calls.append({"do": name, "request": request, "store": store, "out": out, **options})
 
         return note
 
     monkeypatch.setattr(reproduce, "reproduce", noting("reproduce"))
-    monkeypatch.setattr(dry_run, "show", noting("show"))
+    monkeypatch.setattr(dry_run, "dry_run", noting("dry_run"))
     return calls
 
 
@@ -46,19 +49,20 @@ def test_options_reach_the_work(called: list[dict[str, Any]]) -> None:
     more = ["--set", "train.seed=1", "--ve-weights", "resnet50=/w/a=b.pth"]
     assert _avsc("table3", "fig2", "table3", *WHERE, *words, *more).exit_code == 0
     (call,) = called
-    asked = call["asked"]
-    assert asked.targets == ("table3", "fig2")
-    assert asked.only == ("scalogram", "effnetv2s")
-    assert asked.options.settings == ("train.seed=1",)
-    assert asked.options.ve_weights == {"resnet50": "/w/a=b.pth"}
+    request = call["request"]
+    assert request.targets == ("table3", "fig2")
+    assert request.only == ("scalogram", "effnetv2s")
+    assert request.options.settings == ("train.seed=1",)
+    assert request.options.ve_weights == {"resnet50": "/w/a=b.pth"}
     assert (call["do"], call["part"], call["device"]) == ("reproduce", Part(2, 5), "cpu")
     assert (call["store"], call["out"]) == (Path("s"), Path("d"))
 
 
-def test_a_dry_run_only_shows(called: list[dict[str, Any]]) -> None:
+def test_a_dry_run_starts_nothing(called: list[dict[str, Any]]) -> None:
     assert _avsc("table2", *WHERE, "--dry-run", "--smoke").exit_code == 0
-    assert called[0]["do"] == "show"
-    assert called[0]["asked"].options.smoke
+    (call,) = called
+    assert call["do"] == "dry_run"
+    assert call["request"].options.smoke
 
 
 @pytest.mark.parametrize(
@@ -86,27 +90,27 @@ def test_the_command_knows_every_target() -> None:
 def test_avsc_train_takes_every_recipe_that_we_ship(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Recipe] = []
-    monkeypatch.setattr(training, "train", lambda _store, _out, one, **_: asked.append(one))
+    trained: list[Recipe] = []
+    monkeypatch.setattr(training, "train", lambda _store, _out, one, **_: trained.append(one))
     path = str(paper.recipe_path(name))
     words = ["train", "s", "--out", "r", "--recipe", path, "--set", "train.epochs=2"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert asked == [recipe.load(Path(path), ["train.epochs=2"])]
+    assert trained == [recipe.load(Path(path), ["train.epochs=2"])]
     assert name.endswith("effnetv2s") == (
-        asked[0].train.strategy != "audio" and "efficientnet" in asked[0].visual.model
+        trained[0].train.strategy != "audio" and "efficientnet" in trained[0].visual.model
     )
 
 
 def test_the_command_goes_on_where_it_is_and_prints_the_table(
     smoke: Path, small_store: Path
 ) -> None:
-    settings = ["--set", "visual.image_size=32", "--set", "train.threads=1", "--smoke"]
+    settings = [word for setting in SMOKE.settings for word in ("--set", setting)]
     where = ["--store", str(small_store), "--out", str(smoke), "--device", "cpu"]
-    result = _avsc("table5", *where, *settings)
+    result = _avsc("table5", *where, *settings, "--smoke")
     assert result.exit_code == 0
     assert "joint-scalogram-effnetv2s: complete" in result.stderr
-    assert "Table 5 of the paper" in result.stdout
+    assert "0.152" in result.stdout
     with (smoke / "table5.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 5
 
@@ -159,6 +163,31 @@ def test_at_the_walltime_the_work_is_stopped_and_queued_again(
     assert job.wait(60) == 0
     assert (tmp_path / "stopped").exists()
     assert (tmp_path / "asked").read_text() == "requeue 77\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "program"), [("reproduce_array", "avsc"), ("train", "torchrun")]
+)
+def test_the_environment_that_is_named_is_activated(
+    tmp_path: Path, script: str, program: str
+) -> None:
+    path = resource("pipelines") / f"slurm/{script}.sbatch"
+    environment = _scripts(tmp_path, program, 'echo "$SITE"') | ARRAY
+    activate = tmp_path / "activate"
+    activate.write_text('export SITE="here$UNSET"\n')  # conda's scripts read unset variables
+    bash = ["bash", str(path)]
+    for more, expected in (({}, ""), ({"ACTIVATE": str(activate)}, "here")):
+        done = subprocess.run(bash, env=environment | more, capture_output=True, text=True)
+        assert (done.returncode, done.stdout.strip()) == (0, expected)
+
+
+@pytest.mark.parametrize("script", ["reproduce_array", "train"])
+def test_a_job_that_is_queued_again_keeps_its_log_and_hears_of_its_walltime(script: str) -> None:
+    text = (resource("pipelines") / f"slurm/{script}.sbatch").read_text()
+    options = re.findall(r"^#SBATCH (--\S+)", text, re.MULTILINE)
+    assert {"--requeue", "--open-mode=append"} <= set(options)
+    # Without B: only the job's steps get the signal, and the script starts none.
+    assert [word.split("=")[1].split(":")[0] for word in options if "signal" in word] == ["B"]
 
 
 def test_the_array_has_a_job_for_every_run() -> None:

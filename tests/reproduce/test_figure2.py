@@ -48,8 +48,9 @@ def test_a_location_is_the_same_for_all_its_clips_and_seconds() -> None:
 
 def test_a_fold_of_too_few_segments_is_refused() -> None:
     few = Embeddings(("park-lyon-1-40_0",), np.zeros(1, np.int64), np.zeros((1, 4), np.float32), 2)
-    with pytest.raises(AvscError, match="1 segments"):
+    with pytest.raises(AvscError) as caught:
         figure2.panels(few, "joint")
+    assert caught.value.got.startswith("1 segments")
 
 
 def test_the_same_maps_give_the_same_drawing(tmp_path: Path) -> None:

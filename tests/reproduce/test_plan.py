@@ -45,9 +45,10 @@ def test_only_keeps_the_rows_that_have_every_word() -> None:
 
 
 def test_words_of_no_row_are_refused_with_the_words_there_are() -> None:
-    with pytest.raises(AvscError, match="vgg") as caught:
+    with pytest.raises(AvscError) as caught:
         plan.rows_of("table2", ["vgg"])
-    assert "audio-fbank" in str(caught.value)
+    assert "vgg" in caught.value.got
+    assert "audio-fbank" in caught.value.expected
 
 
 @given(st.integers(1, 20))
@@ -96,20 +97,23 @@ def test_weights_are_given_to_the_runs_of_their_model_alone(
 def test_options_that_would_make_other_systems_of_the_rows_are_refused(
     options: Options, fault: str
 ) -> None:
-    with pytest.raises(AvscError, match=fault):
+    with pytest.raises(AvscError) as caught:
         plan.plan_runs(["audio-fbank"], options)
+    assert fault in caught.value.got
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "3", "a/b", "1/0"])
 def test_a_part_outside_its_array_is_refused(text: str) -> None:
-    with pytest.raises(AvscError, match="I/N"):
+    with pytest.raises(AvscError) as caught:
         Part.parse(text)
+    assert text in caught.value.got
 
 
 def test_figure_2_needs_the_pipeline_and_the_joint_run() -> None:
     assert plan.recipes_of("fig2", ["joint"]) == ("joint-scalogram-effnetv2s",)
-    with pytest.raises(AvscError, match="fbank"):
+    with pytest.raises(AvscError) as caught:
         plan.recipes_of("fig2", ["fbank"])
+    assert "fbank" in caught.value.got
 
 
 def test_every_file_of_recipes_is_a_row_and_every_row_has_a_file() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from avsc import paper
 from avsc.reproduce import table
-from avsc.reproduce.table import Line, Table
+from avsc.reproduce.table import ACCURACY, LOG_LOSS, Line, Table
 
 ROW = paper.Row("table4", "IV | joint", "joint-scalogram-effnetv2s", 0.1517, 94.59)
 OTHERS = paper.Row("table5", "baseline", None, 0.658, 77.0)
@@ -46,16 +46,16 @@ def test_differences_are_ours_less_the_papers_in_the_papers_units() -> None:
 def test_a_star_marks_a_paper_number_outside_our_interval() -> None:
     near = Line(ROW, _scores(0.16, 0.94), "measured")
     far = Line(ROW, _scores(0.19, 0.90), "measured")
-    _, rows = table.for_terminal(_table(near, far), "log_loss")
+    _, rows = table.for_terminal(_table(near, far), LOG_LOSS)
     assert [row[4] for row in rows] == ["+0.0083", "+0.0383 *"]
-    _, rows = table.for_terminal(_table(near, far), "accuracy")
+    _, rows = table.for_terminal(_table(near, far), ACCURACY)
     assert [row[4] for row in rows] == ["−0.59", "−4.59 *"]
 
 
 def test_without_an_interval_nothing_is_starred_or_invented() -> None:
     scores = _scores(0.3, 0.9) | {"intervals": {"log_loss": None, "accuracy": None}}
     line = Line(ROW, scores, "measured")
-    found = table.cells(line, "log_loss")
+    found = table.compare(line, LOG_LOSS)
     assert found is not None
     assert math.isnan(found.interval.low)
     assert not found.excludes_paper
@@ -68,14 +68,15 @@ def test_the_papers_numbers_are_never_shown_as_ours() -> None:
     made = _table(*lines)
     for row in _rows(made):
         assert row["log_loss"] == row["accuracy"] == row["n_segments"] == ""
-    _, rows = table.for_terminal(made, "accuracy")
+    _, rows = table.for_terminal(made, ACCURACY)
     assert rows == [["baseline", "77.0", "", "", ""], [ROW.system, "94.59", "failed", "", ""]]
 
 
 def test_the_page_is_a_sound_markdown_table_with_its_notes() -> None:
     made = _table(Line(ROW, _scores(0.19, 0.90), "measured"), smoke=True)
     page = table.markdown(made).splitlines()
-    assert page[0] == "# Table 4 of the paper, and ours (SMOKE RUN, OUR NUMBERS MEAN NOTHING)"
+    assert page[0].startswith("# Table 4 ")
+    assert "SMOKE RUN" in page[0]
     drawn = [line for line in page if line.startswith("|")]
     assert len(drawn) == 3
     assert len({line.replace("\\|", "").count("|") for line in drawn}) == 1

@@ -20,7 +20,7 @@ def test_clips_survive_the_file_exactly(listed: list[StoredClip]) -> None:
 
 
 @given(CLIPS, CLIPS)
-def test_lists_differ_in_words_exactly_when_they_differ(
+def test_a_difference_is_said_exactly_when_lists_differ(
     one: list[StoredClip], other: list[StoredClip]
 ) -> None:
     assert bool(clips.difference(one, other)) == (one != other)
@@ -30,19 +30,19 @@ def test_a_difference_names_the_clips_and_what_changed() -> None:
     lines = clips.difference(
         [clip("a"), clip("b"), clip("c")], [clip("b", fold="test"), clip("c"), clip("d")]
     )
-    assert lines == [
-        "only in the store: 1 clips: a",
-        "only asked for: 1 clips: d",
-        "changed: 1 clips: b (fold 'train', asked for 'test')",
-    ]
+    removed, added, changed = lines
+    assert removed.endswith(": a")
+    assert added.endswith(": d")
+    assert "b (fold 'train', " in changed
+    assert "'test'" in changed
 
 
 def test_another_order_is_a_difference() -> None:
-    lines = clips.difference([clip("a"), clip("b")], [clip("b"), clip("a")])
-    assert lines == ["the same clips in another order"]
+    assert len(clips.difference([clip("a"), clip("b")], [clip("b"), clip("a")])) == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"id,scene\na,b\n", b"id,scene,city,location\n"])
 def test_a_file_with_other_columns_is_refused(data: bytes) -> None:
-    with pytest.raises(AvscError, match="not a store's list of clips"):
+    with pytest.raises(AvscError) as caught:
         clips.decode(data, "clips.csv")
+    assert "clips.csv" in caught.value.got

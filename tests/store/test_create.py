@@ -55,20 +55,21 @@ def test_other_settings_are_refused_and_the_difference_shown(
 ) -> None:
     open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
     other = SETTINGS.model_copy(update={"image": ImageSettings(short_side=240)})
-    with pytest.raises(AvscError, match=r"image\.short_side: the store has 360, asked for 240"):
+    with pytest.raises(AvscError, match=r"image\.short_side.*360.*240"):
         open_for_writing(tmp_path / "store", make_clips(3), other)
 
 
 def test_other_clips_are_refused_and_named(tmp_path: Path, make_clips: "MakeClips") -> None:
     open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
-    with pytest.raises(AvscError, match="only asked for: 1 clips: metro_station"):
+    with pytest.raises(AvscError, match="metro_station"):
         open_for_writing(tmp_path / "store", make_clips(4), SETTINGS)
 
 
 def test_a_second_create_is_refused(tmp_path: Path, make_clips: "MakeClips") -> None:
     create.create(tmp_path / "store", make_clips(1), SETTINGS)
-    with pytest.raises(AvscError, match="exists already"):
+    with pytest.raises(AvscError) as caught:
         create.create(tmp_path / "store", make_clips(1), SETTINGS)
+    assert str(tmp_path / "store") in caught.value.got
 
 
 @pytest.mark.parametrize("name", ["clips.csv", "audio/fbank/zarr.json", "image/zarr.json"])
@@ -79,7 +80,7 @@ def test_what_was_deleted_of_the_skeleton_is_written_again_and_what_was_altered_
     file = tmp_path / "store" / name
     before = file.read_bytes()
     file.write_bytes(before.replace(b"a", b"A", 1))
-    with pytest.raises(AvscError, match="not what `avsc prepare` wrote"):
+    with pytest.raises(AvscError, match=name):
         open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
     file.unlink()
     open_for_writing(tmp_path / "store", make_clips(3), SETTINGS)
@@ -96,7 +97,7 @@ def test_what_is_not_a_store_is_never_written_into(
     else:
         path.mkdir()
         (path / "mine.txt").write_text("mine")
-    with pytest.raises(AvscError, match="not a store"):
+    with pytest.raises(AvscError, match=str(path)):
         open_for_writing(path, make_clips(1), SETTINGS)
     assert not list(path.glob("*.json"))
 
@@ -108,7 +109,7 @@ def test_an_empty_folder_becomes_the_store(tmp_path: Path, make_clips: "MakeClip
 
 
 def test_a_clip_named_twice_is_refused(tmp_path: Path, make_clips: "MakeClips") -> None:
-    with pytest.raises(AvscError, match="2 clips with 1 different ids"):
+    with pytest.raises(AvscError, match="2 clips"):
         open_for_writing(tmp_path / "store", make_clips(1) * 2, SETTINGS)
 
 

@@ -12,12 +12,24 @@ from avsc.store.shard import ShardError
 CHUNKS = st.lists(st.none() | st.binary(min_size=1, max_size=40), min_size=1, max_size=8)
 
 
+def decode(data: bytes, chunks: int, checksummed: bool) -> list[bytes | None]:
+    """The chunks of a shard, as the mapped reader finds them."""
+    values = np.frombuffer(data, np.uint8)
+    body = max(values.size - shard.index_bytes(chunks), 0)
+    found: list[bytes | None] = []
+    for offset, nbytes in shard.decode_index(values[body:], chunks, body).tolist():
+        chunk = values[offset : offset + nbytes]
+        value = shard.unseal(chunk) if checksummed and offset >= 0 else chunk
+        found.append(None if offset < 0 else value.tobytes())
+    return found
+
+
 @given(CHUNKS, st.booleans())
 def test_decoding_gives_back_what_was_encoded(
     chunks: list[bytes | None], checksummed: bool
 ) -> None:
     encoded = shard.encode(chunks, checksummed)
-    assert shard.decode(encoded, len(chunks), checksummed) == chunks
+    assert decode(encoded, len(chunks), checksummed) == chunks
 
 
 @given(CHUNKS, st.data())
@@ -28,7 +40,7 @@ def test_no_flipped_bit_of_a_checksummed_shard_goes_unseen(
     bit = data.draw(st.integers(0, 8 * len(encoded) - 1))
     encoded[bit // 8] ^= 1 << bit % 8
     with pytest.raises(ShardError):
-        shard.decode(bytes(encoded), len(chunks), checksummed=True)
+        decode(bytes(encoded), len(chunks), checksummed=True)
 
 
 @given(CHUNKS, st.data())
@@ -36,7 +48,7 @@ def test_a_shard_cut_short_is_refused(chunks: list[bytes | None], data: st.DataO
     encoded = shard.encode(chunks, checksummed=True)
     length = data.draw(st.integers(0, len(encoded) - 1))
     with pytest.raises(ShardError):
-        shard.decode(encoded[:length], len(chunks), checksummed=True)
+        decode(encoded[:length], len(chunks), checksummed=True)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +56,7 @@ def test_a_shard_cut_short_is_refused(chunks: list[bytes | None], data: st.DataO
 )
 def test_an_index_that_points_outside_the_file_is_refused(extent: tuple[int, int]) -> None:
     index = np.frombuffer(shard.encode_index([extent]), np.uint8)
-    with pytest.raises(ShardError, match="outside"):
+    with pytest.raises(ShardError, match="chunk 0"):
         shard.decode_index(index, 1, body=10)
 
 
@@ -82,5 +94,5 @@ def test_zarr_python_writes_the_same_bytes_even_for_a_last_partition_that_is_sho
 def test_shards_that_zarr_python_wrote_are_decoded() -> None:
     values = np.arange(1, 13, dtype="<u4").reshape(4, 3)
     shards = written_by_zarr(values, run=4)
-    rows = shard.decode(shards["c/0/0"], 4, checksummed=True)
+    rows = decode(shards["c/0/0"], 4, checksummed=True)
     assert rows == [row.tobytes() for row in values]

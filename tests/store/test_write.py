@@ -137,14 +137,16 @@ def test_a_full_disk_is_said_and_leaves_no_partial_shard(
     clip = make_clip_data(SETTINGS, SIZE, (1, 0))
     with (
         multiprocessing.get_context("spawn").Pool(1) as pool,
-        pytest.raises(AvscError, match="no room to write"),
+        pytest.raises(AvscError) as caught,
     ):
         pool.apply(_write_under_limit, (empty, clip, limit))
+    assert str(empty) in caught.value.got
+    assert "space" in caught.value.remedy
     left = contents(empty)
     # A shard moved before the disk was full is whole; the partition is absent all the same.
     assert {name: left[name] for name in before} == before
     assert not any(".partial-" in name for name in left)
-    assert "not written" in unfinished(empty)[0]
+    assert 0 in unfinished(empty)
 
 
 def _write_and_die(store: Path, clip: ClipData, calls: int) -> None:
@@ -203,7 +205,9 @@ def test_a_partition_stands_until_it_has_been_written_anew(
 def test_a_store_that_cannot_be_written_to_is_not_called_full(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
     with (
-        pytest.raises(AvscError, match=r"cannot write to .*store"),
+        pytest.raises(AvscError) as caught,
         write_partition(tmp_path / "store", 5, SETTINGS, 0),
     ):
         pass
+    assert str(tmp_path / "store") in caught.value.got
+    assert "space" not in caught.value.remedy

@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from avsc.scenes import SCENES
-from avsc.synth.picture import make_picture
+from avsc.synth.pictures import make_picture
 from avsc.synth.plan import ClipPlan, SynthSettings, clips
-from avsc.synth.sound import make_sound
+from avsc.synth.sounds import make_sound
 
 CLIPS = clips(SynthSettings(16, 6))
 SECONDS = 10

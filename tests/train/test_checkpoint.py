@@ -25,7 +25,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert found.weights["b"].shape == ()
     assert found.training["epoch"] == 4
     assert torch.equal(found.training["optimizer"]["state"][0]["momentum_buffer"], torch.ones(3))
-    assert found.facts["recipe"] == {"lr": 0.1}
+    assert found.manifest["recipe"] == {"lr": 0.1}
     assert sorted(path.name for path in (tmp_path / "last").iterdir()) == sorted(FILES)
 
 
@@ -33,8 +33,8 @@ def test_the_one_before_is_kept_and_nothing_else(tmp_path: Path) -> None:
     for epoch in range(4):
         _save(tmp_path, epoch)
     assert {path.name for path in tmp_path.iterdir()} == {"last", "last.previous"}
-    assert checkpoint.read_facts(tmp_path / "last")["epoch"] == 3
-    assert checkpoint.read_facts(tmp_path / "last.previous")["epoch"] == 2
+    assert checkpoint.read_manifest(tmp_path / "last")["epoch"] == 3
+    assert checkpoint.read_manifest(tmp_path / "last.previous")["epoch"] == 2
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -58,7 +58,7 @@ def test_any_damage_is_detected_and_the_previous_one_used_aloud(
         checkpoint.load(tmp_path / "last")
     found = checkpoint.recover(tmp_path, "last")
     assert found is not None
-    assert found.facts["epoch"] == 1
+    assert found.manifest["epoch"] == 1
     warning = capsys.readouterr().err
     assert "WARNING" in warning
     assert file in warning
@@ -71,7 +71,7 @@ def test_a_damaged_checkpoint_never_replaces_the_good_previous_one(tmp_path: Pat
     checkpoint.recover(tmp_path, "last")
     assert (tmp_path / "last.damaged").is_dir()
     _save(tmp_path, 2)
-    assert checkpoint.load(tmp_path / "last.previous").facts["epoch"] == 1
+    assert checkpoint.load(tmp_path / "last.previous").manifest["epoch"] == 1
 
 
 def test_when_both_are_damaged_nothing_is_invented(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_failure_while_writing_leaves_what_was_there(
     with pytest.raises(OSError, match="disk full"):
         _save(tmp_path, 2)
     monkeypatch.undo()
-    assert checkpoint.load(tmp_path / "last").facts["epoch"] == 1
+    assert checkpoint.load(tmp_path / "last").manifest["epoch"] == 1
 
 
 def test_no_checkpoint_is_no_error_to_a_run_that_begins(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from avsc.store.read import Store
 from avsc.train import checkpoint
 from avsc.train.load import load_run
 from avsc.train.run import train
+from tests.train.by_hand import joint_embedding, sample_probabilities
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -48,12 +49,12 @@ def test_a_loaded_run_scores_validation_as_training_did(joint_run: Path, small_s
     frames = store.segments("scalogram", held.rows)  # [n, S, f, 2, B]
     n, seconds, f = frames.shape[:3]
     decode = [[_pixels(store, int(row), second) for second in range(seconds)] for row in held.rows]
-    embedding = loaded.embed([image for clip in decode for image in clip])
+    embedding = loaded.encode([image for clip in decode for image in clip])
     repeated = np.repeat(embedding, f, axis=0)
-    scored = loaded.probabilities(frames.reshape(n * seconds * f, 2, -1), repeated)
+    scored = sample_probabilities(loaded, frames.reshape(n * seconds * f, 2, -1), repeated)
     of_segments = scored.reshape(n * seconds, f, -1).mean(axis=1)
     loss = metrics.log_loss(of_segments, np.repeat(held.labels, seconds))
-    assert loaded.facts.best_loss == pytest.approx(loss, rel=1e-5)
+    assert loaded.manifest.best_loss == pytest.approx(loss, rel=1e-5)
 
 
 def _pixels(store: Store, row: int, second: int) -> np.ndarray:
@@ -64,22 +65,25 @@ def _pixels(store: Store, row: int, second: int) -> np.ndarray:
 
 def test_probabilities_sum_to_one_over_the_ten_scenes(joint_run: Path) -> None:
     loaded = load_run(joint_run, "cpu")
-    assert loaded.visual is not None
+    assert loaded.visual_encoder is not None
     audio = np.random.default_rng(0).standard_normal((4, 2, 32)).astype(np.float32)
-    embedding = np.zeros((4, loaded.visual.features), np.float32)
-    scored = loaded.probabilities(audio, embedding)
+    embedding = np.zeros((4, loaded.visual_encoder.features), np.float32)
+    scored = sample_probabilities(loaded, audio, embedding)
     assert scored.shape == (4, 10)
     np.testing.assert_allclose(scored.sum(axis=1), 1, atol=1e-12)
-    assert loaded.joint_embedding(audio, embedding).shape == (4, 1024 + loaded.visual.features)
+    assert joint_embedding(loaded, audio, embedding).shape == (
+        4,
+        1024 + loaded.visual_encoder.features,
+    )
     assert loaded.scenes == SCENES
-    assert not loaded.scorer.training
+    assert not loaded.model.training
 
 
 def test_the_identity_of_the_store_is_kept(joint_run: Path, small_store: Path) -> None:
     store = Store.open(small_store)
     loaded = load_run(joint_run, "cpu", which="last")
-    assert loaded.store_identity == store.sha256
-    assert loaded.facts.settings == store.settings
+    assert loaded.manifest.store_sha256 == store.sha256
+    assert loaded.manifest.settings == store.settings
 
 
 def test_weights_that_moved_are_found_by_path_and_others_are_refused(
@@ -87,7 +91,7 @@ def test_weights_that_moved_are_found_by_path_and_others_are_refused(
 ) -> None:
     moved = tmp_path / "elsewhere"
     shutil.copytree(joint_run.parent / "ve", moved)
-    assert load_run(copied, "cpu", ve_weights=str(moved)).visual is not None
+    assert load_run(copied, "cpu", ve_weights=str(moved)).uses_images
     other = visual_weights.build(VisualRecipe(model="test_resnet", weights="random", image_size=32))
     with torch.no_grad():
         next(other.backbone.parameters()).add_(1e-3)

@@ -7,17 +7,17 @@ from avsc.errors import AvscError
 from avsc.recipe import Recipe
 from avsc.store.read import Store
 from avsc.train import manifest
-from avsc.train.manifest import RunFacts
+from avsc.train.manifest import RunManifest
 
 MakeRecipe = Callable[..., Recipe]
 
 
 @pytest.fixture
-def begun(small_store: Path, quick: MakeRecipe) -> RunFacts:
-    return manifest.begin(Store.open(small_store), quick("train.strategy=audio"), None, 1)
+def begun(small_store: Path, quick: MakeRecipe) -> RunManifest:
+    return manifest.new_manifest(Store.open(small_store), quick("train.strategy=audio"), None, 1)
 
 
-def test_facts_survive_a_manifest(begun: RunFacts) -> None:
+def test_facts_survive_a_manifest(begun: RunManifest) -> None:
     recorded = begun.model_dump(mode="json") | {"format": "avsc-checkpoint", "files": {}}
     assert manifest.parse(recorded, "somewhere") == begun
 
@@ -27,10 +27,10 @@ def test_a_store_is_recorded_so_that_it_is_found_from_anywhere(
 ) -> None:
     monkeypatch.chdir(small_store.parent)
     store = Store.open(small_store.name)
-    assert manifest.begin(store, quick(), None, 1).store == str(small_store.resolve())
+    assert manifest.new_manifest(store, quick(), None, 1).store == str(small_store.resolve())
 
 
-def test_the_same_run_may_go_on_further_in_it(begun: RunFacts) -> None:
+def test_the_same_run_may_go_on_further_in_it(begun: RunManifest) -> None:
     later = begun.model_copy(update={"epoch": 3, "batch": 4, "best_loss": 0.1, "world": 2})
     manifest.require_same(later, begun)
 
@@ -40,18 +40,18 @@ def test_the_same_run_may_go_on_further_in_it(begun: RunFacts) -> None:
     [
         ({"store_sha256": "0" * 64}, "store: trained on"),
         ({"schema_version": 99}, "schema: 99, asked for 1"),
-        ({"visual": manifest.VisualFacts(model="x", sha256="y", features=3)}, "visual encoder"),
+        ({"visual": manifest.EncoderManifest(model="x", sha256="y", features=3)}, "visual encoder"),
         ({"recipe": Recipe()}, "train.strategy: 'joint', asked for 'audio'"),
     ],
 )
 def test_whatever_else_changed_is_refused_by_name(
-    change: dict[str, object], complaint: str, begun: RunFacts
+    change: dict[str, object], complaint: str, begun: RunManifest
 ) -> None:
     with pytest.raises(AvscError, match=complaint):
         manifest.require_same(begun.model_copy(update=change), begun)
 
 
-def test_a_manifest_of_something_else_is_refused(begun: RunFacts) -> None:
+def test_a_manifest_of_something_else_is_refused(begun: RunManifest) -> None:
     recorded = begun.model_dump(mode="json")
     del recorded["store_sha256"]
     with pytest.raises(AvscError, match="is no checkpoint of a run"):

@@ -15,18 +15,19 @@ import torch
 from safetensors.torch import load_file
 
 from avsc import recipe as recipes
+from avsc.data.batch import Batch
 from avsc.data.split import standardisation, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
 from avsc.recipe import Recipe, VisualRecipe
 from avsc.store.read import Store
-from avsc.train import checkpoint, inputs, loop, run_dir, trainer
-from avsc.train import run as run_module
+from avsc.train import checkpoint, run_dir
+from avsc.train.epoch import Optimization, step_seed
 from avsc.train.load import load_run
 from avsc.train.log import read_log
-from avsc.train.loop import Tally
 from avsc.train.run import train
-from avsc.train.validate import Validation
+from avsc.train.stopping import StopRequest
+from avsc.train.validate import HeldOutClips, ValidationScores
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -96,7 +97,7 @@ def test_every_strategy_learns_and_leaves_the_promised_files(
 
 def test_audio_alone_needs_no_images_and_learns(audio_run: Path) -> None:
     assert read_log(audio_run)[-1]["val_loss"] < CHANCE
-    assert load_run(audio_run, "cpu").visual is None
+    assert load_run(audio_run, "cpu").visual_encoder is None
 
 
 @pytest.mark.parametrize("strategy", ["pipeline", "joint"])
@@ -111,7 +112,7 @@ def test_a_pretrained_acoustic_encoder_stays_as_its_run_left_it(
     )
     train(small_store, tmp_path / "run", asked, device="cpu")
     there, here = _weights(audio_run, "best"), _weights(tmp_path / "run")
-    names = [name for name in there if name.startswith(("acoustic.", "audio_"))]
+    names = [name for name in there if name.startswith("acoustic_encoder.")]
     assert len(names) > 20
     assert all(torch.equal(there[name], here[name]) for name in names)
 
@@ -129,7 +130,7 @@ def test_the_visual_encoder_is_byte_identical_after_training(
     monkeypatch.setattr(visual_weights, "build", noting)
     train(small_store, tmp_path / "run", quick("train.epochs=1"), device="cpu")
     (encoder,) = built
-    facts = checkpoint.read_facts(tmp_path / "run" / "checkpoints" / "best")
+    facts = checkpoint.read_manifest(tmp_path / "run" / "checkpoints" / "best")
     assert weights.sha256_state(encoder.backbone.state_dict()) == encoder.sha256
     assert facts["visual"]["sha256"] == encoder.sha256
     assert facts["visual"]["model"] == "test_resnet"
@@ -166,29 +167,31 @@ def test_standardisation_is_of_the_training_clips_alone(
     assert not set(fold.train.rows) & set(fold.validation.rows)
     frames = store.audio("scalogram", fold.train.rows).astype(np.float64)
     found = _weights(audio_run)
-    np.testing.assert_allclose(found["audio_mean"], frames.mean(axis=(0, 1)), rtol=1e-6)
-    np.testing.assert_allclose(found["audio_deviation"], frames.std(axis=(0, 1)), rtol=1e-6)
+    np.testing.assert_allclose(found["acoustic_encoder.mean"], frames.mean(axis=(0, 1)), rtol=1e-6)
+    np.testing.assert_allclose(found["acoustic_encoder.std"], frames.std(axis=(0, 1)), rtol=1e-6)
 
 
 def test_a_band_that_never_changes_does_not_divide_by_zero() -> None:
-    mean, deviation = standardisation(np.full((3, 4, 2, 5), -7.0, np.float32))
+    mean, std = standardisation(np.full((3, 4, 2, 5), -7.0, np.float32))
     assert (mean == -7).all()
-    assert (deviation == 1).all()
+    assert (std == 1).all()
 
 
 class _StoppedError(Exception):
     pass
 
 
-def _stop_within(epoch: int, batches: int) -> Callable[..., None]:
-    """A trainer's ``_save_within`` that saves, and then stops in the middle of an epoch."""
+def _stop_after_saving(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> None:
+    """Stops the run when it has saved this place in the middle of an epoch."""
+    save = checkpoint.save
 
-    def save_and_stop(self: trainer.Trainer, done: int, tally: Tally) -> None:
-        self._save("last", done, tally)
-        if (self._facts.epoch, done) == (epoch, batches):
+    def save_and_stop(*arguments: Any) -> None:
+        save(*arguments)
+        manifest = arguments[-1]
+        if (manifest["epoch"], manifest["batch"]) == (epoch, batch):
             raise _StoppedError
 
-    return save_and_stop
+    monkeypatch.setattr(checkpoint, "save", save_and_stop)
 
 
 @pytest.mark.parametrize("where", [(0, 8), (1, 16)])
@@ -200,8 +203,8 @@ def test_two_runs_are_bit_equal_and_so_is_one_resumed_within_an_epoch(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = quick(*DETERMINISTIC)
-    monkeypatch.setattr(trainer.Trainer, "_save_within", _stop_within(*where))
+    asked = quick(*DETERMINISTIC, "train.checkpoint_minutes=1e-9")
+    _stop_after_saving(monkeypatch, *where)
     with pytest.raises(_StoppedError):
         train(small_store, tmp_path / "stopped", asked, device="cpu")
     monkeypatch.undo()
@@ -210,6 +213,43 @@ def test_two_runs_are_bit_equal_and_so_is_one_resumed_within_an_epoch(
     for name in ("best", "last"):
         assert _same(_weights(whole_run, name), _weights(tmp_path / "stopped", name))
     assert _without_times(whole_run) == _without_times(tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_run_that_is_asked_to_stop_saves_its_place_and_the_same_command_goes_on(
+    number: signal.Signals,
+    whole_run: Path,
+    small_store: Path,
+    quick: MakeRecipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = Optimization.step
+
+    def asking(self: Optimization, batch: Batch) -> torch.Tensor:
+        if batch.number == 2:
+            os.kill(os.getpid(), number)
+        return step(self, batch)
+
+    monkeypatch.setattr(Optimization, "step", asking)
+    run, asked = tmp_path / "run", quick(*DETERMINISTIC)
+    with pytest.raises(KeyboardInterrupt):
+        train(small_store, run, asked, device="cpu")
+    manifest = checkpoint.read_manifest(run / "checkpoints" / "last")
+    assert (manifest["epoch"], manifest["batch"]) == (0, 3)
+    monkeypatch.undo()
+    train(small_store, run, asked, device="cpu")
+    assert _same(_weights(whole_run), _weights(run))
+    assert _without_times(whole_run) == _without_times(run)
+
+
+def test_a_second_interrupt_ends_at_once() -> None:
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.received
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert not stop.agreed
 
 
 def test_a_run_killed_with_9_and_resumed_is_bit_equal_and_logs_each_epoch_once(
@@ -244,7 +284,7 @@ def _wait_for(
     while time.monotonic() < until:
         assert process.poll() is None, "the run ended before it was killed"
         try:
-            if condition(checkpoint.read_facts(run / "checkpoints" / "last")):
+            if condition(checkpoint.read_manifest(run / "checkpoints" / "last")):
                 return
         except AvscError:
             time.sleep(0.001)  # not there yet, or just being moved
@@ -280,13 +320,15 @@ def test_a_finished_run_says_so_and_stays_as_it_is(
 def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(
     audio_run: Path, small_store: Path, quick: MakeRecipe
 ) -> None:
-    asked = quick("train.strategy=audio", "train.epochs=3")
-    with pytest.raises(AvscError, match="holds a run already") as caught:
-        train(small_store, audio_run, asked, device="cpu")
-    assert "--resume" in caught.value.remedy
+    before = _weights(audio_run)
     other = quick("train.strategy=audio", "train.epochs=3", "train.lr_max=0.5")
-    with pytest.raises(AvscError, match=r"train\.lr_max: 0\.01, asked for 0\.5"):
-        train(small_store, audio_run, other, resume=True, device="cpu")
+    for resume in (False, True):
+        with pytest.raises(AvscError) as caught:
+            train(small_store, audio_run, other, resume=resume, device="cpu")
+        assert str(audio_run) in caught.value.got
+        assert "train.lr_max: 0.01, asked for 0.5" in caught.value.got
+        assert "--out" in caught.value.remedy
+    assert _same(before, _weights(audio_run))
     free = quick("train.strategy=audio", "train.epochs=3", "train.threads=2")
     assert train(small_store, audio_run, free, resume=True, device="cpu").epochs == 3
 
@@ -335,18 +377,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(
     small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = quick("train.strategy=audio", "train.batch_size=8", "train.epochs=3")
-    forward = trainer.Trainer._forward
+    step, epochs = Optimization.step, []
 
-    def poisoned(self: trainer.Trainer, batch: Any) -> torch.Tensor:
-        logits = forward(self, batch)
-        return logits * float("nan") if (self._facts.epoch, batch.number) == (1, 11) else logits
+    def poisoned(self: Optimization, batch: Batch) -> torch.Tensor:
+        epochs.extend([self] * (batch.number == 0))
+        found = step(self, batch)
+        return found * float("nan") if (len(epochs), batch.number) == (2, 11) else found
 
-    monkeypatch.setattr(trainer.Trainer, "_forward", poisoned)
+    monkeypatch.setattr(Optimization, "step", poisoned)
     with pytest.raises(AvscError, match="nan at epoch 2, step 12") as caught:
         train(small_store, tmp_path / "run", asked, device="cpu")
     assert "lr_max" in caught.value.remedy
     kept = checkpoint.load(tmp_path / "run" / "checkpoints" / "last")
-    assert kept.facts["epoch"] == 1
+    assert kept.manifest["epoch"] == 1
     assert all(torch.isfinite(value).all() for value in kept.weights.values())
 
 
@@ -354,12 +397,12 @@ def test_training_stops_early_and_keeps_the_best(
     small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, 1.0, 1.5, 1.0, 1.5])
-    monkeypatch.setattr(run_module, "validate", lambda *_: Validation(next(losses), accuracy=0.5))
+    monkeypatch.setattr(HeldOutClips, "validate", lambda *_: ValidationScores(next(losses), 0.5))
     asked = quick("train.strategy=audio", "train.epochs=9", "train.patience=2")
     ended = train(small_store, tmp_path / "run", asked, device="cpu")
     assert (ended.epochs, ended.best_epoch, ended.best_loss) == (4, 2, 1.0)
     assert ended.reason == "no better validation loss in 2 epochs"
-    best = checkpoint.read_facts(tmp_path / "run" / "checkpoints" / "best")
+    best = checkpoint.read_manifest(tmp_path / "run" / "checkpoints" / "best")
     assert (best["epoch"], best["best_loss"]) == (2, 1.0)
     again = train(small_store, tmp_path / "run", resume=True, device="cpu")
     assert again == ended
@@ -381,7 +424,7 @@ def test_an_acoustic_encoder_of_another_feature_or_split_is_noticed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = ["train.strategy=pipeline", f"train.audio_run={audio_run}", "train.epochs=1"]
-    with pytest.raises(AvscError, match=r"listens to .*scalogram"):
+    with pytest.raises(AvscError, match="fbank"):
         train(small_store, tmp_path / "fbank", quick(*asked, "audio.feature=fbank"), device="cpu")
     train(small_store, tmp_path / "split", quick(*asked, "train.seed=5"), device="cpu")
     assert "another store or split" in capsys.readouterr().err
@@ -405,24 +448,21 @@ WORKER = textwrap.dedent(
     import sys, torch
     from pathlib import Path
     from avsc import recipe
-    from avsc.train import inputs, run, trainer
-    from avsc.train import distributed
+    from avsc.train import run
+    from avsc.train.epoch import Optimization
 
     torch.set_num_threads(1)
     store, out, dump, asked = map(Path, sys.argv[1:])
-    me = distributed.from_environment()
-    seen, of_batch, fit = [], inputs.Inputs.of_batch, trainer.Trainer.fit
+    seen, step = [], Optimization.step
 
     def noting(self, batch):
         seen.append((batch.number, batch.total, batch.index.tolist()))
-        return of_batch(self, batch)
+        found = step(self, batch)
+        content = {"seen": seen, "weights": self.model.module.state_dict()}
+        torch.save(content, dump / f"{self.ranks.rank}.pt")
+        return found
 
-    def fitting(self):
-        ended = fit(self)
-        torch.save({"seen": seen, "weights": self._task.model.state_dict()}, dump / f"{me.rank}.pt")
-        return ended
-
-    inputs.Inputs.of_batch, trainer.Trainer.fit = noting, fitting
+    Optimization.step = noting
     run.train(store, out, recipe.load(asked), device="cpu")
     """
 )
@@ -434,13 +474,13 @@ def test_two_ranks_see_disjoint_shards_and_end_with_equal_weights(
     asked = quick("train.batch_size=32")
     dumped = _torchrun(2, small_store, asked, tmp_path)
     alone: list[list[int]] = []
-    of_batch = inputs.Inputs.of_batch
+    step = Optimization.step
 
-    def noting(self: inputs.Inputs, batch: Any) -> Any:
+    def noting(self: Optimization, batch: Batch) -> torch.Tensor:
         alone.append(batch.index.tolist())
-        return of_batch(self, batch)
+        return step(self, batch)
 
-    monkeypatch.setattr(inputs.Inputs, "of_batch", noting)
+    monkeypatch.setattr(Optimization, "step", noting)
     train(small_store, tmp_path / "alone", asked, device="cpu")
     shares = [dump["seen"] for dump in dumped]
     for (number, total, first), (_, _, second), both in zip(*shares, alone, strict=True):
@@ -484,7 +524,7 @@ def test_the_manifest_says_what_the_checkpoint_is_of(audio_run: Path, small_stor
 
 def test_seeds_of_steps_differ_in_every_part() -> None:
     seeds = {
-        loop.step_seed(seed, epoch, batch, rank)
+        step_seed(seed, epoch, batch, rank)
         for seed in (0, 1, 2**62)
         for epoch in range(10)
         for batch in range(50)

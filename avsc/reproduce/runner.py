@@ -1,7 +1,7 @@
-"""Trains and evaluates planned runs, one after the other; one that fails does not end the others.
+"""Trains and evaluates planned runs one after the other; one that fails does not end the others.
 
-Several processes may do so in one folder at once, as the jobs of an array do: a run that another
-process is training is waited for, and if that process is killed, taken over.
+Several processes may do so in one folder at once, as the jobs of an array do. A process waits for
+a run that another one trains, and takes it over if that one is killed.
 """
 
 import gc
@@ -18,24 +18,24 @@ from avsc.errors import AvscError
 from avsc.evaluate.embeddings import EMBEDDINGS
 from avsc.evaluate.runs import EVALUATION
 from avsc.reproduce.plan import PlannedRun
-from avsc.reproduce.status import Standing, run_folder, standing
+from avsc.reproduce.status import RunStatus, run_folder, status
 from avsc.store.read import Store
 
 POLL_S = 20.0
-REMIND_S = 600.0  # between messages of a job that waits
+REMIND_S = 600.0  # between messages of a process that waits
 
 
 @dataclass
-class Work:
-    """What is to be done, and what failed of it.
+class Runner:
+    """Trains and evaluates runs, and keeps the reasons of those that failed.
 
     Attributes:
-        store: A complete store.
-        out: The folder that ``runs`` is in.
-        runs: All that are planned, by name; also those of other jobs.
-        device: As ``avsc train`` takes it.
-        with_reports: Whether evaluations write a page each.
-        failures: Why runs failed, by name.
+        store: Complete store.
+        out: Folder that contains ``runs``.
+        runs: All planned runs by name, also those of other processes.
+        device: Device, as ``avsc train`` takes it.
+        with_reports: Whether an evaluation also writes ``report.html``.
+        failures: Reasons of failed runs, by name.
     """
 
     store: Store
@@ -45,37 +45,38 @@ class Work:
     with_reports: bool = True
     failures: dict[str, str] = field(default_factory=dict)
 
-    def standing(self, name: str) -> Standing:
+    def status(self, name: str) -> RunStatus:
         """How far a run is."""
-        return standing(self.runs[name], self.out, self.store)
+        return status(self.runs[name], self.out, self.store)
 
-    def do(self, names: Sequence[str]) -> None:
-        """Trains and evaluates runs in order, those they need before them.
+    def run_all(self, names: Sequence[str]) -> None:
+        """Trains and evaluates runs in order, each after the audio run it needs.
 
-        Failures are said, noted in ``failures``, and do not end the work.
+        A failure is printed and kept in ``failures``; the other runs go on.
         """
         for number, name in enumerate(names, start=1):
-            self._do_one(name, f"[{number}/{len(names)}] {name}")
+            self._run(name, f"[{number}/{len(names)}] {name}")
 
-    def _do_one(self, name: str, title: str) -> None:
+    def _run(self, name: str, title: str) -> None:
         trace = run_folder(self.out, name).with_suffix(".error.txt")
         try:
-            if not self.standing(name).trained:
+            if not self.status(name).trained:
                 self._train_needed(name, title)
                 self._train(name, title)
             self._evaluate(name, title)
             trace.unlink(missing_ok=True)
         except AvscError as error:
-            self._note(name, error.got, str(error))
+            self._fail(name, error.got, str(error))
         except Exception as error:
-            # Out of memory, a full disk, a fault of ours: the other runs may still be fine.
+            # Out of memory, a full disk, a mistake of ours: the other runs may still succeed.
             files.write_text(trace, traceback.format_exc())
-            got = f"{type(error).__name__}: {_first_line(error)} (see {trace})"
-            self._note(name, got, got)
+            first_line = (str(error).splitlines() or [""])[0]
+            reason = f"{type(error).__name__}: {first_line} (see {trace})"
+            self._fail(name, reason, reason)
 
     def _train_needed(self, name: str, title: str) -> None:
         needed = self.runs[name].needs
-        if needed is None or self.standing(needed).trained:
+        if needed is None or self.status(needed).trained:
             return
         if needed in self.failures:
             raise AvscError(
@@ -94,49 +95,48 @@ class Work:
         from avsc.train import run
         from avsc.train.run_dir import RunBusyError
 
-        place, waits_since = run_folder(self.out, name), None
-        while not (found := self.standing(name)).trained:
+        folder, reminded_s = run_folder(self.out, name), None
+        while not (found := self.status(name)).trained:
             try:
-                if waits_since is None:
+                if reminded_s is None:
                     say(f"{title}: training" + " goes on" * (found.state == "to resume"))
                 run.train(
-                    str(self.store.place), place, found.recipe, resume=True, device=self.device
+                    str(self.store.place), folder, found.recipe, resume=True, device=self.device
                 )
             except RunBusyError:
                 now_s = time.monotonic()
-                if waits_since is None or now_s - waits_since >= REMIND_S:
-                    waits_since = now_s
+                if reminded_s is None or now_s - reminded_s >= REMIND_S:
+                    reminded_s = now_s
                     say(f"{title}: waiting for another process that trains it")
                 time.sleep(POLL_S)
             finally:
-                _tidy()
+                _free_memory()
 
     def _evaluate(self, name: str, title: str) -> None:
         from avsc.evaluate.evaluation import evaluate
 
-        found = self.standing(name)
-        place = run_folder(self.out, name)
-        if found.scores is not None and (place / EVALUATION / EMBEDDINGS).is_file():
+        found, folder = self.status(name), run_folder(self.out, name)
+        if found.scores is not None and (folder / EVALUATION / EMBEDDINGS).is_file():
             say(f"{title}: complete")
             return
         say(f"{title}: evaluation")
         evaluate(
-            place,
+            folder,
             store=str(self.store.place),
             device=self.device,
             ve_weights=found.recipe.visual.weights,
             with_report=self.with_reports,
         )
 
-    def _note(self, name: str, got: str, message: str) -> None:
-        self.failures[name] = got
+    def _fail(self, name: str, reason: str, message: str) -> None:
+        self.failures[name] = reason
         say(f"{name} FAILED: {message}")
 
 
-def _tidy() -> None:
-    """Gives back what a run held: a GPU's memory, and what was compiled for its encoder.
+def _free_memory() -> None:
+    """Frees the GPU's memory, and what was compiled for the encoder of the last run.
 
-    A function is compiled afresh for a few encoders only; after those it would run uncompiled.
+    A function is compiled again for a few encoders only; after those it would run uncompiled.
     """
     import torch
 
@@ -145,7 +145,3 @@ def _tidy() -> None:
     if torch.cuda.is_available():
         gc.collect()
         torch.cuda.empty_cache()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -1,0 +1,106 @@
+"""Options that several commands share, each defined once, and the titles of help's panels."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from avsc.errors import AvscError
+from avsc.part import Part
+
+# Groups of commands in `avsc --help`.
+FIRST_LOOK = "A first look, and data sets"
+STAGE_1 = "Stage 1: from clips to a store"
+STAGE_2 = "Stage 2: from a store to scores"
+TRAINED_RUN = "A trained run at work"
+# Groups of options in a command's help.
+RECIPE, HOW = "What is trained", "How it runs"
+
+
+def _parse_part(text: str) -> Part:
+    try:
+        return Part.parse(text)
+    except AvscError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of `avsc train`.")]
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="Store of `avsc prepare`.")]
+Edition = Annotated[
+    Literal["development", "evaluation"],
+    typer.Option(help="development has labels and folds; evaluation has neither."),
+]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        help="TOML file with a recipe, such as those in pipelines/recipes.",
+        rich_help_panel=RECIPE,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One key of the recipe, such as train.epochs=20; may be repeated.",
+        rich_help_panel=RECIPE,
+    ),
+]
+EncoderWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--ve-weights",
+        metavar="PATH",
+        help="Weights of the visual encoder to begin with: a .safetensors or .pth file, "
+        "CSAIL's resnet50_places365.pth.tar, a folder of `avsc pretrain`, or a word: "
+        "pretrained (download) or random. The same as --set visual.weights=PATH.",
+        rich_help_panel=RECIPE,
+    ),
+]
+MovedWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--ve-weights",
+        metavar="PATH",
+        help="Weights of the visual encoder, if they were moved since the run was trained.",
+        rich_help_panel=HOW,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(help="Device to compute on: auto, cpu, cuda or cuda:N.", rich_help_panel=HOW)
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of threads that decode and augment images; one a core by default.",
+        rich_help_panel=HOW,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with a run that was stopped, with its own recipe. A run that is not there "
+        "yet begins, so a requeued job may always say --resume.",
+        rich_help_panel=HOW,
+    ),
+]
+PartOption = Annotated[
+    Part | None,
+    typer.Option(
+        "--part",
+        parser=_parse_part,
+        metavar="I/N",
+        help="Only share I of N of the work, for a job array with I from 1 to N.",
+        rich_help_panel=HOW,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say what would be done, and how much it is.", rich_help_panel=HOW
+    ),
+]

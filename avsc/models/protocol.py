@@ -1,0 +1,55 @@
+"""The segment protocol: the probabilities of a one-second segment (DESIGN section 5).
+
+Training's validation, ``evaluate``, ``predict`` and the tests of exports all score by this one
+function. Shape legend: s segments, m samples (pairs of an audio frame and its second's image), 2
+channels, B bands, D features of the visual encoder, C scenes.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from avsc.models.scene_model import AudioVisualModel
+
+
+class Samples(NamedTuple):
+    """The samples of some segments, on the model's device; None for what a model does not use."""
+
+    audio: Tensor | None  # float32 [m, 2, B]
+    embedding: Tensor | None  # float32 [s, D], of each segment's image
+    segment: Tensor  # int64 [m], each sample's segment among the s
+    segments: int  # s
+
+
+@torch.inference_mode()
+def segment_probabilities(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """The mean over a segment's samples of the scenes' probabilities, float64 [s, C].
+
+    Args:
+        model: The model, in evaluation mode.
+        samples: The segments' samples, one a segment at least.
+    """
+    embedding = None if samples.embedding is None else samples.embedding[samples.segment]
+    logits = model(samples.audio, embedding=embedding)
+    return mean_by_segment(torch.softmax(logits.double(), dim=1), samples)
+
+
+@torch.inference_mode()
+def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """The mean over a segment's samples of e = AE(a) ++ VE(v), float64 [s, 1024 + D].
+
+    Args:
+        model: The model, in evaluation mode.
+        samples: The segments' samples, one a segment at least.
+    """
+    embedding = None if samples.embedding is None else samples.embedding[samples.segment]
+    joint = model.embed(samples.audio, embedding=embedding)
+    return mean_by_segment(joint.double(), samples)
+
+
+def mean_by_segment(values: Tensor, samples: Samples) -> Tensor:
+    """The mean of the rows [m, ...] of each segment, [s, ...]."""
+    total = values.new_zeros((samples.segments, values.shape[1]))
+    total.index_add_(0, samples.segment, values)
+    return total / torch.bincount(samples.segment, minlength=samples.segments)[:, None]
