@@ -8,7 +8,7 @@ from typing import Any, Literal
 from avsc import recipe
 from avsc.dataset import manifests
 from avsc.errors import AvscError
-from avsc.evaluate import runs
+from avsc.evaluate import results
 from avsc.evaluate.bootstrap import Interval
 from avsc.export import card_usage
 from avsc.export.description import Description, VisualInput
@@ -77,7 +77,7 @@ def card(facts: CardFacts) -> str:
 def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
     """The official scores of a run, if they are of these weights."""
     try:
-        found = runs.read_metrics(run / runs.EVALUATION)
+        found = results.read_metrics(run / results.EVALUATION)
     except AvscError:
         return None
     return found if found.get("weights_sha256") == weights_sha256 else None

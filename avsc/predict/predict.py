@@ -16,7 +16,7 @@ from avsc.predict.formats import as_json, csv_header, csv_lines
 from avsc.predict.recording import open_recording
 from avsc.predict.score import Predictor
 from avsc.predict.timeline import Timeline
-from avsc.report.timeline_page import timeline_page
+from avsc.report.pages import timeline_page
 from avsc.train.load import load_run
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avsc.console import ProgressLine
 from avsc.media import jpeg
 from avsc.models import embedding_cache
-from avsc.predict.downsample import Averaged, Thinned
+from avsc.predict.downsample import ColumnMeans, EvenlySpaced
 from avsc.predict.recording import Recording, Second
 from avsc.predict.timeline import Thumbnail, Timeline
 from avsc.signal.features import FeatureExtractor
@@ -52,8 +52,8 @@ class Predictor:
         Raises:
             AvscError: The recording cannot be read.
         """
-        thumbnails: Thinned[Thumbnail] = Thinned(MOST_THUMBNAILS)
-        columns = Averaged(MOST_COLUMNS)
+        thumbnails: EvenlySpaced[Thumbnail] = EvenlySpaced(MOST_THUMBNAILS)
+        columns = ColumnMeans(MOST_COLUMNS, self.run.facts.settings.bank(self._feature).bands)
         rows, first, same = [], None, True
         for block in _blocks(recording.seconds(), embedding_cache.batch_size(self.run.device)):
             first = block[0].number if first is None else first
@@ -63,7 +63,7 @@ class Predictor:
                 same = same and all(_same_channels(second) for second in block)
             for second in block:
                 if second.picture is not None:
-                    thumbnails.offer(lambda second=second: _thumbnail(second))  # type: ignore[misc]
+                    thumbnails.add(_thumbnail(second))
             rows.append(self._score(block, audio))
             line.advance(len(block))
         assert first is not None

@@ -1,4 +1,4 @@
-"""A clip of a store as a drawing: its features side by side, its pictures below.
+"""A clip of a store as a figure: its features side by side, its pictures below.
 
 Shape legend: F frames, 2 channels (average, difference), B bands, S seconds.
 """
@@ -30,15 +30,15 @@ def plot_clip(path: Path, clip: str, out: Path) -> None:
     """Draws one clip of a store.
 
     Args:
-        path: The store.
-        clip: The clip's id.
-        out: A ``.png``, ``.pdf`` or ``.svg`` file.
+        path: Folder of the store.
+        clip: Id of the clip.
+        out: Path of the figure, a ``.png``, ``.pdf`` or ``.svg`` file.
 
     Raises:
-        AvscError: The clip is not in the store or not good, or ``out`` is of another kind.
+        AvscError: The clip is not in the store or is quarantined, or ``out`` has another ending.
     """
     if out.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise AvscError(f"--out {out}", "a .png, .pdf or .svg file", "name one")
+        raise AvscError(f"--out {out}", "a .png, .pdf or .svg file", "change the ending")
     store = Store.open(path, complete=False)
     row = _row(store, clip)
     figure = _figure(store, row)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from avsc import recipe as recipes
 from avsc.errors import AvscError
-from avsc.evaluate import runs
+from avsc.evaluate import results
 from avsc.recipe import Recipe
 from avsc.reproduce.plan import PlannedRun
 from avsc.store.read import Store
@@ -65,7 +65,7 @@ def standing(run: PlannedRun, out: Path, store: Store) -> Standing:
         return Standing("to resume", 0, asked)
     if not recorded.finished:
         return Standing("to resume", recorded.epoch, asked)
-    scores = runs.current_scores(place)
+    scores = results.current_metrics(place)
     if scores is None or scores.get("store", {}).get("sha256") != store.sha256:
         return Standing("to evaluate", recorded.epoch, asked)
     return Standing("complete", recorded.epoch, asked, scores)

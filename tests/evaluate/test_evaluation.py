@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from avsc.evaluate.runs import describe
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, log_loss
 from typer.testing import CliRunner
 
@@ -18,7 +19,6 @@ from avsc.evaluate.compare import compare
 from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.evaluation import evaluate, evaluate_file
 from avsc.evaluate.predictions import write_predictions
-from avsc.evaluate.runs import describe
 from avsc.scenes import SCENES
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing

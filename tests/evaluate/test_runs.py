@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from avsc.evaluate.runs import describe, read_metrics
 
 from avsc.errors import AvscError
-from avsc.evaluate.runs import describe, read_metrics
 
 Make = Callable[..., Path]
 
