@@ -208,6 +208,4 @@ def _absolute(place: str) -> str:
 
 def _write_metrics(folder: Path, summary: Summary, about: dict[str, Any]) -> None:
     content = json.dumps(as_json(summary) | about, indent=2, allow_nan=False)
-    files.write_text(
-        folder / results.METRICS, json.dumps(content, indent=2, allow_nan=False) + "\n"
-    )
+    files.write_text(folder / results.METRICS, content + "\n")

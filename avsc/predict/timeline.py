@@ -87,7 +87,7 @@ class Timeline:
         return found
 
     def shares(self) -> list[tuple[int, float]]:
-        """The share of the time in which each scene is the most probable: (scene, share), falling."""
+        """Shares of the time in which each scene is the most probable, falling: (scene, share)."""
         counts = np.bincount(self.probabilities.argmax(axis=1), minlength=len(self.scenes))
         order = np.argsort(-counts, kind="stable")
         return [(int(k), counts[k] / len(self.probabilities)) for k in order if counts[k]]

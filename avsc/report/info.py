@@ -75,7 +75,7 @@ def _print_facts(title: str, facts: Facts) -> None:
     out.print(title, markup=False)
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
-        out.print(f"  {name:<{width}}  {value}", markup=False)
+        out.print(f"  {name:<{width}}   {value}", markup=False)
 
 
 def _show_store(path: Path) -> None:
