@@ -10,7 +10,7 @@ from avsc.console import out as console_out
 from avsc.console import say, table
 
 if TYPE_CHECKING:
-    from avsc.predict.timeline import Timeline
+    from avsc.predict.timeline import SceneTimeline
 
 USE = "A trained run at work"
 
@@ -85,7 +85,7 @@ def predict(
             _show(timeline)
 
 
-def _show(timeline: "Timeline") -> None:
+def _show(timeline: "SceneTimeline") -> None:
     from avsc.predict import formats
 
     table(timeline.file.name, *formats.table(timeline))

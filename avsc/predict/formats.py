@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from avsc.predict.timeline import Timeline, longest
+from avsc.predict.timeline import SceneTimeline, longest
 from avsc.report.formatting import clock, whole_per_cent
 
 MOST_SECONDS = 30  # longer recordings are shown as stretches
@@ -15,7 +15,7 @@ MOST_ROWS = 50
 Table = tuple[list[str], list[list[str]]]
 
 
-def table(timeline: Timeline) -> Table:
+def table(timeline: SceneTimeline) -> Table:
     """Header and rows for a terminal: each second, or stretches of one scene if it is long."""
     if len(timeline.probabilities) <= MOST_SECONDS:
         return _by_second(timeline)
@@ -30,7 +30,7 @@ def table(timeline: Timeline) -> Table:
     return ["time", "scene", "probability"], rows
 
 
-def footer(timeline: Timeline) -> str:
+def footer(timeline: SceneTimeline) -> str:
     """The line under the table: the share of the time of each scene."""
     shares = ", ".join(
         f"{timeline.scenes[scene]} {per_cent(share)}" for scene, share in timeline.shares()
@@ -46,7 +46,7 @@ def csv_header(scenes: Sequence[str]) -> str:
     return ",".join(["file", "second", "scene", "probability", *scenes])
 
 
-def csv_lines(timeline: Timeline) -> list[str]:
+def csv_lines(timeline: SceneTimeline) -> list[str]:
     """A line a second, without the header; probabilities with 9 significant digits."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -57,7 +57,7 @@ def csv_lines(timeline: Timeline) -> list[str]:
     return file.getvalue().removesuffix("\n").split("\n")
 
 
-def as_json(timeline: Timeline) -> dict[str, Any]:
+def as_json(timeline: SceneTimeline) -> dict[str, Any]:
     """Everything but pictures and sound, as plain values."""
     return {
         "file": str(timeline.file),
@@ -80,7 +80,7 @@ def as_json(timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def json_text(timeline: Timeline) -> str:
+def json_text(timeline: SceneTimeline) -> str:
     """`as_json` in one line."""
     return json.dumps(as_json(timeline), ensure_ascii=False)
 
@@ -94,7 +94,7 @@ def per_cent(share: float) -> str:
     return f"{whole_per_cent(share)} %"
 
 
-def _by_second(timeline: Timeline) -> Table:
+def _by_second(timeline: SceneTimeline) -> Table:
     rows = []
     for number, shares in enumerate(timeline.probabilities, start=timeline.first):
         best, second_best = shares.argsort()[::-1][:2]

@@ -16,7 +16,7 @@ from avsc.media import jpeg
 from avsc.models import embedding_cache
 from avsc.predict.downsample import ColumnMeans, EvenlySpaced
 from avsc.predict.recording import Recording, Second
-from avsc.predict.timeline import Thumbnail, Timeline
+from avsc.predict.timeline import SceneTimeline, Thumbnail
 from avsc.signal.features import FeatureExtractor
 from avsc.train.load import LoadedRun
 
@@ -42,7 +42,7 @@ class Predictor:
             only = {"features": (self._feature,)}
             self._extractor = FeatureExtractor(run.facts.settings.model_copy(update=only))
 
-    def predict(self, recording: Recording, line: ProgressLine) -> Timeline:
+    def predict(self, recording: Recording, line: ProgressLine) -> SceneTimeline:
         """Reads and scores a recording.
 
         Args:
@@ -68,7 +68,7 @@ class Predictor:
             line.advance(len(block))
         assert first is not None
         notes = [*recording.notes, *([ONE_CHANNEL] if self.run.listens and same else [])]
-        return Timeline(
+        return SceneTimeline(
             file=recording.file,
             sound=recording.sound,
             first=first,

@@ -47,7 +47,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class SceneTimeline:
     """The scenes of a recording.
 
     Attributes:

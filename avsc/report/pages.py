@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from avsc.evaluate import bootstrap
-from avsc.predict.timeline import Stretch, Thumbnail, Timeline, longest
+from avsc.predict.timeline import SceneTimeline, Stretch, Thumbnail, longest
 from avsc.report import formatting
 from avsc.report.context import ReportData
 
@@ -51,7 +51,7 @@ def report_page(data: ReportData) -> str:
     return _render("report.html", values | _confusion(data))
 
 
-def timeline_page(timeline: Timeline) -> str:
+def timeline_page(timeline: SceneTimeline) -> str:
     """The time-line of a recording as HTML."""
     from avsc.report.style import scene_colour
     from avsc.report.timeline_figure import timeline_figure
@@ -151,7 +151,7 @@ def _confusion(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _strip(timeline: Timeline) -> list[Thumbnail]:
+def _strip(timeline: SceneTimeline) -> list[Thumbnail]:
     """Pictures evenly spaced over the time-line, each the nearest to the middle of its part."""
     count = min(MOST_PICTURES, len(timeline.thumbnails))
     length = len(timeline.probabilities)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from avsc.predict.downsample import bin_means
-from avsc.predict.timeline import Timeline, longest
+from avsc.predict.timeline import SceneTimeline, longest
 from avsc.report.figures import COLOUR_MAP, shown_bands
 from avsc.report.formatting import clock
 from avsc.report.style import (
@@ -38,7 +38,7 @@ MOST_TICKS = 13
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
-def timeline_figure(timeline: Timeline) -> Markup:
+def timeline_figure(timeline: SceneTimeline) -> Markup:
     """The figure as SVG."""
     count, scenes = len(timeline.probabilities), timeline.scenes
     start, stop = timeline.first, timeline.first + count
@@ -53,7 +53,8 @@ def timeline_figure(timeline: Timeline) -> Markup:
         axes.set(xlim=(start, stop), ylim=(foot, 0), frame_on=False)
         axes.set_autoscale_on(False)
         axes.grid(axis="x")
-        axes.set_xticks(ticks := time_ticks(start, stop), [clock(tick) for tick in ticks])
+        ticks = time_ticks(start, stop)
+        axes.set_xticks(ticks, [clock(tick) for tick in ticks])
         axes.set_yticks(
             [BAND_HEIGHT / 2, *(curves_y - CURVE_HEIGHT / 3)], ["scene", *scenes], color=INK
         )
@@ -72,7 +73,7 @@ def timeline_figure(timeline: Timeline) -> Markup:
             _label(axes, f"{100 * mean:.0f} %", 1, WIDTH - RIGHT - 4, y - CURVE_HEIGHT / 3)
         axes.hlines(curves_y, start, stop, color=RULE, linewidth=1, zorder=0.5)
         if timeline.sound_columns is not None:
-            _draw_sound(axes, timeline, (start, stop, foot, foot - SOUND_HEIGHT))
+            _draw_sound(axes, timeline, foot)
         told = "; ".join(
             f"{clock(one.start)} to {clock(one.stop)} {scenes[one.scene]}"
             for one in longest(timeline.stretches(), MOST_TICKS - 1)
@@ -107,12 +108,15 @@ def _draw_band(
         begin = end
 
 
-def _draw_sound(axes: Axes, timeline: Timeline, extent: tuple[float, float, float, float]) -> None:
+def _draw_sound(
+    axes: Axes, timeline: SceneTimeline, extent: tuple[float, float, float, float]
+) -> None:
     assert timeline.sound_columns is not None
+    top = bottom - SOUND_HEIGHT
     bands, low, high = shown_bands(timeline.sound_columns, timeline.feature)
     axes.imshow(
         bands,
-        extent=extent,
+        extent=(*axes.get_xlim(), bottom, top),
         aspect="auto",
         interpolation="none",
         cmap=COLOUR_MAP,
@@ -120,7 +124,6 @@ def _draw_sound(axes: Axes, timeline: Timeline, extent: tuple[float, float, floa
         vmax=high,
         zorder=1,  # above the grid
     )
-    bottom, top = extent[2:]
     for text, y in (("high", top + 6), (timeline.feature, (top + bottom) / 2), ("low", bottom - 6)):
         _label(axes, text, 0, -8, y)
 

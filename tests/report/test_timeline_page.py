@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from avsc.predict.timeline import Thumbnail, Timeline
+from avsc.predict.timeline import SceneTimeline, Thumbnail
 from avsc.report.pages import MOST_PICTURES, MOST_STRETCHES, timeline_page
 from avsc.report.timeline_figure import time_ticks
 from tests.predict.test_timeline import timeline
@@ -29,7 +29,7 @@ def _thumbnails(seconds: Iterable[int]) -> tuple[Thumbnail, ...]:
     return tuple(Thumbnail(second, simplejpeg.encode_jpeg(noise)) for second in seconds)
 
 
-def _full(best: list[int]) -> Timeline:
+def _full(best: list[int]) -> SceneTimeline:
     """With pictures and sound."""
     columns = np.random.default_rng(0).normal(size=(3 * len(best), 40)).astype(np.float32)
     return replace(
