@@ -108,9 +108,7 @@ def _draw_band(
         begin = end
 
 
-def _draw_sound(
-    axes: Axes, timeline: SceneTimeline, extent: tuple[float, float, float, float]
-) -> None:
+def _draw_sound(axes: Axes, timeline: SceneTimeline, bottom: float) -> None:
     assert timeline.sound_columns is not None
     top = bottom - SOUND_HEIGHT
     bands, low, high = shown_bands(timeline.sound_columns, timeline.feature)
