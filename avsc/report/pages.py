@@ -116,6 +116,7 @@ def _charts(data: ReportData) -> dict[str, Any]:
             "accuracy": bars("accuracy", what, rows, summary.scores.accuracy),
         }
         for what, rows in groups.items()
+        if rows
     }
     if log is not None:
         both = {"training": log.train_loss, "validation": log.validation_loss}

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -119,6 +120,22 @@ def test_what_a_system_has_not_is_left_out(data: ReportData) -> None:
         assert f'id="{anchor}"' not in drawn
         assert f'href="#{anchor}"' not in drawn
     assert 'id="confusion"' in drawn
+
+
+def test_scores_of_one_location_without_a_city_have_a_page_without_intervals(
+    data: ReportData,
+) -> None:
+    clip = StoredClip("bus-x-1-1", "bus", "", "1", "test", "audio/a.wav", "video/a.mp4")
+    segments = segments_of([clip], np.ones(1, np.uint8), 10, "test")
+    shares = np.full((10, 10), 0.02)
+    shares[:, 1] = 0.82
+    less = replace(data, summary=summarise(shares, segments), paper=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = report_page(less)
+    assert_sound(drawn)
+    assert 'id="cities"' not in drawn
+    assert "nan" not in re.sub(r"data:[^\"]*", "", drawn)
 
 
 def test_the_confusion_matrix_is_readable_as_a_table(data: ReportData) -> None:
