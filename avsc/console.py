@@ -1,4 +1,4 @@
-"""What a person sees: progress with rate and ETA, tables, plain messages."""
+"""Output for a person: progress with rate and ETA, tables, messages."""
 
 import sys
 import time
@@ -21,14 +21,21 @@ from rich.table import Table
 from rich.text import Text
 
 PLAIN_INTERVAL_S = 5.0
-UNFOLDED = 240  # columns of a table that nobody's window limits
+PIPE_COLUMNS = 240  # the width of a table that is not printed on a terminal
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else UNFOLDED)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class ProgressLine:
-    """One piece of long work; ``advance`` is called as it goes on."""
+    """The progress of one long task.
+
+    Args:
+        title: Name of the task.
+        total: Number of units.
+        unit: Name of the units.
+        done: Number of units that were complete before.
+    """
 
     def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
         self.title = title
@@ -41,13 +48,13 @@ class ProgressLine:
         self._printed_s = self._began_s
 
     def advance(self, amount: int = 1, note: str = "") -> None:
-        """Counts ``amount`` more units done; ``note`` is shown behind the rate."""
+        """Counts ``amount`` more units as done; ``note`` is shown after the rate."""
         self.done += amount
         self.note = note or self.note
         self._show()
 
     def rate(self) -> float:
-        """Units a second since the work began here (work found done is not counted)."""
+        """Units a second since this process began; units that were complete before do not count."""
         elapsed_s = max(time.monotonic() - self._began_s, 1e-9)
         return (self.done - self._begun_with) / elapsed_s
 
@@ -58,7 +65,7 @@ class ProgressLine:
             print(self.plain(), file=sys.stderr, flush=True)
 
     def plain(self) -> str:
-        """The line printed where there is no terminal.
+        """The line that is printed where there is no terminal.
 
         >>> ProgressLine("prepare", 10, "clips", done=4).plain()
         'prepare: 4/10 clips'
@@ -72,7 +79,7 @@ class ProgressLine:
 
 
 class _RateColumn(ProgressColumn):
-    """Rate and unit, from the line itself, so that reused work does not inflate it."""
+    """Rate and unit of the line, which does not count units that were complete before."""
 
     def render(self, task: Task) -> Text:
         line: ProgressLine = task.fields["line"]
@@ -111,14 +118,14 @@ def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[Progr
 
 
 def say(message: str) -> None:
-    """Prints a plain message on stderr, where it does not mix with results."""
+    """Prints a message on stderr, apart from results."""
     err.print(message, markup=False)
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table of results on stdout; all columns but the first are right-aligned.
 
-    On a terminal it fits the window; in a file or a pipe no cell is folded.
+    On a terminal the table fits the window; in a file or a pipe no cell is folded.
     """
     drawn = Table(title=title, title_justify="left")
     for number, name in enumerate(header):

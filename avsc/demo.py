@@ -170,10 +170,10 @@ def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
 
 
 def _evaluate(run: Path) -> dict[str, Any]:
-    from avsc.evaluate import runs
+    from avsc.evaluate import results
     from avsc.evaluate.evaluation import evaluate
 
-    if (found := runs.current_scores(run)) is None:
+    if (found := results.current_metrics(run)) is None:
         evaluate(run, device="cpu")
-        found = runs.read_metrics(run / runs.EVALUATION)
+        found = results.read_metrics(run / results.EVALUATION)
     return found

@@ -1,8 +1,8 @@
 """Log-loss, accuracy, confusion and calibration of segment probabilities; pure arithmetic.
 
 The paper's metric (that of the DCASE 2021 challenge, task 1B) is the mean of the class-wise
-values, so that a scene with many clips weighs no more than one with few ("macro" below); the
-plain mean over all segments ("micro") stands beside it.
+values ("macro" below), so that each scene has the same weight, whatever its number of clips. The
+mean over all segments ("micro") is given too.
 
 Shape legend: n segments, C classes.
 """
@@ -22,7 +22,7 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class: nan where it has no segment."""
+    """Scores of one class; nan where it has no segment."""
 
     log_loss: float
     accuracy: float
@@ -31,7 +31,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """Everything reported of a set of segments."""
+    """All scores of a set of segments."""
 
     log_loss: float  # mean of the class-wise values
     accuracy: float
@@ -47,10 +47,10 @@ class Calibration:
 
     Attributes:
         ece: Expected calibration error: |accuracy - confidence| averaged over segments.
-        edges: Bin edges, [bins + 1].
-        count: Segments in each bin, [bins].
+        edges: Edges of the bins, [bins + 1].
+        count: Number of segments in each bin, [bins].
         confidence: Mean highest probability in each bin, nan where empty, [bins].
-        accuracy: Share of right answers in each bin, nan where empty, [bins].
+        accuracy: Share of correct predictions in each bin, nan where empty, [bins].
     """
 
     ece: float
@@ -63,15 +63,16 @@ class Calibration:
 def segment_losses(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
     """The negative log of each segment's probability of its own class, shape [n].
 
-    Probabilities are clipped as scikit-learn (1.5 and later) clips them, so that one sure and
-    wrong answer costs 36, not infinity, and a person who recomputes finds the same number.
+    Probabilities are clipped as scikit-learn (1.5 and later) clips them, so that a wrong
+    prediction with probability 1 costs 36 instead of infinity, and scikit-learn gives the same
+    number.
     """
     own = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
     clipped = np.clip(own, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
     return np.asarray(-np.log(clipped), np.float64)
 
 
-def segment_hits(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
+def segment_correct(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
     """1 where the most probable class is the true one, else 0, shape [n]."""
     return np.asarray(predicted(probabilities) == labels, np.float64)
 
@@ -95,7 +96,7 @@ def class_means(values: NDArray[np.float64], labels: Labels, classes: int) -> ND
 
 
 def log_loss(probabilities: Probabilities, labels: Labels) -> float:
-    """The paper's log-loss: the mean of the class-wise values, over the classes present.
+    """The paper's log-loss: the mean of the class-wise values, over the classes that have segments.
 
     >>> round(log_loss(np.full((4, 10), 0.1), np.array([0, 0, 0, 7])), 6)  # chance: log 10
     2.302585
@@ -105,26 +106,27 @@ def log_loss(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:
-    """The paper's accuracy (0 to 1): the mean of the class-wise values, over those present."""
-    hits = segment_hits(probabilities, labels)
-    return float(np.nanmean(class_means(hits, labels, np.shape(probabilities)[1])))
+    """The paper's accuracy (0 to 1): the mean of the class-wise values, as for `log_loss`."""
+    correct = segment_correct(probabilities, labels)
+    return float(np.nanmean(class_means(correct, labels, np.shape(probabilities)[1])))
 
 
 def score(probabilities: Probabilities, labels: Labels) -> Scores:
     """All scores of at least one segment."""
-    losses, hits = segment_losses(probabilities, labels), segment_hits(probabilities, labels)
+    losses = segment_losses(probabilities, labels)
+    correct = segment_correct(probabilities, labels)
     classes = np.shape(probabilities)[1]
     class_losses = class_means(losses, labels, classes)
-    class_hits = class_means(hits, labels, classes)
+    class_accuracies = class_means(correct, labels, classes)
     counts = np.bincount(labels, minlength=classes)
     return Scores(
         log_loss=float(np.nanmean(class_losses)),
-        accuracy=float(np.nanmean(class_hits)),
+        accuracy=float(np.nanmean(class_accuracies)),
         log_loss_micro=float(losses.mean()),
-        accuracy_micro=float(hits.mean()),
+        accuracy_micro=float(correct.mean()),
         per_class=tuple(
-            ClassScore(float(loss), float(hit), int(n))
-            for loss, hit, n in zip(class_losses, class_hits, counts, strict=True)
+            ClassScore(float(loss), float(share), int(n))
+            for loss, share, n in zip(class_losses, class_accuracies, counts, strict=True)
         ),
         n_segments=len(labels),
     )
@@ -152,17 +154,18 @@ def calibration(
     probabilities: Probabilities, labels: Labels, bins: int = CALIBRATION_BINS
 ) -> Calibration:
     """Expected calibration error and the bins of the reliability diagram."""
-    sure = np.max(probabilities, axis=1)
-    hits = segment_hits(probabilities, labels)
+    highest = np.max(probabilities, axis=1)
+    correct = segment_correct(probabilities, labels)
     # A confidence on an edge belongs to the bin below it, as in the usual definition (a, b].
-    bin_of = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
+    bin_of = np.clip(np.ceil(highest * bins).astype(np.int64) - 1, 0, bins - 1)
     count = np.bincount(bin_of, minlength=bins)
-    confidence, right = class_means(sure, bin_of, bins), class_means(hits, bin_of, bins)
-    gap = np.where(count > 0, np.abs(right - confidence), 0.0)
+    confidence = class_means(highest, bin_of, bins)
+    accuracies = class_means(correct, bin_of, bins)
+    gap = np.where(count > 0, np.abs(accuracies - confidence), 0.0)
     return Calibration(
         ece=float((count * gap).sum() / len(labels)),
         edges=np.linspace(0.0, 1.0, bins + 1),
         count=count,
         confidence=confidence,
-        accuracy=right,
+        accuracy=accuracies,
     )

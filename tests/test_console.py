@@ -7,7 +7,7 @@ import pytest
 from avsc import console
 
 
-def test_work_found_done_does_not_inflate_the_rate() -> None:
+def test_work_that_was_done_before_does_not_raise_the_rate() -> None:
     line = console.ProgressLine("prepare", 100, "clips", done=90)
     assert line.rate() == 0
     line.advance(1)
@@ -15,7 +15,7 @@ def test_work_found_done_does_not_inflate_the_rate() -> None:
     assert "left" in line.plain()
 
 
-def test_elsewhere_than_on_a_terminal_progress_is_plain_lines_on_stderr(
+def test_without_a_terminal_progress_is_plain_lines_on_stderr(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "PLAIN_INTERVAL_S", 0.0)

@@ -45,7 +45,7 @@ def test_scikit_learn_finds_the_same_numbers(sharpness: float) -> None:
     np.testing.assert_array_equal(metrics.confusion(probabilities, labels), counts)
 
 
-def test_a_sure_and_wrong_answer_costs_a_finite_loss() -> None:
+def test_a_wrong_prediction_with_probability_1_costs_a_finite_loss() -> None:
     probabilities = np.eye(10)[[3]]
     assert metrics.log_loss(probabilities, np.array([4])) == pytest.approx(36.0437, abs=1e-3)
     assert metrics.log_loss(probabilities, np.array([3])) == pytest.approx(0.0, abs=1e-12)
@@ -132,6 +132,6 @@ def test_every_segment_is_in_the_bin_that_holds_its_confidence(
     assert np.isnan(found.accuracy[~full]).all()
 
 
-def test_a_sure_and_always_wrong_system_is_off_by_all() -> None:
+def test_a_confident_and_always_wrong_system_has_the_largest_calibration_error() -> None:
     found = metrics.calibration(np.eye(10)[np.zeros(30, int)], np.full(30, 1))
     assert found.ece == pytest.approx(1.0)

@@ -40,8 +40,8 @@ Fold = Annotated[
 Protocol = Annotated[
     Literal["segment", "context"],
     typer.Option(
-        help="segment: each second is cut out first and nothing outside it is heard; the official "
-        "protocol. context: frames of the whole clip, each counted to the second that holds its "
+        help="segment: each second is cut out first and no sound outside it is used; the official "
+        "protocol. context: frames of the whole clip, each assigned to the second that holds its "
         "centre.",
         rich_help_panel=RUN,
     ),
@@ -51,7 +51,7 @@ VeWeights = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="The visual encoder's weights, if they are no longer where the run found them.",
+        help="The visual encoder's weights, if they were moved since the training.",
         rich_help_panel=RUN,
     ),
 ]
@@ -89,13 +89,13 @@ def evaluate(
     out: Out = None,
     report: Report = True,
 ) -> None:
-    """Score a run over one-second segments: log-loss, accuracy, and where it errs.
+    """Score a run over one-second segments: log-loss, accuracy, and its errors.
 
     Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other folds and
     protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
     means of the class-wise values, as in the paper, with 95 % intervals by resampling locations.
 
-    Another system's predictions are scored alike:
+    Another system's predictions are scored in the same way:
     avsc evaluate --predictions FILE --store STORE --out DIR
     """
     from avsc.evaluate import evaluation
@@ -142,22 +142,22 @@ def compare(
     avsc compare runs/audio runs/video runs/joint
     """
     from avsc.evaluate.compare import compare as compare_systems
-    from avsc.evaluate.compare import gap_rows, score_rows
+    from avsc.report import tables
 
     if len(runs) < 2:
         raise typer.BadParameter("two systems at least")
     systems = compare_systems(runs)
-    table(f"{systems[0].scores.n_segments:,} segments", *score_rows(systems))
-    table(f"differences to {systems[0].name}", *gap_rows(systems))
+    table(f"{systems[0].scores.n_segments:,} segments", *tables.systems(systems))
+    table(f"differences to {systems[0].name}", *tables.differences(systems))
 
 
 def _show(result: "Result") -> None:
-    from avsc.evaluate.summary import closing_line, score_table
+    from avsc.report import tables
 
     if result.summary is not None:
         segments = result.segments
         title = f"fold {segments.fold}, {len(segments.names):,} segments"
-        table(title, *score_table(result.summary))
-        console_out.print(closing_line(result.summary), markup=False)
+        table(title, *tables.scores(result.summary))
+        console_out.print(tables.scores_footer(result.summary), markup=False)
     if result.folder is not None:
         say(f"written to {result.folder}")

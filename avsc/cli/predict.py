@@ -10,7 +10,7 @@ from avsc.console import out as console_out
 from avsc.console import say, table
 
 if TYPE_CHECKING:
-    from avsc.predict.timeline import Timeline
+    from avsc.predict.timeline import SceneTimeline
 
 USE = "A trained run at work"
 
@@ -20,7 +20,7 @@ VeWeights = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="The visual encoder's weights, if they are no longer where the run found them.",
+        help="The visual encoder's weights, if they were moved since the training.",
     ),
 ]
 
@@ -38,7 +38,9 @@ def predict(
     *,
     audio: Annotated[
         Path | None,
-        typer.Option(metavar="WAV", help="The sound, if it is not in the video (one FILE only)."),
+        typer.Option(
+            metavar="WAV", help="A file with the sound, if the video has none (one FILE only)."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -61,7 +63,7 @@ def predict(
 ) -> None:
     """Name the scene of each second of any recording.
 
-    Each whole second is judged by itself, as in `avsc evaluate`; what is left under a second at
+    Each whole second is scored by itself, as in `avsc evaluate`; a rest of less than a second at
     the end is dropped. The sound is the video's own first track, or a WAV file beside it.
 
     avsc predict runs/joint walk.mp4 --out walk
@@ -83,11 +85,11 @@ def predict(
             _show(timeline)
 
 
-def _show(timeline: "Timeline") -> None:
+def _show(timeline: "SceneTimeline") -> None:
     from avsc.predict import formats
 
     table(timeline.file.name, *formats.table(timeline))
-    console_out.print(formats.summary(timeline), markup=False)
+    console_out.print(formats.footer(timeline), markup=False)
 
 
 @app.command(rich_help_panel=USE)
@@ -117,10 +119,10 @@ def export(
     ] = True,
     ve_weights: VeWeights = None,
 ) -> None:
-    """Give the whole scorer away: audio frame and image in, probabilities of scenes out.
+    """Write the whole model: audio frame and image in, probabilities of scenes out.
 
-    Standardisation, both encoders, classifier and softmax are inside. README.md beside the model
-    is its card: what it is, what to feed it, its scores, its limits and licences.
+    Standardisation, both encoders, classifier and softmax are included. README.md beside the
+    model is its card: inputs, scores, limits and licences.
 
     avsc export runs/joint --format onnx
     """

@@ -254,11 +254,6 @@ def info(
         plot_clip(path, plot, out)
         say(f"drawn to {out}")
         return
-    if (path / "config.toml").exists():
-        from avsc.evaluate.runs import describe
-
-        print(describe(path))
-        return
     from avsc.report.info import show
 
     show(path)

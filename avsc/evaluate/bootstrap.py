@@ -1,10 +1,10 @@
 """95 % intervals by resampling locations; pure arithmetic.
 
-The clips of one location are pieces of one recording, so their errors go together: drawing
-segments or clips anew would make the intervals several times too narrow. Locations are drawn
-with replacement, as many as there are; a resample's scores need only each location's sums, so
-2,000 resamples of 36,450 segments are one small matrix product. Percentile intervals of few
-locations (fewer than about ten a scene) are still somewhat too narrow.
+The clips of one location are pieces of one recording, so their errors are correlated: resampling
+segments or clips would make the intervals several times too narrow. Locations are drawn with
+replacement, as many as there are. The scores of a resample need only the sums of each location, so
+2,000 resamples of 36,450 segments are one small matrix product. With fewer than about ten
+locations a scene, percentile intervals are still somewhat too narrow.
 
 Shape legend: n segments, L locations, C classes, R resamples.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.metrics import Labels, Probabilities, segment_hits, segment_losses
+from avsc.metrics import Labels, Probabilities, segment_correct, segment_losses
 
 RESAMPLES = 2000
 SEED = 20210601
@@ -26,7 +26,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """The bounds of a 95 % interval; nan where it cannot be had (fewer than two locations)."""
+    """The bounds of a 95 % interval; nan where there are fewer than two locations."""
 
     low: float
     high: float
@@ -34,20 +34,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class LocationSums:
-    """What a resample needs of each location, all [L, C]."""
+    """Sums of each location, all [L, C]."""
 
-    count: Float  # segments of the class
+    count: Float  # number of segments of the class
     loss: Float  # sum of their log-losses
-    hits: Float  # how many are right
+    correct: Float  # number of correct predictions
 
     def of(self, wanted: NDArray[np.bool_]) -> "LocationSums":
-        """Only the locations that are wanted, such as a city's."""
-        return LocationSums(self.count[wanted], self.loss[wanted], self.hits[wanted])
+        """The sums of some locations, such as a city's; ``wanted`` is [L]."""
+        return LocationSums(self.count[wanted], self.loss[wanted], self.correct[wanted])
 
 
 @dataclass(frozen=True)
 class Replicates:
-    """Scores of each resample: [R], and [R, C] by class with nan where a class was not drawn."""
+    """Scores of each resample, [R], and by class, [R, C]; nan where a class was not drawn."""
 
     log_loss: Float
     accuracy: Float
@@ -57,7 +57,7 @@ class Replicates:
     class_accuracy: Float
 
     def minus(self, other: "Replicates") -> "Replicates":
-        """Differences on the same resamples, which are the paired bootstrap's."""
+        """Differences on the same resamples: those of the paired bootstrap."""
         return replace(
             self, **{name: values - getattr(other, name) for name, values in vars(self).items()}
         )
@@ -65,7 +65,7 @@ class Replicates:
 
 @dataclass(frozen=True)
 class Intervals:
-    """The intervals of every score; the last two hold one a class."""
+    """The intervals of all scores; the last two have one for each class."""
 
     log_loss: Interval
     accuracy: Interval
@@ -78,7 +78,7 @@ class Intervals:
 def location_sums(
     probabilities: Probabilities, labels: Labels, locations: Sequence[str]
 ) -> tuple[LocationSums, list[str]]:
-    """The sums of each location, and the locations' keys in the same (alphabetical) order."""
+    """The sums of each location, and the keys of the locations in the same alphabetical order."""
     names, where = np.unique(np.asarray(locations, dtype=np.str_), return_inverse=True)
     classes = np.shape(probabilities)[1]
     cell = where * classes + labels
@@ -90,13 +90,13 @@ def location_sums(
     sums = LocationSums(
         total(np.ones(len(labels))),
         total(segment_losses(probabilities, labels)),
-        total(segment_hits(probabilities, labels)),
+        total(segment_correct(probabilities, labels)),
     )
     return sums, [str(name) for name in names]
 
 
 def draw(locations: int, resamples: int = RESAMPLES, seed: int = SEED) -> Float:
-    """How often each resample draws each location, [R, L]; rows sum to L."""
+    """The number of times each resample draws each location, [R, L]; rows sum to L."""
     random = np.random.default_rng(seed)
     shares = np.full(locations, 1.0 / locations)
     return random.multinomial(locations, shares, size=resamples).astype(np.float64)
@@ -104,16 +104,16 @@ def draw(locations: int, resamples: int = RESAMPLES, seed: int = SEED) -> Float:
 
 def replicate(sums: LocationSums, drawn: Float) -> Replicates:
     """The scores of every resample."""
-    count, loss, hits = drawn @ sums.count, drawn @ sums.loss, drawn @ sums.hits  # [R, C]
-    class_loss, class_hits = _ratio(loss, count), _ratio(hits, count)
+    count, loss, correct = drawn @ sums.count, drawn @ sums.loss, drawn @ sums.correct  # [R, C]
+    class_loss, class_accuracy = _ratio(loss, count), _ratio(correct, count)
     segments = count.sum(axis=1)
     return Replicates(
         log_loss=np.nanmean(class_loss, axis=1),
-        accuracy=np.nanmean(class_hits, axis=1),
+        accuracy=np.nanmean(class_accuracy, axis=1),
         log_loss_micro=loss.sum(axis=1) / segments,
-        accuracy_micro=hits.sum(axis=1) / segments,
+        accuracy_micro=correct.sum(axis=1) / segments,
         class_log_loss=class_loss,
-        class_accuracy=class_hits,
+        class_accuracy=class_accuracy,
     )
 
 
@@ -130,7 +130,7 @@ def summarise(replicates: Replicates) -> Intervals:
 
 
 def intervals(sums: LocationSums, resamples: int = RESAMPLES, seed: int = SEED) -> Intervals:
-    """95 % intervals of one system's scores; nan throughout for fewer than two locations."""
+    """95 % intervals of one system's scores; all nan for fewer than two locations."""
     found = replicate(sums, draw(len(sums.count), resamples, seed))
     if len(sums.count) < 2:
         found = replace(found, **{name: values * np.nan for name, values in vars(found).items()})
@@ -142,7 +142,7 @@ def paired(
 ) -> Intervals:
     """95 % intervals of ``other`` less ``first``, both scored on the same resamples.
 
-    The two must be of the same segments; their sums then have the same counts.
+    Both must be sums of the same segments; their counts are then the same.
     """
     assert np.array_equal(first.count, other.count), "paired systems have the same segments"
     drawn = draw(len(first.count), resamples, seed)

@@ -1,4 +1,7 @@
-"""Systems side by side on the same segments, with paired intervals of their differences."""
+"""Systems side by side on the same segments, with paired intervals of their differences.
+
+Shape legend: n segments, C scenes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +14,23 @@ from avsc.errors import AvscError
 from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Intervals, LocationSums
 from avsc.evaluate.predictions import PREDICTIONS, SHOWN, Predictions, read_predictions
+from avsc.evaluate.results import EVALUATION
 from avsc.metrics import Labels, Probabilities, Scores
-from avsc.report import formatting
 from avsc.scenes import ClipName, scene_index
-
-EVALUATION = "evaluation"  # the folder inside a run
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One system; ``gap`` and ``gap_intervals`` are its scores less those of the first."""
+    """One system beside the first of the comparison.
+
+    Attributes:
+        name: Short name.
+        scores: Scores.
+        intervals: 95 % intervals of the scores.
+        gap_log_loss: Log-loss less that of the first system.
+        gap_accuracy: Accuracy less that of the first system.
+        gap_intervals: Paired 95 % intervals of the differences.
+    """
 
     name: str
     scores: Scores
@@ -34,7 +44,7 @@ class Compared:
 class _System:
     name: str
     path: Path
-    probabilities: Probabilities  # in the order of the first system's segments
+    probabilities: Probabilities  # [n, C], in the order of the first system's segments
     sums: LocationSums
 
 
@@ -42,10 +52,10 @@ def compare(paths: Sequence[Path]) -> list[Compared]:
     """Compares systems that were scored on the same segments; the first is the reference.
 
     Args:
-        paths: Runs, evaluation folders or predictions files, at least two.
+        paths: Paths of runs, evaluation folders or predictions files, at least two.
 
     Raises:
-        AvscError: A path has no predictions, the segments differ, or they carry no labels.
+        AvscError: A path has no predictions, the segments differ, or they have no labels.
     """
     files = [predictions_of(path) for path in paths]
     read = [read_predictions(file) for file in files]
@@ -69,14 +79,14 @@ def predictions_of(path: Path) -> Path:
         if candidate.is_file():
             return candidate
     raise AvscError(
-        f"{path} has no predictions" if path.exists() else f"{path} is not there",
+        f"{path} has no predictions" if path.exists() else f"{path} does not exist",
         f"a run with {EVALUATION}/{PREDICTIONS}, or a predictions file",
         f"score it first: avsc evaluate {path}" if path.is_dir() else "check the path",
     )
 
 
 def truth(path: Path, names: Sequence[str]) -> tuple[Labels, list[str]]:
-    """Scene numbers [n] and location keys of segments, which their names say.
+    """Scene numbers [n] and location keys [n] of segments, from their names.
 
     Raises:
         AvscError: A name is not ``<scene>-<city>-<location>-<segment>_<second>``.
@@ -87,39 +97,13 @@ def truth(path: Path, names: Sequence[str]) -> tuple[Labels, list[str]]:
         if not (mark and second.isdecimal()):
             raise AvscError(
                 f"{path}: segment {name!r}",
-                "<clip id>_<second>, whose clip id says scene and location",
+                "<clip id>_<second>, whose clip id has scene and location",
                 "compare predictions of labelled clips; the evaluation edition has no labels",
             )
         parts = ClipName.parse(clip_id)
         labels[number] = scene_index(parts.scene)
         locations.append(f"{parts.city}-{parts.location}")
     return labels, locations
-
-
-def score_rows(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the systems' scores, for a person."""
-    return ["system", "log-loss", "95 %", "accuracy %", "95 %"], [
-        [
-            system.name,
-            formatting.loss(system.scores.log_loss),
-            formatting.loss_bounds(system.intervals.log_loss),
-            formatting.per_cent(system.scores.accuracy),
-            formatting.per_cent_bounds(system.intervals.accuracy),
-        ]
-        for system in systems
-    ]
-
-
-def gap_rows(systems: Sequence[Compared]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of what the systems have more or less than the first."""
-    return ["system", "log-loss", "95 %", "accuracy, points", "95 %"], [
-        [
-            system.name,
-            *formatting.loss_gap(system.gap_log_loss, system.gap_intervals.log_loss),
-            *formatting.per_cent_gap(system.gap_accuracy, system.gap_intervals.accuracy),
-        ]
-        for system in systems[1:]
-    ]
 
 
 def _compared(system: _System, first: _System, labels: Labels) -> Compared:
@@ -138,11 +122,11 @@ def _aligned(first: Path, names: Sequence[str], path: Path, found: Predictions) 
     where = {name: number for number, name in enumerate(found.names)}
     only_first = [name for name in names if name not in where]
     wanted = set(names)
-    only_here = [name for name in found.names if name not in wanted]
-    if only_first or only_here or len(where) < len(found.names):
+    only_other = [name for name in found.names if name not in wanted]
+    if only_first or only_other or len(where) < len(found.names):
         raise AvscError(
-            f"{first} and {path} are of different segments: {len(only_first)} only in the first"
-            f"{_examples(only_first)}, {len(only_here)} only in the other{_examples(only_here)}, "
+            f"{first} and {path} have different segments: {len(only_first)} only in the first"
+            f"{_examples(only_first)}, {len(only_other)} only in the other{_examples(only_other)}, "
             f"{len(found.names) - len(where)} doubled",
             "the same segments, each once, so that differences can be paired",
             "evaluate both runs on the same fold of the same store",

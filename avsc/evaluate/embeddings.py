@@ -26,11 +26,11 @@ class Embeddings:
     """Joint embeddings e = AE(a) ++ VE(v) of some segments.
 
     Attributes:
-        names: The segments, m.
-        labels: Their scenes by number, [m].
-        joint: float32 [m, E].
-        acoustic_features: How many of the E columns, the first, are AE(a); 0 for a system that
-            does not listen, E for one that does not look.
+        names: Names of the segments, m.
+        labels: Scenes by number, [m].
+        joint: Joint embeddings, float32 [m, E].
+        acoustic_features: Number of the first columns that are AE(a): 0 for a system without
+            sound, E for one without pictures.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Embeddings:
     acoustic_features: int
 
     def parts(self) -> dict[str, NDArray[np.float32]]:
-        """What can be mapped, by title: the whole, and the acoustic part where there are two."""
+        """Embeddings by title: the whole, and the acoustic part of a system with two inputs."""
         width = self.acoustic_features
         if width == self.joint.shape[1]:
             return {"Acoustic embeddings": self.joint}
@@ -52,7 +52,7 @@ class Embeddings:
 
 
 def choose(segments: int, most: int = MOST) -> NDArray[np.int64]:
-    """Which segments of so many are embedded: all of a few, else a fixed sample, rising order."""
+    """Numbers of the segments to embed, rising: all, or a fixed sample of more than ``most``."""
     if segments <= most:
         return np.arange(segments, dtype=np.int64)
     drawn = np.random.default_rng(SEED).choice(segments, most, replace=False)
@@ -75,7 +75,7 @@ def read_embeddings(folder: Path) -> Embeddings:
     """Reads ``embeddings.npz`` of an evaluation.
 
     Raises:
-        AvscError: It is absent or damaged.
+        AvscError: The file is absent or damaged.
     """
     path = folder / EMBEDDINGS
     try:
@@ -104,8 +104,8 @@ def project(values: NDArray[np.float32], seed: int = SEED) -> NDArray[np.float64
     assert rows >= FEWEST
     components = min(COMPONENTS, rows, columns)
     perplexity = min(PERPLEXITY, (rows - 1) / 3)
-    # OpenMP's threads wait for each other in a spin: where others use the cores too, two take ten
-    # times as long as one, and a thousand points are too few for more to help much.
+    # OpenMP's threads wait actively for each other: where other processes use the cores too, two
+    # threads take ten times as long as one, and for a thousand points more threads help little.
     with threadpool_limits(1):
         reduced = PCA(components, svd_solver="randomized", random_state=seed).fit_transform(values)
         plane = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(reduced)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from avsc import files
 from avsc.console import say
 from avsc.errors import AvscError
-from avsc.evaluate import embeddings, runs
+from avsc.evaluate import embeddings, environment, results
 from avsc.evaluate.embeddings import Embeddings, write_embeddings
 from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.evaluate.summary import Summary, as_json, summarise
 from avsc.report import context
-from avsc.report.report import report
+from avsc.report.pages import report_page
 from avsc.store.read import Store
 
 if TYPE_CHECKING:
@@ -90,10 +90,10 @@ def evaluate(
     summary = summarise(probabilities, segments)
     about = _about(opened, segments, protocol) | {
         "run": str(run.resolve()),
-        "weights_sha256": runs.weights_sha256(run),
+        "weights_sha256": results.weights_sha256(run),
         "strategy": loaded.recipe.train.strategy,
         "epoch": loaded.manifest.epoch,
-        "hardware": runs.hardware(loaded.device),
+        "hardware": environment.hardware(loaded.device),
     }
     _write_metrics(folder, summary, about)
     sample = _sample(loaded, opened, segments, protocol)
@@ -109,7 +109,7 @@ def evaluate(
             run=loaded,
             sample=sample,
         )
-        files.write_text(folder / REPORT, report(data))
+        files.write_text(folder / REPORT, report_page(data))
     return Result(folder, segments, summary)
 
 
@@ -159,7 +159,7 @@ def evaluate_file(
         data = context.gather(
             predictions.name, opened, segments, probabilities, summary=summary, about=about
         )
-        files.write_text(folder / REPORT, report(data))
+        files.write_text(folder / REPORT, report_page(data))
     return Result(folder, segments, summary)
 
 
@@ -174,7 +174,7 @@ def evaluation_folder(
         fold: Name of the fold.
         protocol: Protocol; None for another system's predictions.
     """
-    base = run / runs.EVALUATION
+    base = run / results.EVALUATION
     if elsewhere is None and fold == FOLD and protocol in ("segment", None):
         return base
     words = [fold, protocol]
@@ -211,8 +211,8 @@ def _about(store: Store, segments: Segments, protocol: "Protocol | None") -> dic
         "fold": segments.fold,
         "quarantined_clips": segments.quarantined,
         "store": {"path": _absolute(store.place), "sha256": store.sha256},
-        "versions": runs.versions(),
-        "hardware": runs.hardware(),
+        "versions": environment.versions(),
+        "hardware": environment.hardware(),
     }
 
 
@@ -221,5 +221,5 @@ def _absolute(place: str) -> str:
 
 
 def _write_metrics(folder: Path, summary: Summary, about: dict[str, Any]) -> None:
-    content = as_json(summary) | about
-    files.write_text(folder / runs.METRICS, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    content = json.dumps(as_json(summary) | about, indent=2, allow_nan=False)
+    files.write_text(folder / results.METRICS, content + "\n")

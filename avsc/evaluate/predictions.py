@@ -2,8 +2,8 @@
 
 Tab-separated, UTF-8, a header line; ``filename`` is ``<clip id>_<second>`` (the sound file's name
 in the unlabelled evaluation edition), ``scene_label`` the most probable scene, then one column a
-scene. Numbers are written so that they read back to the same bits. Files of other systems may
-have their scene columns in any order: the header says which is which.
+scene. Numbers are written with all their bits. In files of other systems the columns may have any
+order: they are found by their names.
 """
 
 import math
@@ -31,28 +31,30 @@ class Predictions:
     """Rows of a file, in its order.
 
     Attributes:
-        names: Segment names.
-        answers: The scene each row says it predicts.
-        probabilities: Columns in the order of ``SCENES``, [n, 10].
+        names: Names of the segments, n.
+        labels: Predicted scenes as the column ``scene_label`` has them, n.
+        probabilities: Probabilities with columns in the order of ``SCENES``, [n, 10].
     """
 
     names: tuple[str, ...]
-    answers: tuple[str, ...]
+    labels: tuple[str, ...]
     probabilities: Probabilities
 
     def disagreeing(self) -> int:
-        """Rows whose ``scene_label`` is not (one of) their most probable scene(s)."""
+        """Number of rows whose ``scene_label`` is less probable than another scene."""
         most = self.probabilities.max(axis=1)
-        own = self.probabilities[np.arange(len(self.answers)), _indices(self.answers)]
+        own = self.probabilities[
+            np.arange(len(self.labels)), [SCENES.index(label) for label in self.labels]
+        ]
         return int((own < most).sum())
 
 
 def write_predictions(path: Path, names: Sequence[str], probabilities: Probabilities) -> None:
     """Writes the file whole; ``probabilities`` is [n, 10] in the order of ``SCENES``."""
     lines = ["\t".join(HEADER)]
-    for name, answer, row in zip(names, predicted(probabilities), probabilities, strict=True):
+    for name, scene, row in zip(names, predicted(probabilities), probabilities, strict=True):
         numbers = [_number(float(share)) for share in row]
-        lines.append("\t".join([name, SCENES[answer], *numbers]))
+        lines.append("\t".join([name, SCENES[scene], *numbers]))
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -71,8 +73,8 @@ def read_predictions(path: Path) -> Predictions:
     ]
     if not rows:
         raise AvscError(f"{path} has a header and no rows", "one row a segment", "write it again")
-    names, answers, shares = zip(*rows, strict=True)
-    return Predictions(names, answers, np.asarray(shares, np.float64))
+    names, labels, shares = zip(*rows, strict=True)
+    return Predictions(names, labels, np.asarray(shares, np.float64))
 
 
 def align(path: Path, read: Predictions, segments: Segments) -> Probabilities:
@@ -89,19 +91,19 @@ def align(path: Path, read: Predictions, segments: Segments) -> Probabilities:
             "remove the doubled rows",
         )
     where = {name: number for number, name in enumerate(read.names)}
-    strange = sorted(where.keys() - set(segments.names))
+    unknown = sorted(where.keys() - set(segments.names))
     missing = [name for name in segments.names if name not in where]
-    if strange or missing:
+    if unknown or missing:
         faults = []
         if missing:
             faults.append(f"lacks {len(missing)} segments, such as {_some(missing)}")
-        if strange:
-            faults.append(f"has {len(strange)} that are not of the fold, such as {_some(strange)}")
+        if unknown:
+            faults.append(f"has {len(unknown)} that are not of the fold, such as {_some(unknown)}")
         raise AvscError(
             f"{path} {' and '.join(faults)}",
             f"the {len(segments.names)} segments of the fold {segments.fold!r}, named "
             f"<clip id>_<second> like {segments.names[0]}",
-            "score the whole fold, or name the fold or store it belongs to with --fold and --store",
+            "predict the whole fold, or choose the right fold and store with --fold and --store",
         )
     return read.probabilities[[where[name] for name in segments.names]]
 
@@ -161,10 +163,10 @@ def _row(
     where = f"{path} line {number}"
     if len(fields) != len(columns):
         raise AvscError(f"{where}: {len(fields)} fields", f"{len(columns)}", "correct the row")
-    name, answer = fields[columns["filename"]].strip(), fields[columns["scene_label"]].strip()
-    if answer not in SCENES:
+    name, label = fields[columns["filename"]].strip(), fields[columns["scene_label"]].strip()
+    if label not in SCENES:
         raise AvscError(
-            f"{where}: unknown scene {answer!r}", f"one of {', '.join(SCENES)}", "correct the row"
+            f"{where}: unknown scene {label!r}", f"one of {', '.join(SCENES)}", "correct the row"
         )
     shares = [_share(where, scene, fields[columns[scene]]) for scene in SCENES]
     total = math.fsum(shares)
@@ -172,9 +174,9 @@ def _row(
         raise AvscError(
             f"{where}: the probabilities of {name} sum to {total:.6g}",
             f"1, to within {SUM_TOLERANCE:g}",
-            "normalise them; logits want a softmax first",
+            "normalise them; apply a softmax to logits first",
         )
-    return name, answer, shares
+    return name, label, shares
 
 
 def _share(where: str, scene: str, text: str) -> float:
@@ -192,7 +194,7 @@ def _share(where: str, scene: str, text: str) -> float:
 
 
 def _number(share: float) -> str:
-    """The shortest text that reads back to the same bits, never less than 9 significant digits.
+    """The shortest text that keeps all bits, with at least 9 significant digits.
 
     >>> _number(0.5), _number(1 / 3), _number(2.5e-9)
     ('0.500000000', '0.3333333333333333', '2.50000000e-09')
@@ -200,11 +202,6 @@ def _number(share: float) -> str:
     short = repr(share)
     digits = short.partition("e")[0].replace(".", "").lstrip("0")
     return short if len(digits) >= 9 else f"{share:#.9g}"
-
-
-def _indices(answers: Sequence[str]) -> list[int]:
-    number = {scene: k for k, scene in enumerate(SCENES)}
-    return [number[answer] for answer in answers]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which one-second segments a fold has, in the order in which they are scored; pure."""
+"""The one-second segments of a fold in the order in which they are scored; pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from avsc.store.clips import StoredClip
 from avsc.store.schema import Status
 
 UNLABELLED = -1
-EVERY = "all"  # the fold that is every clip
+EVERY = "all"  # the fold of all clips
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Segments:
     """The segments of a fold: clip by clip in the store's order, second by second.
 
     Attributes:
-        fold: The fold's name.
+        fold: Name of the fold.
         rows: Rows of the store, one a clip, [K].
-        seconds: Segments a clip, S; there are n = K * S segments.
-        names: The segments' names in ``predictions.csv``, n.
+        seconds: Number of segments of a clip, S; there are n = K * S segments.
+        names: Names of the segments in ``predictions.csv``, n.
         labels: Scenes by number, -1 where unknown, [n].
         cities: Cities, n.
         locations: Location keys, ``<city>-<location>``, n.
-        quarantined: Clips of the fold that were left out because they could not be used.
+        quarantined: Number of clips of the fold that are left out because they are quarantined.
     """
 
     fold: str
@@ -48,23 +48,24 @@ class Segments:
 def segments_of(
     clips: Sequence[StoredClip], status: NDArray[np.uint8], seconds: int, fold: str
 ) -> Segments:
-    """The usable segments of a fold; ``all`` is every clip.
+    """The usable segments of a fold; the fold ``all`` has every clip.
 
     A store of the challenge's evaluation edition has neither folds nor labels: there ``test``
-    means every clip too, and the names are those of the sound files, as the challenge wants them.
+    means every clip too, and segments have the names of the sound files, as the challenge
+    requires.
 
     Raises:
-        AvscError: The fold has no clips, or only part of its clips are labelled.
+        AvscError: The fold has no usable clip, or only some of its clips are labelled.
     """
     no_folds = not any(clip.fold for clip in clips)
     whole = fold == EVERY or (no_folds and fold == "test")
     mine = [row for row, clip in enumerate(clips) if whole or clip.fold == fold]
     rows = [row for row in mine if status[row] == Status.GOOD]
     if not rows:
-        there = sorted({clip.fold for clip in clips if clip.fold})
+        folds = sorted({clip.fold for clip in clips if clip.fold})
         raise AvscError(
             f"the fold {fold!r} has {len(mine)} clips, none of them usable",
-            f"a fold with clips; this store has {', '.join(there) or 'no folds'}",
+            f"a fold with clips; this store has {', '.join(folds) or 'no folds'}",
             "choose another with --fold (all takes every clip), or look at `avsc info STORE`",
         )
     chosen = [clips[row] for row in rows]
@@ -93,6 +94,6 @@ def _all_or_none_labelled(clips: Sequence[StoredClip], labels: Sequence[int]) ->
     if without and len(without) < len(clips):
         raise AvscError(
             f"{len(without)} of {len(clips)} clips have no scene, such as {without[0]}",
-            "a fold that is labelled throughout, or not at all",
+            "a fold in which every clip is labelled, or none",
             "correct the data set's meta.csv and prepare it again, or choose another --fold",
         )

@@ -1,4 +1,7 @@
-"""All that is reported of a system's probabilities on a fold, and how ``metrics.json`` says it."""
+"""All scores of a system's probabilities on a fold, and ``metrics.json``.
+
+Shape legend: n segments, C scenes.
+"""
 
 import math
 from dataclasses import dataclass
@@ -11,9 +14,29 @@ from avsc import metrics
 from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Interval, Intervals
 from avsc.evaluate.segments import Segments
-from avsc.metrics import Calibration, ClassScore, Probabilities, Scores
-from avsc.report import formatting
+from avsc.metrics import Calibration, Probabilities, Scores
 from avsc.scenes import SCENES
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """Scores of a group of segments: those of a scene or of a city, or all.
+
+    Attributes:
+        name: Name of the group.
+        n: Number of segments.
+        log_loss: Log-loss; nan where there is no segment.
+        accuracy: Accuracy, a share; nan where there is no segment.
+        log_loss_interval: 95 % interval of the log-loss.
+        accuracy_interval: 95 % interval of the accuracy.
+    """
+
+    name: str
+    n: int
+    log_loss: float
+    accuracy: float
+    log_loss_interval: Interval
+    accuracy_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -21,15 +44,17 @@ class Summary:
     """Scores and their intervals.
 
     Attributes:
-        scores: Over all segments.
-        intervals: Their 95 % intervals.
-        confusion: Counts, rows true, [10, 10].
+        scenes: Names of the classes, C.
+        scores: Scores of all segments.
+        intervals: 95 % intervals of these scores.
+        confusion: Counts, rows true, [C, C].
         calibration: Reliability of the highest probability.
         cities: City -> (scores, intervals), in alphabetical order.
-        n_locations: How many locations were resampled.
-        n_clips: How many clips the segments come from.
+        n_locations: Number of resampled locations.
+        n_clips: Number of clips of the segments.
     """
 
+    scenes: tuple[str, ...]
     scores: Scores
     intervals: Intervals
     confusion: NDArray[np.int64]
@@ -38,14 +63,38 @@ class Summary:
     n_locations: int
     n_clips: int
 
+    def overall(self) -> GroupScore:
+        """The mean of the scenes."""
+        return _group("mean of scenes", self.scores, self.intervals)
+
+    def by_scene(self) -> list[GroupScore]:
+        """The scores of each scene."""
+        return [
+            GroupScore(scene, score.n, score.log_loss, score.accuracy, loss, accuracy)
+            for scene, score, loss, accuracy in zip(
+                self.scenes,
+                self.scores.per_class,
+                self.intervals.class_log_loss,
+                self.intervals.class_accuracy,
+                strict=True,
+            )
+        ]
+
+    def by_city(self) -> list[GroupScore]:
+        """The scores of each city; none where no city is known."""
+        if not any(self.cities):
+            return []
+        return [_group(city or "unknown", *found) for city, found in self.cities.items()]
+
 
 def summarise(probabilities: Probabilities, segments: Segments) -> Summary:
-    """Scores labelled segments; ``probabilities`` is [n, 10] in their order."""
+    """Scores labelled segments; ``probabilities`` is [n, C] in their order."""
     sums, locations = bootstrap.location_sums(probabilities, segments.labels, segments.locations)
     city_at = dict(zip(segments.locations, segments.cities, strict=True))
     city_of = np.array([city_at[location] for location in locations])
     by_city = metrics.score_by(segments.cities, probabilities, segments.labels)
     return Summary(
+        scenes=SCENES,
         scores=metrics.score(probabilities, segments.labels),
         intervals=bootstrap.intervals(sums),
         confusion=metrics.confusion(probabilities, segments.labels),
@@ -60,30 +109,35 @@ def summarise(probabilities: Probabilities, segments: Segments) -> Summary:
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
-    """The scores as ``metrics.json`` holds them; what is not known is null."""
-    scores, intervals, found = summary.scores, summary.intervals, summary.calibration
+    """The scores as ``metrics.json`` holds them; an unknown number is null."""
+    scores, found, scenes = summary.scores, summary.calibration, summary.by_scene()
     return {
         **_four(scores),
         "per_class": {
-            scene: {"log_loss": _known(c.log_loss), "accuracy": _known(c.accuracy), "n": c.n}
-            for scene, c in zip(SCENES, scores.per_class, strict=True)
+            scene.name: {
+                "log_loss": _known(scene.log_loss),
+                "accuracy": _known(scene.accuracy),
+                "n": scene.n,
+            }
+            for scene in scenes
         },
         "n_segments": scores.n_segments,
         "n_clips": summary.n_clips,
         "n_locations": summary.n_locations,
-        "scenes": list(SCENES),
+        "scenes": list(summary.scenes),
         "confusion": summary.confusion.tolist(),
         "intervals": {
             "level": bootstrap.LEVEL,
             "method": "percentile bootstrap over locations",
             "resamples": bootstrap.RESAMPLES,
             "seed": bootstrap.SEED,
-            **_four_intervals(intervals),
+            **_four_intervals(summary.intervals),
             "per_class": {
-                scene: {"log_loss": _pair(loss), "accuracy": _pair(right)}
-                for scene, loss, right in zip(
-                    SCENES, intervals.class_log_loss, intervals.class_accuracy, strict=True
-                )
+                scene.name: {
+                    "log_loss": _pair(scene.log_loss_interval),
+                    "accuracy": _pair(scene.accuracy_interval),
+                }
+                for scene in scenes
             },
         },
         "ece": found.ece,
@@ -100,37 +154,15 @@ def as_json(summary: Summary) -> dict[str, Any]:
     }
 
 
-def score_table(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Header and rows for a person: each scene, and their mean."""
-    scores, found = summary.scores, summary.intervals
-    header = ["scene", "n", "log-loss", "95 %", "accuracy %", "95 %"]
-    mean = ClassScore(scores.log_loss, scores.accuracy, scores.n_segments)
-    rows = [
-        *zip(SCENES, scores.per_class, found.class_log_loss, found.class_accuracy, strict=True),
-        ("mean of scenes", mean, found.log_loss, found.accuracy),
-    ]
-    return header, [_table_row(*row) for row in rows]
-
-
-def closing_line(summary: Summary) -> str:
-    """What stands under the table."""
-    scores = summary.scores
-    return (
-        f"over all segments alike: log-loss {formatting.loss(scores.log_loss_micro)}, accuracy "
-        f"{formatting.per_cent(scores.accuracy_micro)} %; calibration error "
-        f"{summary.calibration.ece:.3f}; intervals by resampling {summary.n_locations} locations"
-    )
-
-
-def _table_row(name: str, score: ClassScore, loss: Interval, right: Interval) -> list[str]:
-    return [
+def _group(name: str, scores: Scores, intervals: Intervals) -> GroupScore:
+    return GroupScore(
         name,
-        f"{score.n:,}",
-        formatting.loss(score.log_loss),
-        formatting.loss_bounds(loss),
-        formatting.per_cent(score.accuracy),
-        formatting.per_cent_bounds(right),
-    ]
+        scores.n_segments,
+        scores.log_loss,
+        scores.accuracy,
+        intervals.log_loss,
+        intervals.accuracy,
+    )
 
 
 def _four(scores: Scores) -> dict[str, float]:

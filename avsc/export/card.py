@@ -9,7 +9,7 @@ from typing import Any
 from avsc import recipe
 from avsc.dataset import manifests
 from avsc.errors import AvscError
-from avsc.evaluate import runs
+from avsc.evaluate import results
 from avsc.evaluate.bootstrap import Interval
 from avsc.export import weights
 from avsc.export.description import Description
@@ -75,7 +75,7 @@ def model_card(run: LoadedRun, description: Description, model: Path) -> str:
 def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
     """The official scores of a run; None if it has none, or they are of other weights."""
     try:
-        found = runs.read_metrics(run / runs.EVALUATION)
+        found = results.read_metrics(run / results.EVALUATION)
     except AvscError:
         return None
     return found if found.get("weights_sha256") == weights_sha256 else None

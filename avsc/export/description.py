@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avsc import __version__, files, timebase
 from avsc.errors import AvscError
-from avsc.evaluate import runs
+from avsc.evaluate import results
 from avsc.models.visual import ImageConfig
 from avsc.store.schema import FBankSettings, Feature, ScalogramSettings
 from avsc.train.load import LoadedRun
@@ -111,7 +111,7 @@ def describe(run: LoadedRun, model: Path, included: bool) -> Description:
         )
     return Description(
         run=run.path.resolve().name,
-        weights_sha256=runs.weights_sha256(run.path),
+        weights_sha256=results.weights_sha256(run.path),
         strategy=run.recipe.train.strategy,
         scenes=run.scenes,
         audio=audio if run.uses_audio else None,

@@ -1,9 +1,8 @@
-"""Streams of any length kept in a fixed number of items, whatever the length turns out to be; pure.
+"""Streams of unknown length in a bounded number of items; pure.
 
-Shape legend: k frames added at once, m columns kept, B bands.
+Shape legend: n rows, m columns or bins, B bands, C scenes.
 """
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -13,68 +12,74 @@ T = TypeVar("T")
 Floats = NDArray[np.float32]
 
 
-class Thinned(Generic[T]):
-    """Every so many-th item of a stream, evenly spaced.
+class EvenlySpaced(Generic[T]):
+    """Evenly spaced items of a stream, beginning with the first.
 
     Args:
-        most: How many are kept at most; between half of that and all of it are, once there are
-            that many.
+        most: Largest number of items; once full, it is never less than half full.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._stride = 1
-        self._seen = 0
+        self._step = 1
+        self._count = 0
         self._items: list[T] = []
 
-    def offer(self, make: Callable[[], T]) -> None:
-        """The stream's next item; ``make`` is called only if it is kept."""
-        if self._seen % self._stride == 0:
-            if len(self._items) == self._most:
-                self._items = self._items[::2]
-                self._stride *= 2
-            if self._seen % self._stride == 0:
-                self._items.append(make())
-        self._seen += 1
+    def add(self, item: T) -> None:
+        """Takes the next item of the stream; it is kept if its turn has come."""
+        if self._count % self._step == 0:
+            self._items.append(item)
+        if len(self._items) > self._most:
+            self._items = self._items[::2]
+            self._step *= 2
+        self._count += 1
 
     def items(self) -> tuple[T, ...]:
-        """What is kept, in order."""
+        """The kept items in order."""
         return tuple(self._items)
 
 
-class Averaged:
-    """A stream of frames as columns, each the mean of equally many frames (the last of the rest).
+class ColumnMeans:
+    """Frames of a stream as columns, each the mean of equally many frames (the last of the rest).
 
     Args:
-        most: How many columns are kept at most; even.
+        most: Largest number of columns, at least 2.
+        bands: B.
     """
 
-    def __init__(self, most: int) -> None:
-        assert most % 2 == 0
+    def __init__(self, most: int, bands: int) -> None:
         self._most = most
-        self._stride = 1
-        self._columns: list[Floats] = []
-        self._begun: list[Floats] = []  # frames of the next column
+        self._step = 1  # frames of a column
+        self._columns = np.empty((0, bands), np.float32)
+        self._rest = np.empty((0, bands), np.float32)  # frames of the next column
 
     def add(self, frames: Floats) -> None:
-        """The stream's next frames, [k, B]."""
-        for frame in frames:
-            self._begun.append(frame)
-            if len(self._begun) == self._stride:
-                self._columns.append(np.mean(self._begun, axis=0, dtype=np.float32))
-                self._begun = []
-            if len(self._columns) == self._most:
-                pairs = zip(self._columns[::2], self._columns[1::2], strict=True)
-                self._columns = [np.mean(pair, axis=0, dtype=np.float32) for pair in pairs]
-                self._stride *= 2
+        """Takes the next frames of the stream, [n, B]."""
+        self._rest = np.concatenate([self._rest, frames])
+        whole = len(self._rest) // self._step * self._step
+        self._columns = np.concatenate([self._columns, _means(self._rest[:whole], self._step)])
+        self._rest = self._rest[whole:]
+        while len(self._columns) >= self._most:
+            if len(self._columns) % 2:  # the last has no partner yet: it counts as its frames
+                frames_of_last = np.repeat(self._columns[-1:], self._step, axis=0)
+                self._rest = np.concatenate([frames_of_last, self._rest])
+            self._columns = _means(self._columns[: len(self._columns) // 2 * 2], 2)
+            self._step *= 2
 
     def columns(self) -> Floats:
         """All columns, [m, B]."""
-        rest = [np.mean(self._begun, axis=0, dtype=np.float32)] if self._begun else []
-        return np.stack([*self._columns, *rest])
+        if len(self._rest) == 0:
+            return self._columns
+        return np.concatenate([self._columns, self._rest.mean(axis=0, keepdims=True)])
 
 
-def binned(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+def _means(rows: Floats, step: int) -> Floats:
+    """Means of ``step`` rows each; the rows can be divided by it."""
+    count, bands = rows.shape
+    return np.asarray(rows.reshape(count // step, step, bands).mean(axis=1), np.float32)
+
+
+def bin_means(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     """At most ``most`` means of equally many rows (the last of the rest): [n, C] to [m, C]."""
     size = -(-len(values) // most)
     starts = np.arange(0, len(values), size)

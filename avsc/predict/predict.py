@@ -16,8 +16,8 @@ from avsc.errors import AvscError
 from avsc.predict.formats import as_json, csv_header, csv_lines
 from avsc.predict.recording import open_recording
 from avsc.predict.score import Predictor
-from avsc.predict.timeline import Timeline
-from avsc.report.timeline_page import timeline_page
+from avsc.predict.timeline import SceneTimeline
+from avsc.report.pages import timeline_page
 from avsc.train.load import load_run
 
 
@@ -29,7 +29,7 @@ def predict(
     out: Path | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
-) -> Iterator[Timeline]:
+) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
     A recording that cannot be used does not keep the others from being predicted.
@@ -88,7 +88,7 @@ def names(recordings: Sequence[Path]) -> list[str]:
     return found
 
 
-def write(timeline: Timeline, out: Path, name: str) -> None:
+def write(timeline: SceneTimeline, out: Path, name: str) -> None:
     """Writes a time-line's CSV, JSON and page into a folder."""
     lines = [csv_header(timeline.scenes), *csv_lines(timeline)]
     files.write_text(out / f"{name}.csv", "\n".join(lines) + "\n")
@@ -98,7 +98,7 @@ def write(timeline: Timeline, out: Path, name: str) -> None:
     say(f"written to {out / name}.html, .json and .csv")
 
 
-def _predict(predictor: Predictor, path: Path, audio: Path | None) -> Timeline:
+def _predict(predictor: Predictor, path: Path, audio: Path | None) -> SceneTimeline:
     run = predictor.run
     recording = open_recording(
         path,

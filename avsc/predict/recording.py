@@ -22,6 +22,7 @@ from avsc.media.demux import read_timeline
 from avsc.media.frames import NoPicture, Timeline
 from avsc.media.soundtrack import stream_seconds
 from avsc.media.video import read_pictures
+from avsc.report.formatting import clock
 from avsc.store.schema import ImageSettings
 
 HALF_S = 0.5  # of a second, where its picture is taken
@@ -159,17 +160,6 @@ def covered(timeline: Timeline) -> range:
 
 def _end_s(timeline: Timeline) -> float:
     return timeline.seconds(timeline.end()) + timebase.LENGTH_TOLERANCE_S
-
-
-def clock(seconds: int) -> str:
-    """A time since the beginning, for a person.
-
-    >>> clock(7), clock(125), clock(7320)
-    ('0:07', '2:05', '2:02:00')
-    """
-    hours, rest = divmod(seconds, 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 def _look(recording: Recording) -> None:

@@ -15,9 +15,9 @@ from avsc.console import ProgressLine
 from avsc.media import jpeg
 from avsc.models import embedding_cache
 from avsc.models.protocol import segment_probabilities
-from avsc.predict.downsample import Averaged, Thinned
+from avsc.predict.downsample import ColumnMeans, EvenlySpaced
 from avsc.predict.recording import Recording, Second
-from avsc.predict.timeline import Thumbnail, Timeline
+from avsc.predict.timeline import SceneTimeline, Thumbnail
 from avsc.signal.features import FeatureExtractor
 from avsc.train.load import LoadedRun
 
@@ -43,7 +43,7 @@ class Predictor:
             only = {"features": (self._feature,)}
             self._extractor = FeatureExtractor(run.manifest.settings.model_copy(update=only))
 
-    def predict(self, recording: Recording, line: ProgressLine) -> Timeline:
+    def predict(self, recording: Recording, line: ProgressLine) -> SceneTimeline:
         """Reads and scores a recording.
 
         Args:
@@ -53,8 +53,8 @@ class Predictor:
         Raises:
             AvscError: The recording cannot be read.
         """
-        thumbnails: Thinned[Thumbnail] = Thinned(MOST_THUMBNAILS)
-        columns = Averaged(MOST_COLUMNS)
+        thumbnails: EvenlySpaced[Thumbnail] = EvenlySpaced(MOST_THUMBNAILS)
+        columns = ColumnMeans(MOST_COLUMNS, self.run.manifest.settings.bank(self._feature).bands)
         rows, first, same = [], None, True
         for block in _blocks(recording.seconds(), embedding_cache.batch_size(self.run.device)):
             first = block[0].number if first is None else first
@@ -64,12 +64,12 @@ class Predictor:
                 same = same and all(_same_channels(second) for second in block)
             for second in block:
                 if second.picture is not None:
-                    thumbnails.offer(lambda second=second: _thumbnail(second))  # type: ignore[misc]
+                    thumbnails.add(_thumbnail(second))
             rows.append(self._score(block, audio))
             line.advance(len(block))
         assert first is not None
         notes = [*recording.notes, *([ONE_CHANNEL] if self.run.uses_audio and same else [])]
-        return Timeline(
+        return SceneTimeline(
             file=recording.file,
             sound=recording.sound,
             first=first,

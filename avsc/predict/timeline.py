@@ -1,4 +1,4 @@
-"""What was predicted of a recording: scenes along time; pure.
+"""The prediction of a recording: scenes along time; pure.
 
 Shape legend: n seconds, C scenes, m columns, B bands.
 """
@@ -29,10 +29,10 @@ class Stretch:
     """Seconds ``start`` to ``stop`` (not included) of one scene.
 
     Attributes:
-        start: The first second.
-        stop: The second behind the last.
-        scene: Its column.
-        probability: The scene's, mean over the stretch.
+        start: First second.
+        stop: Second after the last.
+        scene: Number of the scene.
+        probability: Mean probability of the scene over the stretch.
     """
 
     start: int
@@ -42,25 +42,26 @@ class Stretch:
 
     @property
     def seconds(self) -> int:
-        """Its length."""
+        """Length in seconds."""
         return self.stop - self.start
 
 
 @dataclass(frozen=True)
-class Timeline:
+class SceneTimeline:
     """The scenes of a recording.
 
     Attributes:
-        file: The recording.
-        sound: Where its sound came from; None if it was not heard.
-        first: The second that row 0 is of.
-        probabilities: [n, C], rows sum to one.
+        file: Path of the recording.
+        sound: Path of its sound; None if the run does not use sound.
+        first: Number of the second of row 0.
+        probabilities: Probabilities of the scenes, [n, C]; rows sum to one.
         scenes: Names of the C columns.
-        thumbnails: Pictures, evenly spaced; none if it was not looked at.
-        sound_columns: The average channel's feature along the whole of it, [m, B]; or None.
-        feature: Which feature that is.
-        system: The run and what it is, in words.
-        notes: What a person should know, such as what was left out.
+        thumbnails: Pictures, evenly spaced; none if the run does not use pictures.
+        sound_columns: Feature of the average channel over the whole recording, [m, B]; None if
+            the run does not use sound.
+        feature: Name of this feature.
+        system: Name and kind of the run.
+        notes: Remarks for the user, such as what was left out.
     """
 
     file: Path
@@ -86,7 +87,7 @@ class Timeline:
         return found
 
     def shares(self) -> list[tuple[int, float]]:
-        """How much of the time each scene is the most probable: (column, share), largest first."""
+        """Shares of the time in which each scene is the most probable, falling: (scene, share)."""
         counts = np.bincount(self.probabilities.argmax(axis=1), minlength=len(self.scenes))
         order = np.argsort(-counts, kind="stable")
         return [(int(k), counts[k] / len(self.probabilities)) for k in order if counts[k]]

@@ -1,1 +1,11 @@
-"""What evaluate, predict, info and export show a person."""
+"""What evaluate, compare, predict and info show a person.
+
+A page is data, figures and a template. In the order of reading:
+
+- ``context``: the content of an evaluation's report, gathered as plain values
+- ``pages``: report and time-line as HTML; ``templates/`` has their words, layout and CSS
+- ``style``: the one style of all figures, and a matplotlib figure as SVG inside a page
+- ``figures``: the report's figures; ``timeline_figure``: the figure of a time-line
+- ``tables``: scores as tables for a terminal; ``formatting``: numbers as text
+- ``info``: the content of a store or a run; ``clip_figure``: one clip of a store
+"""

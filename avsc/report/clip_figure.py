@@ -1,4 +1,4 @@
-"""A clip of a store as a drawing: its features side by side, its pictures below.
+"""A clip of a store as a figure: its features side by side, its pictures below.
 
 Shape legend: F frames, 2 channels (average, difference), B bands, S seconds.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 TICKS_HZ = (6400, 3200, 1600, 800, 400, 200, 100, 50, 10)
-TICKS_APART = 1 / 30  # of the axis
+TICK_DISTANCE = 1 / 30  # of the axis, at least
 TITLES = {"scalogram": "scalogram (Morlet wavelets)", "fbank": "FBank (mel filters)"}
 CHANNELS = ("average (L+R)/2", "difference L-R")
 
@@ -30,15 +30,15 @@ def plot_clip(path: Path, clip: str, out: Path) -> None:
     """Draws one clip of a store.
 
     Args:
-        path: The store.
-        clip: The clip's id.
-        out: A ``.png``, ``.pdf`` or ``.svg`` file.
+        path: Folder of the store.
+        clip: Id of the clip.
+        out: Path of the figure, a ``.png``, ``.pdf`` or ``.svg`` file.
 
     Raises:
-        AvscError: The clip is not in the store or not good, or ``out`` is of another kind.
+        AvscError: The clip is not in the store or is quarantined, or ``out`` has another ending.
     """
     if out.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise AvscError(f"--out {out}", "a .png, .pdf or .svg file", "name one")
+        raise AvscError(f"--out {out}", "a .png, .pdf or .svg file", "change the ending")
     store = Store.open(path, complete=False)
     row = _row(store, clip)
     figure = _figure(store, row)
@@ -47,7 +47,7 @@ def plot_clip(path: Path, clip: str, out: Path) -> None:
 
 
 def centres_hz(settings: StoreSettings, feature: Feature) -> NDArray[np.float64]:
-    """The centre of each band in Hz, in the order of the store's bands, shape [B]."""
+    """The centre frequencies of the bands in Hz, in the order of the store, [B]."""
     if feature == "scalogram":
         bank = settings.scalogram
         return morlet.centres(bank.t, bank.q) / (2 * np.pi) * timebase.SAMPLE_RATE_HZ
@@ -73,19 +73,19 @@ def _figure(store: Store, row: int) -> "Figure":
     clip, settings = store.clips[row], store.settings
     features = settings.features
     figure = Figure(figsize=(6.5 * max(len(features), 2), 9.2), layout="constrained")
-    sound, sight = figure.subfigures(2, 1, squeeze=False, height_ratios=(5, 1))[:, 0]
-    words = [clip.id, *filter(None, [clip.scene, clip.city, clip.fold])]
-    figure.suptitle(" · ".join(dict.fromkeys(words)), fontsize=14)
-    axes = sound.subplots(2, len(features), squeeze=False, sharex=True)
+    audio, images = figure.subfigures(2, 1, squeeze=False, height_ratios=(5, 1))[:, 0]
+    title = [clip.id, *filter(None, [clip.scene, clip.city, clip.fold])]
+    figure.suptitle(" · ".join(dict.fromkeys(title)), fontsize=14)
+    axes = audio.subplots(2, len(features), squeeze=False, sharex=True)
     for column, feature in enumerate(features):
         values = store.audio(feature, [row])[0]  # [F, 2, B]
-        _draw_feature(sound, axes[:, column], values, settings, feature)
-    axes_of_pictures = sight.subplots(1, settings.clip_seconds, squeeze=False)[0]
+        _draw_feature(audio, axes[:, column], values, settings, feature)
+    image_axes = images.subplots(1, settings.clip_seconds, squeeze=False)[0]
     pts_s = store.pts_s([row])[0]
-    for second, place in enumerate(axes_of_pictures):
-        place.imshow(jpeg.decode(store.jpeg(row, second)))
-        place.set_title(f"second {second}, at {pts_s[second]:.2f} s", fontsize=8)
-        place.set_axis_off()
+    for second, axes_of_second in enumerate(image_axes):
+        axes_of_second.imshow(jpeg.decode(store.jpeg(row, second)))
+        axes_of_second.set_title(f"second {second}, at {pts_s[second]:.2f} s", fontsize=8)
+        axes_of_second.set_axis_off()
     return figure
 
 
@@ -103,7 +103,7 @@ def _draw_feature(
     centres_s = timebase.frame_centres_s(len(values))
     extent = (centres_s[0] - half_hop_s, centres_s[-1] + half_hop_s, -0.5, len(hz) - 0.5)
     drawn = [
-        place.imshow(
+        plane.imshow(
             rising[:, channel].T,
             origin="lower",
             aspect="auto",
@@ -113,25 +113,25 @@ def _draw_feature(
             vmin=low,
             vmax=high,
         )
-        for channel, place in enumerate(axes)
+        for channel, plane in enumerate(axes)
     ]
-    for place, channel_name in zip(axes, CHANNELS, strict=True):
-        _label(place, np.sort(hz), f"{channel_name}\nfrequency (Hz)")
+    for plane, channel_name in zip(axes, CHANNELS, strict=True):
+        _label(plane, np.sort(hz), f"{channel_name}\nfrequency (Hz)")
     axes[0].set_title(f"{TITLES[feature]}, {len(hz)} bands")
     axes[-1].set_xlabel("time (s)")
     axes[-1].set_xlim(0, settings.clip_seconds)
     axes[-1].set_xticks(range(settings.clip_seconds + 1))
-    settings_words = f"ln({settings.bank(feature).spectrum} in the band)"
-    figure.colorbar(drawn[0], ax=list(axes), label=settings_words, pad=0.01, aspect=40)
+    label = f"ln({settings.bank(feature).spectrum} in the band)"
+    figure.colorbar(drawn[0], ax=list(axes), label=label, pad=0.01, aspect=40)
 
 
-def _label(place: "Axes", rising_hz: NDArray[np.float64], name: str) -> None:
-    """Ticks at round frequencies; the axis itself is the bands, as a network sees them."""
-    places: dict[int, float] = {}
+def _label(axes: "Axes", rising_hz: NDArray[np.float64], name: str) -> None:
+    """Ticks at round frequencies; the axis itself counts the bands, which the network gets."""
+    bands: dict[int, float] = {}
     for hz in TICKS_HZ:
         band = float(np.interp(hz, rising_hz, np.arange(len(rising_hz)), left=np.nan, right=np.nan))
-        apart = min((abs(band - other) for other in places.values()), default=np.inf)
-        if apart > TICKS_APART * len(rising_hz):  # false for a frequency beyond the bands
-            places[hz] = band
-    place.set_yticks(list(places.values()), [str(hz) for hz in places])
-    place.set_ylabel(name)
+        distance = min((abs(band - other) for other in bands.values()), default=np.inf)
+        if distance > TICK_DISTANCE * len(rising_hz):  # false for a frequency beyond the bands
+            bands[hz] = band
+    axes.set_yticks(list(bands.values()), [str(hz) for hz in bands])
+    axes.set_ylabel(name)

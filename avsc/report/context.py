@@ -1,6 +1,11 @@
-"""Gathers what the report shows besides scores: log, pictures, sound, maps, circumstances."""
+"""The content of an evaluation's report as plain values, gathered from run, store and scores.
 
-import io
+``avsc.report.pages`` makes the page of it. Shape legend: n segments, m of them in a map, F frames
+of a clip, B bands, C scenes.
+"""
+
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +18,8 @@ from avsc.evaluate.embeddings import Embeddings
 from avsc.evaluate.segments import Segments
 from avsc.evaluate.summary import Summary
 from avsc.metrics import Probabilities
-from avsc.report.report_data import Learning, Projection, ReportData, WorstSegment
+from avsc.paper import Row
+from avsc.scenes import SCENES
 from avsc.store.read import Store
 from avsc.store.schema import Feature
 from avsc.train.log import read_log
@@ -21,12 +27,109 @@ from avsc.train.log import read_log
 if TYPE_CHECKING:
     from avsc.train.load import LoadedRun
 
-WORST = 10
-HEARD = {
-    "segment": "each heard alone",
-    "context": "each heard with the frames of its clip that are centred in it",
+MOST_WORST = 10
+PROTOCOLS = {
+    "segment": "each cut out of its clip by itself",
+    "context": "each with the frames of its clip that are centred in it",
     None: "scored by another system",
 }
+
+
+@dataclass(frozen=True)
+class WorstSegment:
+    """A segment with a high loss, and the picture and sound it was scored on.
+
+    Attributes:
+        name: Segment name, ``<clip id>_<second>``.
+        clip_seconds: Length of its clip in seconds.
+        second: Number of its second in the clip.
+        scene: True scene.
+        probability: Probability of the true scene.
+        others: The likeliest other scenes with their probabilities, at most two.
+        loss: Log-loss.
+        jpeg: Picture as a JPEG file.
+        sound: Feature of the whole clip as a PNG file.
+    """
+
+    name: str
+    clip_seconds: int
+    second: int
+    scene: str
+    probability: float
+    others: tuple[tuple[str, float], ...]
+    loss: float
+    jpeg: bytes
+    sound: bytes
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A map of embeddings.
+
+    Attributes:
+        title: Name of the embedding.
+        points: Places in the plane, [m, 2].
+        labels: Scenes by number, [m].
+    """
+
+    title: str
+    points: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The log of a run, a value an epoch.
+
+    Attributes:
+        train_loss: Training losses.
+        validation_loss: Validation losses.
+        validation_accuracy: Validation accuracies, shares.
+        best: Number of the best epoch, from 1.
+    """
+
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    validation_accuracy: tuple[float, ...]
+    best: int | None
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """The content of the page; what a system lacks is None or empty.
+
+    Attributes:
+        title: Title of the page.
+        lead: A sentence below the title.
+        summary: Scores.
+        feature: Name of the audio feature that is shown.
+        paper: The paper's row of the same recipe.
+        official: Whether the segments are those of the official test fold.
+        learning: Learning curves.
+        worst: Segments with the highest losses.
+        projections: Maps of embeddings.
+        recipe: Resolved recipe as TOML.
+        facts: Names and values about system and data.
+        environment: Names and values about software and machine.
+    """
+
+    title: str
+    lead: str
+    summary: Summary
+    feature: str
+    paper: Row | None
+    official: bool
+    learning: Learning | None
+    worst: tuple[WorstSegment, ...]
+    projections: tuple[Projection, ...]
+    recipe: str
+    facts: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...]
+
+    @property
+    def chance_loss(self) -> float:
+        """The log-loss of equal probabilities."""
+        return math.log(len(self.summary.scenes))
 
 
 def gather(
@@ -40,16 +143,16 @@ def gather(
     run: "LoadedRun | None" = None,
     sample: Embeddings | None = None,
 ) -> ReportData:
-    """All that the report shows.
+    """Gathers the content of a report.
 
     Args:
-        title: The page's.
-        store: Where pictures and sound of the worst segments are.
-        segments: The fold.
-        probabilities: [n, 10].
-        summary: Their scores.
-        about: What ``metrics.json`` says besides the scores.
-        run: The system; None for another's predictions.
+        title: Title of the page.
+        store: Store with pictures and sound of the worst segments.
+        segments: Segments of the fold.
+        probabilities: Probabilities of the segments, [n, C].
+        summary: Scores of these probabilities.
+        about: Content of ``metrics.json`` besides the scores.
+        run: Scored run; None for the predictions of another system.
         sample: Embeddings to map.
     """
     feature: Feature = store.settings.features[0]
@@ -69,46 +172,45 @@ def gather(
         projections=() if sample is None else _projections(sample),
         recipe="" if run is None else recipe.to_toml(run.recipe),
         facts=_facts(segments, about, run),
-        environment=_environment(about),
+        environment=(
+            *((name, str(value)) for name, value in about["versions"].items()),
+            *((name, str(value)) for name, value in about["hardware"].items()),
+        ),
     )
 
 
 def worst(
     store: Store, segments: Segments, probabilities: Probabilities, feature: Feature
 ) -> tuple[WorstSegment, ...]:
-    """The segments of the highest loss, one of a clip at most."""
+    """The segments with the highest losses, at most one of a clip."""
+    from avsc.report.figures import feature_png
+
     losses = metrics.segment_losses(probabilities, segments.labels)
     order = np.argsort(-losses, kind="stable")
     _, first = np.unique(order // segments.seconds, return_index=True)
     found = []
-    for number in order[np.sort(first)[:WORST]]:
+    for number in order[np.sort(first)[:MOST_WORST]]:
         clip, second = divmod(int(number), segments.seconds)
-        row = int(segments.rows[clip])
+        row, label, shares = (
+            int(segments.rows[clip]),
+            segments.labels[number],
+            probabilities[number],
+        )
+        likeliest = [k for k in np.argsort(-shares)[:2] if k != label]
         found.append(
             WorstSegment(
                 name=segments.names[number],
                 clip_seconds=segments.seconds,
                 second=second,
-                scene=int(segments.labels[number]),
-                probabilities=probabilities[number],
+                scene=SCENES[label],
+                probability=float(shares[label]),
+                others=tuple((SCENES[k], float(shares[k])) for k in likeliest),
                 loss=float(losses[number]),
                 jpeg=bytes(store.jpeg(row, second)),
-                sound=picture_of(store.audio(feature, [row])[0, :, 0], feature),
+                sound=feature_png(store.audio(feature, [row])[0, :, 0], feature),
             )
         )
     return tuple(found)
-
-
-def picture_of(frames: NDArray[np.float32], feature: Feature) -> bytes:
-    """A PNG of frames [F, B]: time to the right, high frequencies above."""
-    from matplotlib.image import imsave
-
-    # The Morlet bank's first filter is its highest, the mel bank's its lowest.
-    bands = frames.T if feature == "scalogram" else frames.T[::-1]
-    low, high = np.percentile(bands, [1, 99])
-    file = io.BytesIO()
-    imsave(file, bands, vmin=low, vmax=max(high, low + 1e-6), cmap="magma", format="png")
-    return file.getvalue()
 
 
 def _lead(
@@ -116,15 +218,13 @@ def _lead(
 ) -> str:
     scored = (
         f"{len(segments.names):,} one-second segments of the {segments.fold} fold "
-        f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {HEARD[protocol]}."
+        f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {PROTOCOLS[protocol]}."
     )
-    return scored if run is None else f"{_system(run)}: {scored}"
-
-
-def _system(run: "LoadedRun") -> str:
+    if run is None:
+        return scored
     inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
     inputs += [run.recipe.visual.model] if run.uses_images else []
-    return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}"
+    return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}: {scored}"
 
 
 def _learning(run: "LoadedRun") -> Learning | None:
@@ -153,7 +253,7 @@ def _facts(
 ) -> tuple[tuple[str, str], ...]:
     facts = [
         ("fold", segments.fold),
-        ("protocol", about["protocol"] or "another system’s"),
+        ("protocol", about["protocol"] or "of another system"),
         ("left out", f"{segments.quarantined} quarantined clips"),
         ("store", f"{about['store']['path']}, {about['store']['sha256'][:12]}"),
     ]
@@ -171,8 +271,3 @@ def _facts(
             )
         )
     return (*of_run, *facts)
-
-
-def _environment(about: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    versions = tuple((name, str(value)) for name, value in about["versions"].items())
-    return (*versions, *((name, str(value)) for name, value in about["hardware"].items()))

@@ -1,218 +1,270 @@
 """The report's figures, from plain numbers to SVG text; pure.
 
-Each is drawn 360 units wide, so that a phone shows its letters as they are, and carries a
-description that says its numbers.
+Each is 360 points wide, so that a phone shows its text in full size, and carries a description
+that gives its numbers. Shape legend: m points of a map, F frames, B bands.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.image import imsave
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
 
+from avsc.evaluate.summary import GroupScore
 from avsc.metrics import Calibration
-from avsc.report import svg
+from avsc.report import formatting
+from avsc.report.style import (
+    ACCENT,
+    HALO,
+    INK,
+    SECOND,
+    SMALL,
+    SOFT,
+    inline_svg,
+    new_figure,
+    scene_colour,
+    styled,
+)
+from avsc.store.schema import Feature
 
+Metric = Literal["log_loss", "accuracy"]
+Floats = NDArray[np.float64]
+
+COLOUR_MAP = "magma"  # of audio features
 WIDTH = 360.0
-HALF_LETTER = 3.2  # half the width of a letter, about
-LINE = 13.0
+DASHES = (0, (4, 3))
+DOT = 4.5
+MOST_DOTS = 30  # a curve of more epochs has a dot at its end only
+EDGE = 14.0  # between a map's points and its border
+METRICS = {
+    "log_loss": (1, "Log-loss", formatting.loss),
+    "accuracy": (100, "Accuracy in per cent", formatting.per_cent),
+}
+ENDS = ("low", "high")
+LETTER_WIDTH, LINE_HEIGHT = 7.0, 13.0  # of a map's names, about
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One row of a bar chart; bounds are nan where there is no interval."""
-
-    label: str
-    value: float
-    low: float
-    high: float
-    shown: str  # the number as it is printed
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of learning curves, a value an epoch (nan where there is none)."""
-
-    name: str
-    kind: str  # its style
-    values: tuple[float, ...]
-
-
-def bars(title: str, rows: Sequence[Bar], top: float | None, mean: float | None = None) -> str:
-    """Horizontal bars with the whiskers of their intervals.
+def bars(metric: Metric, what: str, rows: Sequence[GroupScore], mean: float) -> Markup:
+    """Horizontal bars with whiskers for their intervals.
 
     Args:
-        title: What is measured.
-        rows: From top to bottom; a nan value makes an empty row.
-        top: The end of the axis; None: a round number beyond the longest mark.
-        mean: A value marked by a line through all rows.
+        metric: Shown score; accuracies are shown in per cent.
+        what: Kind of the groups, such as "scene", for the description.
+        rows: Groups from top to bottom; a group without segments has no bar.
+        mean: Score of a dashed line through all rows.
     """
-    left, right, step = 112.0, WIDTH - 58.0, 22.0
-    foot = 8 + step * len(rows)
-    end = top if top is not None else _beyond([v for r in rows for v in (r.value, r.high)])
-    scale = svg.Scale(0, end, left, right)
-    parts = []
-    for tick in svg.ticks(0, end, 5):
-        parts.append(svg.line(scale(tick), 4, scale(tick), foot, "grid"))
-        parts.append(svg.text(scale(tick), foot + 14, f"{tick:g}", "small", "middle"))
-    for number, row in enumerate(rows):
-        parts += _bar(row, 8 + step * number, scale, left)
-    if mean is not None:
-        parts.append(svg.line(scale(mean), 4, scale(mean), foot, "mean"))
-    told = "; ".join(f"{row.label} {row.shown}" for row in rows)
-    return svg.drawing(WIDTH, foot + 20, f"{title}: {told}", parts)
+    factor, title, shown = METRICS[metric]
+    values = factor * np.array([getattr(row, metric) for row in rows])
+    intervals = [getattr(row, f"{metric}_interval") for row in rows]
+    lows, highs = (factor * np.array([getattr(i, end) for i in intervals]) for end in ENDS)
+    end = 100.0 if metric == "accuracy" else _end([*values, *highs])
+    highs = np.minimum(highs, end)
+    with styled():
+        figure = new_figure(WIDTH, 28 + 22 * len(rows))
+        axes = _without_frame(figure.subplots(), grid="x")
+        axes.set(xlim=(0, end), ylim=(len(rows) - 0.5, -0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_yticks(range(len(rows)), [row.name for row in rows], color=INK)
+        axes.barh(range(len(rows)), np.nan_to_num(values), 0.6, color=ACCENT, alpha=0.75)
+        for y, (row, low, high) in enumerate(zip(rows, lows, highs, strict=True)):
+            caps = [(x, y - 0.17, x, y + 0.17) for x in (low, high)]
+            _strokes(axes, [(low, y, high, y), *caps])
+            _right_label(axes, shown(getattr(row, metric)), y)
+            if not row.n:
+                axes.text(0, y, " no segments", va="center", size=SMALL, color=SOFT)
+        axes.axvline(factor * mean, color=SECOND, linewidth=1.4, linestyle=DASHES)
+        told = "; ".join(f"{row.name} {shown(getattr(row, metric))}" for row in rows)
+        return inline_svg(figure, f"{title} by {what}: {told}")
 
 
-def curves(title: str, lines: Sequence[Curve], best: int | None, floor: float | None = 0.0) -> str:
-    """Lines over epochs 1, 2, ...; the best epoch is marked.
+def curves(title: str, lines: Mapping[str, Sequence[float]], best: int | None) -> Markup:
+    """Lines over epochs 1, 2, ..., the best epoch marked; empty where no value is known.
 
     Args:
-        title: What is measured, for the description.
-        lines: At least one, all of one length.
-        best: The epoch that is marked, counted from 1.
-        floor: Where the vertical axis begins; None: below the lowest value.
+        title: Name of the measure, for the description.
+        lines: Name -> a value an epoch, nan where there is none; all of one length.
+        best: Number of the marked epoch.
     """
-    height, left, right, head, foot = 236.0, 40.0, WIDTH - 10.0, 26.0, 204.0
-    known = [v for curve in lines for v in curve.values if np.isfinite(v)]
+    known = [value for values in lines.values() for value in values if np.isfinite(value)]
     if not known:
-        return ""
-    epochs = len(lines[0].values)
-    low = min(known) if floor is None else floor
-    up = svg.Scale(low, max(_beyond(known), low + 1e-9), foot, head)
-    across = svg.Scale(1, max(epochs, 2), left, right)
-    parts = _grid(up, across, left, right, epochs)
-    if best is not None:
-        parts.append(svg.line(across(best), head, across(best), foot, "mean"))
-        side = "end" if across(best) > (left + right) / 2 else "start"
-        shift = -4 if side == "end" else 4
-        parts.append(svg.text(across(best) + shift, head + 9, f"best: {best}", "small", side))
-    place = left
-    for curve in lines:
-        points = [
-            (across(epoch), up(value))
-            for epoch, value in enumerate(curve.values, start=1)
-            if np.isfinite(value)
-        ]
-        parts.append(svg.polyline(points, f"curve {curve.kind}"))
-        parts.append(svg.dots(points if epochs <= 30 else points[-1:], curve.kind))
-        parts.append(svg.line(place, 11, place + 16, 11, f"curve {curve.kind}"))
-        parts.append(svg.text(place + 21, 15, curve.name))
-        place += 40 + 6.2 * len(curve.name)
-    told = "; ".join(
-        f"{curve.name} from {_first(curve.values):.3g} to {_first(curve.values[::-1]):.3g}"
-        for curve in lines
-    )
-    parts.append(svg.text((left + right) / 2, height - 4, "epoch", "small", "middle"))
-    marked = "" if best is None else f", best epoch {best}"
-    return svg.drawing(WIDTH, height, f"{title} over {epochs} epochs: {told}{marked}", parts)
+        return Markup()
+    count = max(map(len, lines.values()))
+    epochs = np.arange(1, count + 1)
+    with styled():
+        figure = new_figure(WIDTH, 236)
+        axes = _without_frame(figure.subplots(), grid="y")
+        axes.set(xlim=(1, max(count, 2)), ylim=(0, _end(known)), xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        for name, values in lines.items():
+            colour = ACCENT if name == "validation" else SOFT
+            axes.plot(epochs, values, color=colour, linewidth=2, label=name)
+            shown = slice(None) if count <= MOST_DOTS else slice(-1, None)
+            _dots(axes, epochs[shown], np.array(values)[shown], colour)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=len(lines), handlelength=1.4)
+        if best is not None:
+            axes.axvline(best, color=SECOND, linewidth=1.4, linestyle=DASHES)
+            place = np.clip((best - 1) / max(count - 1, 1), 0.08, 0.92)
+            axes.text(place, 1.02, f"best: {best}", ha="center", transform=axes.transAxes)
+        told = "; ".join(
+            f"{name} from {_first(values):.3g} to {_first(values[::-1]):.3g}"
+            for name, values in lines.items()
+        )
+        marked = "" if best is None else f", best epoch {best}"
+        return inline_svg(figure, f"{title} over {count} epochs: {told}{marked}")
 
 
-def reliability(found: Calibration) -> str:
-    """Accuracy against confidence in bins, over a histogram of how many segments each holds."""
-    left, right, head, foot = 44.0, WIDTH - 10.0, 10.0, 240.0
-    across, up = svg.Scale(0, 1, left, right), svg.Scale(0, 1, foot, head)
-    parts = []
-    for tick in svg.ticks(0, 1):
-        parts.append(svg.line(left, up(tick), right, up(tick), "grid"))
-        parts.append(svg.text(left - 6, up(tick) + 4, f"{tick:g}", "small", "end"))
-        parts.append(svg.text(across(tick), 316, f"{tick:g}", "small", "middle"))
-    most = max(int(found.count.max()), 1)
-    down = svg.Scale(0, most, 300, 252)
-    for k in np.flatnonzero(found.count):
-        x = across(found.edges[k]) + 1
-        width = across(found.edges[k + 1]) - across(found.edges[k]) - 2
-        right_at, sure_at = up(float(found.accuracy[k])), up(float(found.confidence[k]))
-        lower, upper = max(right_at, sure_at), min(right_at, sure_at)
-        parts.append(svg.rect(x, lower, width, foot - lower, "bar"))
-        parts.append(svg.rect(x, upper, width, lower - upper, "gap"))
-        parts.append(svg.line(x, right_at, x + width, right_at, "whisker"))
-        level = down(float(found.count[k]))
-        parts.append(svg.rect(x, level, width, 300 - level, "count"))
-    parts.append(svg.line(across(0), up(0), across(1), up(1), "diagonal"))
-    parts.append(svg.line(left, 300, right, 300, "axis"))
-    parts.append(svg.text(left - 6, 262, f"{most:,}", "small", "end"))
-    parts.append(svg.text(left - 6, 300, "0", "small", "end"))
-    parts.append(svg.text((left + right) / 2, 332, "highest probability", "small", "middle"))
-    told = "; ".join(
-        f"at {found.confidence[k]:.2f} {found.accuracy[k]:.2f} of {found.count[k]}"
-        for k in np.flatnonzero(found.count)
-    )
-    title = f"Reliability, expected calibration error {found.ece:.3f}: share right {told}"
-    return svg.drawing(WIDTH, 338, title, parts)
+def reliability(found: Calibration) -> Markup:
+    """Accuracy against confidence in bins, above a histogram of the segments of each bin."""
+    full = np.flatnonzero(found.count)
+    left, width = found.edges[full] + 0.002, np.diff(found.edges)[full] - 0.004
+    right, sure = found.accuracy[full], found.confidence[full]
+    most = int(found.count.max())
+    with styled():
+        figure = new_figure(WIDTH, 338)
+        upper, lower = figure.subplots(2, sharex=True, height_ratios=(230, 48))
+        _without_frame(upper, grid="y")
+        _without_frame(lower)
+        upper.set(xlim=(0, 1), ylim=(0, 1))
+        common = {"width": width, "align": "edge"}
+        upper.bar(left, np.minimum(right, sure), color=ACCENT, alpha=0.75, **common)
+        upper.bar(
+            left,
+            np.abs(right - sure),
+            bottom=np.minimum(right, sure),
+            color=SECOND,
+            alpha=0.6,
+            **common,
+        )
+        _strokes(upper, np.column_stack([left, right, left + width, right]))
+        upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1.2, linestyle=DASHES)
+        lower.bar(left, found.count[full], color=SOFT, **common)
+        lower.set(ylim=(0, most), xlabel="highest probability")
+        lower.set_yticks([0, most], ["0", f"{most:,}"])
+        told = "; ".join(
+            f"at {found.confidence[k]:.2f} {found.accuracy[k]:.2f} of {found.count[k]}"
+            for k in full
+        )
+        title = f"Reliability, expected calibration error {found.ece:.3f}: share correct {told}"
+        return inline_svg(figure, title)
 
 
-def scatter(
-    title: str, points: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str]
-) -> str:
-    """Points [m, 2] coloured by class, each class named where its points are densest."""
-    side, edge = WIDTH, 14.0
+def scatter(title: str, points: Floats, labels: NDArray[np.int64], names: Sequence[str]) -> Markup:
+    """A map of points [m, 2] coloured by class, each class named where its points are densest."""
     low, high = points.min(axis=0), points.max(axis=0)
-    span = max(float((high - low).max()), 1e-9)
-    middle = (low + high) / 2
-    placed = (points - middle) / span * (side - 2 * edge) + side / 2
-    parts, written = [], []
-    for k in np.unique(labels):
-        mine = placed[labels == k]
-        parts.append(svg.dots([(float(x), float(y)) for x, y in mine], f"scene{k}"))
-        x, y = _densest(mine)
-        written.append((float(y), float(x), names[k]))
-    for y, x, name in _spread(written):
-        within = min(max(x, HALF_LETTER * len(name)), side - HALF_LETTER * len(name))
-        parts.append(svg.text(within, y, name, "halo", "middle"))
-    return svg.drawing(side, side, f"{title}: {len(points)} segments by scene", parts)
+    scale = (WIDTH - 2 * EDGE) / max(float((high - low).max()), 1e-9)
+    placed = (points - (low + high) / 2) * scale + WIDTH / 2
+    with styled():
+        figure = new_figure(WIDTH, WIDTH, arranged=False)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, WIDTH), ylim=(WIDTH, 0))
+        axes.set_axis_off()
+        wanted = []
+        for k in np.unique(labels):
+            x, y = placed[labels == k].T
+            _dots(axes, x, y, scene_colour(k))
+            wanted.append((*_densest(placed[labels == k]), names[k]))
+        for x, y, name in _apart(wanted):
+            half = LETTER_WIDTH * len(name) / 2
+            axes.text(
+                min(max(x, half), WIDTH - half), y, name, ha="center", weight="bold", gid=HALO
+            )
+        return inline_svg(figure, f"{title}: {len(points)} segments by scene")
 
 
-def _bar(row: Bar, y: float, scale: svg.Scale, left: float) -> list[str]:
-    parts = [svg.text(left - 6, y + 12, row.label, "", "end")]
-    if np.isnan(row.value):
-        return [*parts, svg.text(left + 4, y + 12, "no segments", "small")]
-    ends = min(scale(row.value), scale.end)
-    parts.append(svg.rect(left, y + 2, ends - left, 13, "bar"))
-    if np.isfinite(row.low) and np.isfinite(row.high):
-        low, high = scale(row.low), min(scale(row.high), scale.end)
-        parts.append(svg.line(low, y + 8.5, high, y + 8.5, "whisker"))
-        parts += [svg.line(x, y + 5, x, y + 12, "whisker") for x in (low, high)]
-    parts.append(svg.text(WIDTH - 2, y + 12, row.shown, "number", "end"))
-    return parts
+def shown_bands(
+    frames: NDArray[np.float32], feature: Feature
+) -> tuple[NDArray[np.float32], float, float]:
+    """A feature as an image: bands [B, F] with high ones first, darkest and brightest value."""
+    # The Morlet bank's first filter is its highest, the mel bank's its lowest.
+    bands = frames.T if feature == "scalogram" else frames.T[::-1]
+    low, high = np.percentile(bands, [1, 99])
+    return bands, float(low), float(max(high, low + 1e-6))
 
 
-def _grid(up: svg.Scale, across: svg.Scale, left: float, right: float, epochs: int) -> list[str]:
-    parts = []
-    for tick in svg.ticks(up.low, up.high, 6):
-        parts.append(svg.line(left, up(tick), right, up(tick), "grid"))
-        parts.append(svg.text(left - 5, up(tick) + 4, f"{tick:g}", "small", "end"))
-    for tick in svg.ticks(1, max(epochs, 2), 7):
-        if tick == int(tick):
-            parts.append(svg.text(across(tick), up.start + 14, f"{tick:g}", "small", "middle"))
-    return parts
+def feature_png(frames: NDArray[np.float32], feature: Feature) -> bytes:
+    """A PNG file of frames [F, B]: time to the right, high frequencies above."""
+    bands, low, high = shown_bands(frames, feature)
+    file = io.BytesIO()
+    imsave(file, bands, vmin=low, vmax=high, cmap=COLOUR_MAP, format="png")
+    return file.getvalue()
 
 
-def _densest(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_frame(axes: Axes, grid: str = "") -> Axes:
+    """Leaves the axes with the grid lines of ``x`` or ``y`` only, and with short numbers."""
+    axes.set_frame_on(False)
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        axis.set_major_formatter("{x:g}")
+        axis.grid(name == grid)
+    return axes
+
+
+def _right_label(axes: Axes, text: str, y: float) -> None:
+    axes.annotate(
+        text,
+        (1, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(50, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        weight="bold",
+    )
+
+
+def _strokes(axes: Axes, ends: ArrayLike) -> None:
+    """Short dark lines, rows [k, 4] of x, y, x, y."""
+    outline = _lines(np.reshape(ends, (-1, 4)))
+    axes.add_patch(PathPatch(outline, edgecolor=INK, linewidth=1.6, fill=False))
+
+
+def _dots(axes: Axes, x: ArrayLike, y: ArrayLike, colour: str) -> None:
+    """Round dots: each is a line of no length with round ends."""
+    outline = _lines(np.column_stack([x, y, x, y]))
+    dots = PathPatch(outline, edgecolor=colour, linewidth=DOT, capstyle="round", fill=False)
+    dots.set_zorder(3)  # above lines
+    axes.add_patch(dots)
+
+
+def _lines(ends: Floats) -> Outline:
+    """Lines, rows [k, 4] of x, y, x, y, in one element; those with a nan are left out."""
+    known = ends[np.isfinite(ends).all(axis=1)].reshape(-1, 2)
+    return Outline(known, np.resize([Outline.MOVETO, Outline.LINETO], len(known)))
+
+
+def _densest(points: Floats) -> tuple[float, float]:
     """The middle of the closest quarter of points [m, 2]: a class may lie in several groups."""
     distances = np.linalg.norm(points[:, None] - points, axis=2)
     nearest = np.argsort(distances, axis=1)[:, : max(1, len(points) // 4)]
     spread = np.take_along_axis(distances, nearest, axis=1).mean(axis=1)
-    return np.asarray(points[nearest[spread.argmin()]].mean(axis=0))
+    x, y = points[nearest[spread.argmin()]].mean(axis=0)
+    return float(x), float(y)
 
 
-def _beyond(values: Sequence[float]) -> float:
-    """The end of an axis from 0 that holds all values: a little beyond the largest."""
-    known = [value for value in values if np.isfinite(value)]
-    return max(known, default=1.0) * 1.05 or 1.0
+def _apart(labels: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Moves labels (x, y, name) down where they would lie on another."""
+    placed: list[tuple[float, float, str]] = []
+    for x, wanted, name in sorted(labels, key=lambda label: label[1]):
+        y = wanted
+        for x_other, y_other, other in placed:
+            near = abs(x - x_other) < LETTER_WIDTH * (len(name) + len(other)) / 2
+            if near and y - y_other < LINE_HEIGHT:
+                y = y_other + LINE_HEIGHT
+        placed.append((x, y, name))
+    return placed
+
+
+def _end(values: Sequence[float]) -> float:
+    """The end of an axis from 0 that holds all values."""
+    return max((v for v in values if np.isfinite(v)), default=1.0) * 1.05 or 1.0
 
 
 def _first(values: Sequence[float]) -> float:
     return next((value for value in values if np.isfinite(value)), float("nan"))
-
-
-def _spread(labels: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
-    """Moves labels (y, x, name) down where they would lie on one above."""
-    placed: list[tuple[float, float, str]] = []
-    for wanted, x, name in sorted(labels):
-        y = wanted
-        for y_other, x_other, other in placed:
-            near = abs(x - x_other) < HALF_LETTER * (len(name) + len(other))
-            if near and y - y_other < LINE:
-                y = y_other + LINE
-        placed.append((y, x, name))
-    return placed

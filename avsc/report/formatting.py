@@ -1,4 +1,4 @@
-"""How scores and intervals are written for a person."""
+"""Scores, intervals, shares and times as text for a person; pure."""
 
 import math
 
@@ -18,12 +18,34 @@ def loss(value: float) -> str:
 
 
 def per_cent(share: float) -> str:
-    """An accuracy, from a share to per cent.
+    """An accuracy in per cent, from a share.
 
     >>> per_cent(0.94587)
     '94.59'
     """
     return DASH if math.isnan(share) else f"{100 * share:.2f}"
+
+
+def whole_per_cent(share: float) -> str:
+    """A share in whole per cent; only what is certain is 0 or 100.
+
+    >>> whole_per_cent(0.004), whole_per_cent(0.5), whole_per_cent(0.999), whole_per_cent(1.0)
+    ('<1', '50', '>99', '100')
+    """
+    if 0 < share < 0.01:
+        return "<1"
+    return ">99" if 0.99 < share < 1 else f"{100 * share:.0f}"
+
+
+def clock(seconds: int) -> str:
+    """A time since the beginning of a recording.
+
+    >>> clock(7), clock(125), clock(7320)
+    ('0:07', '2:05', '2:02:00')
+    """
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 def loss_bounds(interval: Interval) -> str:
@@ -45,7 +67,7 @@ def per_cent_bounds(interval: Interval) -> str:
 
 
 def loss_gap(value: float, interval: Interval) -> tuple[str, str]:
-    """A difference of log-losses and its interval; a star says that it excludes 0.
+    """A difference of log-losses and its interval; a star marks an interval that excludes 0.
 
     >>> loss_gap(-0.0981, Interval(-0.12, -0.07))
     ('−0.0981', '[−0.120, −0.070] *')
@@ -54,7 +76,7 @@ def loss_gap(value: float, interval: Interval) -> tuple[str, str]:
 
 
 def per_cent_gap(value: float, interval: Interval) -> tuple[str, str]:
-    """A difference of accuracies in points and its interval, likewise.
+    """A difference of accuracies in points and its interval, with the same star.
 
     >>> per_cent_gap(0.0152, Interval(-0.001, 0.03))
     ('+1.52', '[−0.1, +3.0]')

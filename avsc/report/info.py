@@ -1,4 +1,4 @@
-"""``avsc info STORE``: what a store holds and how complete it is."""
+"""``avsc info PATH``: the content of a store or of a run, and how complete it is."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,44 +6,63 @@ from pathlib import Path
 
 import numpy as np
 
-from avsc.console import byte_size, out, table
+from avsc import recipe
+from avsc.console import byte_size, duration, out, table
+from avsc.evaluate import results
+from avsc.recipe import Recipe
+from avsc.report import formatting
 from avsc.store.clips import StoredClip
 from avsc.store.finish import describe, unfinished
 from avsc.store.read import Store
 from avsc.store.schema import Status, StoreSettings, clips_in
+from avsc.train.log import read_log
+
+CONFIG = "config.toml"
+
+Facts = list[tuple[str, str]]
 
 
 def show(path: Path) -> None:
-    """Prints a store's clips by scene and fold, completeness, size, settings and bad clips.
+    """Prints what a store or a run's folder holds.
 
     Raises:
-        AvscError: There is no store, or what describes it is damaged.
+        AvscError: There is neither a store nor a run, or its description is damaged.
     """
-    missing = unfinished(path)
-    store = Store.open(path, complete=False)
-    out.print(f"store {path}", markup=False)
-    for name, value in _facts(path, store, missing):
-        out.print(f"  {name:<13}{value}", markup=False)
-    header, rows = by_scene(store.clips, store.status().tolist())
-    table("clips (good/all)", header, rows)
-    reasons = store.reasons()
-    if reasons:
-        out.print(f"quarantined ({len(reasons)})", markup=False)
-    for clip, reason in reasons.items():
-        out.print(f"  {clip}: {reason}", markup=False)
+    if (path / CONFIG).is_file():
+        _print_facts(f"run {path}", run_facts(path))
+    else:
+        _show_store(path)
 
 
-def by_scene(
+def run_facts(run: Path) -> Facts:
+    """Recipe, progress and scores of a run, read without its weights.
+
+    Raises:
+        AvscError: Its ``config.toml`` is not a recipe.
+    """
+    resolved = recipe.load(run / CONFIG)
+    log = read_log(run)
+    return [
+        ("strategy", resolved.train.strategy),
+        *_inputs(resolved),
+        ("epochs", _progress(run, resolved, len(log))),
+        *_best_epoch(log),
+        ("checkpoints", _checkpoints(run)),
+        *_evaluations(run),
+    ]
+
+
+def clips_by_scene(
     clips: Sequence[StoredClip], status: Sequence[int]
 ) -> tuple[list[str], list[list[str]]]:
-    """A table of good and all clips: scenes down, folds across; header and rows."""
+    """A table of good and all clips, scenes down and folds across: header and rows."""
     folds = sorted({clip.fold for clip in clips}, key=("train", "test", "").index)
     total: Counter[tuple[str, str]] = Counter()
     good: Counter[tuple[str, str]] = Counter()
-    for clip, became in zip(clips, status, strict=True):
+    for clip, clip_status in zip(clips, status, strict=True):
         for key in ((clip.scene, clip.fold), ("all", clip.fold)):
             total[key] += 1
-            good[key] += became == Status.GOOD
+            good[key] += clip_status == Status.GOOD
     scenes = [*sorted({clip.scene for clip in clips}), "all"]
     rows = [
         [scene or "unlabelled", *(f"{good[scene, f]}/{total[scene, f]}" for f in folds)]
@@ -52,12 +71,32 @@ def by_scene(
     return ["scene", *(fold or "no fold" for fold in folds)], rows
 
 
-def _facts(path: Path, store: Store, missing: dict[int, str]) -> list[tuple[str, str]]:
+def _print_facts(title: str, facts: Facts) -> None:
+    out.print(title, markup=False)
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        out.print(f"  {name:<{width}}   {value}", markup=False)
+
+
+def _show_store(path: Path) -> None:
+    missing = unfinished(path)
+    store = Store.open(path, complete=False)
+    _print_facts(f"store {path}", _store_facts(path, store, missing))
+    header, rows = clips_by_scene(store.clips, store.status().tolist())
+    table("clips (good/all)", header, rows)
+    reasons = store.reasons()
+    if reasons:
+        out.print(f"quarantined ({len(reasons)})", markup=False)
+    for clip, reason in reasons.items():
+        out.print(f"  {clip}: {reason}", markup=False)
+
+
+def _store_facts(path: Path, store: Store, missing: dict[int, str]) -> Facts:
     settings, clips = store.settings, len(store.clips)
     counts = np.bincount(store.status(), minlength=len(Status))
     written = clips - clips_in(list(missing), clips, settings)
     locations = len({(clip.city, clip.location) for clip in store.clips})
-    nbytes, files = _size(path)
+    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
     return [
         ("complete", "yes" if store.is_complete and not missing else _lacks(store, missing)),
         (
@@ -69,7 +108,7 @@ def _facts(path: Path, store: Store, missing: dict[int, str]) -> list[tuple[str,
         ("features", ", ".join(_feature(settings, name) for name in settings.features)),
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
-        ("size", f"{byte_size(nbytes)} in {files} files"),
+        ("size", f"{byte_size(sum(sizes))} in {len(sizes)} files"),
         ("settings", settings.model_dump_json()),
         ("identity", store.sha256),
     ]
@@ -77,7 +116,7 @@ def _facts(path: Path, store: Store, missing: dict[int, str]) -> list[tuple[str,
 
 def _lacks(store: Store, missing: dict[int, str]) -> str:
     if not missing:
-        return "no: every partition is there, but the last step was not taken"
+        return "no: every partition is written, but the last step was not taken"
     return f"no: {len(missing)} of {store.partitions} partitions: {describe(missing)}"
 
 
@@ -94,6 +133,53 @@ def _pictures(settings: StoreSettings) -> str:
     )
 
 
-def _size(path: Path) -> tuple[int, int]:
-    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
-    return sum(sizes), len(sizes)
+def _inputs(resolved: Recipe) -> Facts:
+    facts = []
+    if resolved.train.strategy != "video":
+        facts.append(("sound", f"{resolved.audio.feature}, concat {resolved.audio.concat}"))
+    if resolved.train.strategy != "audio":
+        facts.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
+    return facts
+
+
+def _progress(run: Path, resolved: Recipe, done: int) -> str:
+    progress = f"{done} of at most {resolved.train.epochs}"
+    finished = results.is_finished(run)
+    if finished is None:
+        return progress
+    if finished:
+        return f"{progress}, finished"
+    return f"{progress}, not finished (avsc train ... --resume goes on)"
+
+
+def _best_epoch(log: list[dict[str, float]]) -> Facts:
+    if not log:
+        return []
+    best = min(log, key=lambda row: row["val_loss"])
+    scores = (
+        f"epoch {best['epoch']:.0f}: validation log-loss {formatting.loss(best['val_loss'])}, "
+        f"accuracy {formatting.per_cent(best['val_accuracy'])} %"
+    )
+    return [("best", scores), ("time", duration(sum(row.get("seconds", 0.0) for row in log)))]
+
+
+def _checkpoints(run: Path) -> str:
+    paths = sorted((run / results.CHECKPOINTS).glob("[!.]*"))
+    return ", ".join(path.name for path in paths) or "none yet"
+
+
+def _evaluations(run: Path) -> Facts:
+    folders = sorted({path.parent for path in (run / results.EVALUATION).rglob(results.METRICS)})
+    if not folders:
+        return [("evaluation", f"none yet (avsc evaluate {run})")]
+    facts = []
+    for folder in folders:
+        found = results.read_metrics(folder)
+        scores = (
+            f"log-loss {formatting.loss(found['log_loss'])}, "
+            f"accuracy {formatting.per_cent(found['accuracy'])} % "
+            f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
+            f"protocol {found.get('protocol')})"
+        )
+        facts.append((str(folder.relative_to(run)), scores))
+    return facts

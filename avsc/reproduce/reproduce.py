@@ -9,7 +9,7 @@ from avsc.console import table as print_table
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate.embeddings import read_embeddings
-from avsc.evaluate.runs import EVALUATION
+from avsc.evaluate.results import EVALUATION
 from avsc.part import Part
 from avsc.reproduce import figure2, plan, table
 from avsc.reproduce.plan import FIGURE_2, Request

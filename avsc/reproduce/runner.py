@@ -16,7 +16,7 @@ from avsc import files
 from avsc.console import say
 from avsc.errors import AvscError
 from avsc.evaluate.embeddings import EMBEDDINGS
-from avsc.evaluate.runs import EVALUATION
+from avsc.evaluate.results import EVALUATION
 from avsc.reproduce.plan import PlannedRun
 from avsc.reproduce.status import RunStatus, run_folder, status
 from avsc.store.read import Store

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from avsc import recipe as recipes
 from avsc.errors import AvscError
-from avsc.evaluate import runs
+from avsc.evaluate import results
 from avsc.recipe import Recipe
 from avsc.reproduce.plan import PlannedRun
 from avsc.store.read import Store
@@ -69,7 +69,7 @@ def status(run: PlannedRun, out: Path, store: Store) -> RunStatus:
         return RunStatus("to resume", 0, requested)
     if not recorded.finished:
         return RunStatus("to resume", recorded.epoch, requested)
-    scores = runs.current_scores(folder)
+    scores = results.current_metrics(folder)
     if scores is None or scores.get("store", {}).get("sha256") != store.sha256:
         return RunStatus("to evaluate", recorded.epoch, requested)
     return RunStatus("complete", recorded.epoch, requested, scores)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avsc import demo
-from avsc.evaluate import runs
+from avsc.evaluate import results
 from avsc.evaluate.evaluation import evaluate
 from avsc.recipe import Recipe, Strategy
 from avsc.train.log import read_log
@@ -51,10 +51,10 @@ def _run(folder: Path, strategy: Strategy, seed: int) -> Path:
 
 
 def _scored(folder: Path, run: Path, recipe: Recipe) -> dict[str, Any]:
-    if (found := runs.current_scores(run)) is None:
+    if (found := results.current_metrics(run)) is None:
         train(folder / "store.zarr", run, recipe, resume=True, device="cpu")
         evaluate(run, device="cpu", with_report=False)
-        found = runs.read_metrics(run / runs.EVALUATION)
+        found = results.read_metrics(run / results.EVALUATION)
     return found
 
 

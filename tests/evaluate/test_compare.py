@@ -1,4 +1,4 @@
-"""Comparison of systems: pairing, refusal, wording."""
+"""Comparison of systems: pairing, refusal, tables."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ import pytest
 
 from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate.compare import compare, gap_rows, predictions_of, score_rows
+from avsc.evaluate.compare import compare, predictions_of
 from avsc.evaluate.predictions import read_predictions, write_predictions
+from avsc.report import tables
 from avsc.scenes import SCENES
 
 NAMES = [
@@ -57,34 +58,42 @@ def test_different_segments_are_refused_and_the_difference_is_named(tmp_path: Pa
     first, other = _run(tmp_path / "a", 1.0), _run(tmp_path / "b", 1.0, NAMES[1:])
     with pytest.raises(AvscError) as caught:
         compare([first, other])
-    assert f"1 only in the first (such as {NAMES[0]}), 0 only in the other" in caught.value.got
+    assert str(first) in caught.value.got
+    assert str(other) in caught.value.got
+    assert NAMES[0] in caught.value.got
 
 
 def test_a_doubled_segment_is_refused(tmp_path: Path) -> None:
     first, other = _run(tmp_path / "a", 1.0), _run(tmp_path / "b", 1.0, [*NAMES, NAMES[0]])
-    with pytest.raises(AvscError, match="1 doubled"):
+    with pytest.raises(AvscError) as caught:
         compare([first, other])
+    assert str(other) in caught.value.got
 
 
 def test_unlabelled_predictions_cannot_be_compared(tmp_path: Path) -> None:
     file = tmp_path / "predictions.csv"
     write_predictions(file, ["0.wav", "1.wav"], np.full((2, 10), 0.1))
-    with pytest.raises(AvscError, match="has no labels"):
+    with pytest.raises(AvscError) as caught:
         compare([file, file])
+    assert str(file) in caught.value.got
+    assert "0.wav" in caught.value.got
 
 
 def test_a_run_without_predictions_is_told_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(AvscError, match="avsc evaluate"):
+    with pytest.raises(AvscError) as caught:
         predictions_of(tmp_path)
-    with pytest.raises(AvscError, match="is not there"):
+    assert str(tmp_path) in caught.value.got
+    assert f"avsc evaluate {tmp_path}" in caught.value.remedy
+    with pytest.raises(AvscError) as caught:
         predictions_of(tmp_path / "absent")
+    assert "avsc evaluate" not in caught.value.remedy
 
 
 def test_the_tables_have_a_row_a_system_and_differences_to_the_first_alone(tmp_path: Path) -> None:
     systems = compare([_run(tmp_path / "a", 0.0), _run(tmp_path / "b", 8.0, seed=3)])
-    for header, rows in (score_rows(systems), gap_rows(systems)):
+    for header, rows in (tables.systems(systems), tables.differences(systems)):
         assert all(len(row) == len(header) for row in rows)
-    assert [row[0] for row in score_rows(systems)[1]] == ["a", "b"]
-    ((name, loss, loss_bounds, points, _),) = gap_rows(systems)[1]
+    assert [row[0] for row in tables.systems(systems)[1]] == ["a", "b"]
+    ((name, loss, loss_bounds, points, _),) = tables.differences(systems)[1]
     assert (name, loss[0], points[0]) == ("b", "\N{MINUS SIGN}", "+")
     assert loss_bounds.endswith("*")

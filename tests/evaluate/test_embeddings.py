@@ -33,14 +33,15 @@ def test_the_file_reads_back_and_holds_no_pickle(tmp_path: Path) -> None:
 def test_a_file_that_is_absent_or_damaged_is_named(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / embeddings.EMBEDDINGS).write_bytes(content)
-    with pytest.raises(AvscError, match="cannot read"):
+    with pytest.raises(AvscError) as caught:
         embeddings.read_embeddings(tmp_path)
+    assert str(tmp_path / embeddings.EMBEDDINGS) in caught.value.got
 
 
 @pytest.mark.parametrize(
     ("width", "titles"), [(0, ["Visual embeddings"]), (6, ["Acoustic embeddings"])]
 )
-def test_a_system_of_one_sense_has_one_map(width: int, titles: list[str]) -> None:
+def test_a_system_of_one_input_has_one_map(width: int, titles: list[str]) -> None:
     found = Embeddings(("a_0",), np.array([0]), np.zeros((1, 6), np.float32), width)
     assert list(found.parts()) == titles
 

@@ -18,7 +18,7 @@ from avsc.evaluate.compare import compare
 from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.evaluation import evaluate, evaluate_file
 from avsc.evaluate.predictions import write_predictions
-from avsc.evaluate.runs import describe
+from avsc.report.info import run_facts
 from avsc.scenes import SCENES
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
@@ -131,11 +131,8 @@ def test_another_protocol_has_its_own_folder(scored: Path) -> None:
     assert result.folder == scored / "evaluation" / "test-context"
     assert _metrics(result.folder)["protocol"] == "context"
     assert (scored / "evaluation" / "metrics.json").read_bytes() == before
-    told = describe(scored)
-    assert "evaluation/test-context" in told
-    assert "epochs" in told
-    assert "3 of at most 150, finished" in told
-    assert "epoch 2: validation log-loss 1.5000" in told
+    facts = dict(run_facts(scored))
+    assert str(_metrics(result.folder)["n_segments"]) in facts["evaluation/test-context"]
 
 
 def test_another_store_does_not_replace_the_runs_own_evaluation(

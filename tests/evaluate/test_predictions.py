@@ -98,79 +98,82 @@ def test_rows_in_another_order_and_with_windows_line_ends_are_aligned(written: P
 
 
 @pytest.mark.parametrize(
-    ("cells", "said"),
+    ("cells", "fault"),
     [
-        ({"bus": "nan"}, "line 2: the probability of bus is 'nan'"),
+        ({"bus": "nan"}, "'nan'"),
         ({"bus": "-0.1"}, "'-0.1'"),
         ({"bus": "inf"}, "'inf'"),
         ({"bus": "0,1"}, "'0,1'"),
-        ({"bus": "0.99", "tram": "0.99"}, "sum to"),
-        ({"scene_label": "beach"}, "unknown scene 'beach'"),
-        ({"tram": "0.1\t0.1"}, "line 2: 13 fields"),
+        ({"bus": "0.99", "tram": "0.99"}, "airport-lyon-1-1_0"),
+        ({"scene_label": "beach"}, "'beach'"),
+        ({"tram": "0.1\t0.1"}, "13"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_with_its_line(
-    written: Path, cells: dict[str, str], said: str
+    written: Path, cells: dict[str, str], fault: str
 ) -> None:
     _edit(written, 1, **cells)
     with pytest.raises(AvscError) as caught:
         read_predictions(written)
-    assert said in str(caught.value)
-    assert str(written) in str(caught.value)
+    assert f"{written} line 2" in caught.value.got
+    assert fault in caught.value.got
 
 
 def test_a_comma_for_a_tab_is_recognised(written: Path) -> None:
     written.write_text(written.read_text().replace("\t", ","))
-    with pytest.raises(AvscError, match="separated by commas"):
+    with pytest.raises(AvscError) as caught:
         read_predictions(written)
+    assert str(written) in caught.value.got
+    assert "commas" in caught.value.got
 
 
 def test_a_column_that_is_no_scene_is_named(written: Path) -> None:
     written.write_text(written.read_text().replace("\tpark\t", "\tparc\t", 1))
-    with pytest.raises(AvscError, match="unknown 'parc'; missing 'park'"):
+    with pytest.raises(AvscError) as caught:
         read_predictions(written)
+    assert "'parc'" in caught.value.got
+    assert "'park'" in caught.value.got
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"", "is empty"), (b"\xff\xfe\x00", "is not text"), (b"\t".join([b"a"] * 3), "columns")],
+    "content", [b"", b"\xff\xfe\x00", b"\t".join([b"a"] * 3), "\t".join(HEADER).encode()]
 )
-def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.csv"
     path.write_bytes(content)
-    with pytest.raises(AvscError, match=said):
+    with pytest.raises(AvscError) as caught:
         read_predictions(path)
+    assert str(path) in caught.value.got
 
 
-def test_a_header_alone_and_an_absent_file_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "other.csv"
-    path.write_text("\t".join(HEADER) + "\n")
-    with pytest.raises(AvscError, match="no rows"):
-        read_predictions(path)
-    with pytest.raises(AvscError, match="cannot read"):
+def test_an_absent_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AvscError) as caught:
         read_predictions(tmp_path / "absent.csv")
+    assert str(tmp_path / "absent.csv") in caught.value.got
 
 
 def test_a_missing_segment_is_named(written: Path) -> None:
     lines = written.read_text().splitlines()
     written.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(AvscError, match="lacks 1 segments, such as tram-lyon-4-4_1"):
+    with pytest.raises(AvscError) as caught:
         align(written, read_predictions(written), _segments())
+    assert "tram-lyon-4-4_1" in caught.value.got
 
 
 def test_a_doubled_segment_is_named(written: Path) -> None:
     lines = written.read_text().splitlines()
     written.write_text("\n".join([*lines, lines[3]]) + "\n")
-    with pytest.raises(AvscError, match="1 segments more than once, such as bus-lyon-2-2_0"):
+    with pytest.raises(AvscError) as caught:
         align(written, read_predictions(written), _segments())
+    assert "bus-lyon-2-2_0" in caught.value.got
 
 
 def test_a_segment_of_another_fold_is_named(written: Path) -> None:
     _edit(written, 6, filename="tram-lyon-3-3_0")
     with pytest.raises(AvscError) as caught:
         align(written, read_predictions(written), _segments())
-    assert "lacks 1 segments, such as tram-lyon-4-4_1" in caught.value.got
-    assert "has 1 that are not of the fold, such as tram-lyon-3-3_0" in caught.value.got
+    assert "tram-lyon-4-4_1" in caught.value.got
+    assert "tram-lyon-3-3_0" in caught.value.got
 
 
 def test_a_label_that_is_not_the_most_probable_scene_is_counted(written: Path) -> None:

@@ -48,8 +48,10 @@ def test_all_takes_every_clip() -> None:
 
 
 def test_a_fold_without_clips_is_refused_and_the_folds_there_are_named() -> None:
-    with pytest.raises(AvscError, match="this store has train"):
+    with pytest.raises(AvscError) as caught:
         segments_of([_clip(0, fold="train")], _good(1), 10, "test")
+    assert "'test'" in caught.value.got
+    assert "train" in caught.value.expected
 
 
 def test_the_evaluation_edition_is_named_by_its_sound_files() -> None:
@@ -62,5 +64,6 @@ def test_the_evaluation_edition_is_named_by_its_sound_files() -> None:
 
 def test_a_fold_that_is_labelled_in_part_is_refused() -> None:
     clips = [_clip(0), _clip(1)._replace(scene="")]
-    with pytest.raises(AvscError, match="1 of 2 clips have no scene"):
+    with pytest.raises(AvscError) as caught:
         segments_of(clips, _good(2), 10, "test")
+    assert clips[1].id in caught.value.got

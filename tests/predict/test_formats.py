@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from avsc.predict.formats import (
-    EACH_SECOND,
     MOST_ROWS,
+    MOST_SECONDS,
     csv_header,
     csv_lines,
+    footer,
     json_text,
-    summary,
     table,
 )
 from avsc.scenes import SCENES
@@ -33,7 +33,7 @@ def test_a_long_recording_is_shown_in_stretches_and_never_in_too_many() -> None:
     assert rows == [["0:00–0:40", "park", "55 %"], ["0:40–1:15", "tram", "55 %"]]
     flickering = timeline([k % 2 for k in range(4 * MOST_ROWS)])
     assert len(table(flickering)[1]) == MOST_ROWS
-    assert f"the {MOST_ROWS} longest of {4 * MOST_ROWS}" in summary(flickering)
+    assert f"the {MOST_ROWS} longest of {4 * MOST_ROWS}" in footer(flickering)
 
 
 def test_the_csv_reads_back_to_the_same_seconds_and_probabilities() -> None:
@@ -48,7 +48,7 @@ def test_the_csv_reads_back_to_the_same_seconds_and_probabilities() -> None:
 
 
 def test_json_holds_every_second_in_one_line() -> None:
-    found = timeline([4] * (EACH_SECOND + 1))
+    found = timeline([4] * (MOST_SECONDS + 1))
     text = json_text(found)
     assert "\n" not in text
     content = json.loads(text)

@@ -14,7 +14,7 @@ from avsc.evaluate.segments import segments_of
 from avsc.predict.predict import predict
 from avsc.predict.recording import open_recording
 from avsc.predict.score import ONE_CHANNEL, Predictor
-from avsc.predict.timeline import Timeline
+from avsc.predict.timeline import SceneTimeline
 from avsc.store.read import Store
 from avsc.store.schema import ImageSettings
 from avsc.train.load import load_run
@@ -25,7 +25,7 @@ Runs = Callable[[str], Path]
 MakeRecording = Callable[..., Path]
 
 
-def _predict_one(run: Path, recording: Path, audio: Path | None = None) -> Timeline:
+def _predict_one(run: Path, recording: Path, audio: Path | None = None) -> SceneTimeline:
     (timeline,) = predict(run, [recording], audio=audio, device="cpu")
     return timeline
 
@@ -174,7 +174,7 @@ def test_one_bad_recording_does_not_keep_the_others_and_fails_at_the_end(
 ) -> None:
     good, bad = dataset / f"{CLIPS[0]}.wav", tmp_path / "bad.wav"
     _page(bad)
-    found: list[Timeline] = []
+    found: list[SceneTimeline] = []
     with pytest.raises(AvscError, match=r"1 of 3 .*bad\.wav"):
         found.extend(predict(runs("audio"), [good, bad, good], out=tmp_path / "out"))
     assert [one.file for one in found] == [good, good]

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avsc.predict.timeline import Stretch, Timeline, longest
+from avsc.predict.timeline import SceneTimeline, Stretch, longest
 from avsc.scenes import SCENES
 
 
-def timeline(best: list[int], first: int = 0) -> Timeline:
+def timeline(best: list[int], first: int = 0) -> SceneTimeline:
     """A time-line whose most probable scenes are these, at 0.55."""
     probabilities = np.full((len(best), 10), 0.05)
     probabilities[np.arange(len(best)), best] = 0.55
-    return Timeline(
+    return SceneTimeline(
         file=Path("walk.mp4"),
         sound=None,
         first=first,

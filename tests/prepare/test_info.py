@@ -12,7 +12,7 @@ from avsc.errors import AvscError
 from avsc.part import Part
 from avsc.prepare.run import prepare
 from avsc.report.clip_figure import centres_hz, plot_clip
-from avsc.report.info import by_scene
+from avsc.report.info import clips_by_scene
 from avsc.store.clips import StoredClip
 from avsc.store.schema import Status, StoreSettings
 
@@ -56,7 +56,7 @@ def test_clips_are_counted_by_scene_and_fold() -> None:
 
     clips = [clip("tram", "test"), clip("bus", "train"), clip("bus", "train"), clip("", "")]
     status = [Status.GOOD, Status.GOOD, Status.QUARANTINED, Status.ABSENT]
-    header, rows = by_scene(clips, status)
+    header, rows = clips_by_scene(clips, status)
     assert header == ["scene", "train", "test", "no fold"]
     assert rows == [
         ["unlabelled", "0/0", "0/0", "0/1"],

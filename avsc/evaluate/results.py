@@ -1,0 +1,67 @@
+"""The evaluations that a run's folder holds, read without its weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from avsc.errors import AvscError
+
+CHECKPOINTS = "checkpoints"
+EVALUATION = "evaluation"
+METRICS = "metrics.json"
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The ``metrics.json`` of an evaluation's folder, such as ``RUN/evaluation``.
+
+    Raises:
+        AvscError: The file is absent or damaged.
+    """
+    path = folder / METRICS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {"log_loss": found["log_loss"], "accuracy": found["accuracy"], **found}
+    except OSError as error:
+        raise AvscError(
+            f"cannot read {path}: {error.strerror}",
+            "the scores that `avsc evaluate` writes",
+            f"score the run first: avsc evaluate {folder.parent}",
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise AvscError(
+            f"{path} is damaged: {error}", "the scores of an evaluation", "evaluate again"
+        ) from None
+
+
+def current_metrics(run: Path) -> dict[str, Any] | None:
+    """The official scores of a finished run; None if it is not finished or not evaluated since."""
+    if not is_finished(run):
+        return None
+    try:
+        found = read_metrics(run / EVALUATION)
+    except AvscError:
+        return None
+    return found if found.get("weights_sha256") == weights_sha256(run) else None
+
+
+def weights_sha256(run: Path) -> str | None:
+    """The SHA-256 of a run's best weights from their manifest; None before the first epoch."""
+    files = _manifest(run, "best").get("files", {})
+    found: str | None = files.get("weights.safetensors", {}).get("sha256")
+    return found
+
+
+def is_finished(run: Path) -> bool | None:
+    """Whether a run's training is finished; None where no checkpoint can be read."""
+    finished: bool | None = _manifest(run, "last").get("finished")
+    return finished
+
+
+def _manifest(run: Path, checkpoint: str) -> dict[str, Any]:
+    """A checkpoint's manifest, unchecked; empty where it cannot be read (`avsc train` says why)."""
+    path = run / CHECKPOINTS / checkpoint / "manifest.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
