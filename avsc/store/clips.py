@@ -75,7 +75,7 @@ def difference(stored: Sequence[StoredClip], requested: Sequence[StoredClip]) ->
     ]
     lines = [
         _named("only in the store", [key for key in old if key not in new]),
-        _named("only requested", [key for key in new if key not in old]),
+        _named("only asked for", [key for key in new if key not in old]),
         _named("changed", changed),
     ]
     found = [line for line in lines if line]
@@ -86,7 +86,7 @@ def difference(stored: Sequence[StoredClip], requested: Sequence[StoredClip]) ->
 
 def _changes(old: StoredClip, new: StoredClip) -> str:
     fields = zip(schema.CLIP_COLUMNS, old, new, strict=True)
-    return ", ".join(f"{name} {a!r}, requested {b!r}" for name, a, b in fields if a != b)
+    return ", ".join(f"{name} {a!r}, asked for {b!r}" for name, a, b in fields if a != b)
 
 
 def _named(title: str, names: list[str]) -> str:

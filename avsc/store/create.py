@@ -130,7 +130,7 @@ def _refuse_other(path: Path, clips: Sequence[StoredClip], settings: StoreSettin
         found += clip_list.difference(read_clips(Location(str(path)), stored), clips)
     if found:
         raise AvscError(
-            f"{path} was begun with other settings or clips:\n  " + "\n  ".join(found),
+            f"{path} was prepared otherwise:\n  " + "\n  ".join(found),
             "the settings and clips that the store has",
             "give the same settings and data set, or name another store",
         )

@@ -229,7 +229,7 @@ def difference(stored: StoreSettings, requested: StoreSettings) -> list[str]:
     """Says how settings differ, one line for each; empty when they agree."""
     old, new = _flat(stored.model_dump()), _flat(requested.model_dump())
     return [
-        f"{key}: the store has {old.get(key)!r}, requested is {new.get(key)!r}"
+        f"{key}: the store has {old.get(key)!r}, asked for {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]

@@ -74,7 +74,7 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
     try:
         ids = [clip.id for clip in read_clips(store, attributes)]
     except AvscError as error:
-        found.append(Damage(store.name(schema.CLIPS_CSV), error.got))
+        found.append(_small_file(store.name(schema.CLIPS_CSV), error))
         ids = [f"row {row}" for row in range(attributes.clips)]
     with ThreadPoolExecutor() as pool:
         for damaged in pool.map(lambda number: _check(store, attributes, number, ids), partitions):
@@ -97,7 +97,7 @@ def _check(store: Location, attributes: Attributes, number: int, ids: list[str])
     try:
         noted = read_record(store, number)
     except AvscError as error:
-        return [Damage(store.name(record.name(number)), error.got, partition=number)]
+        return [_small_file(store.name(record.name(number)), error, number)]
     rows = schema.partition_range(number, attributes.clips, attributes.settings)
     bad = {clip.row for clip in noted.quarantined}
     good = [row for row in rows if row not in bad]
@@ -109,6 +109,10 @@ def _check(store: Location, attributes: Attributes, number: int, ids: list[str])
             clips = tuple(ids[row] for row in hit) if len(hit) < len(good) else ()
             found.append(Damage(str(file), what, spec.name, number, clips))
     return found
+
+
+def _small_file(file: str, error: AvscError, partition: int | None = None) -> Damage:
+    return Damage(file, error.got.removeprefix(file).lstrip(": "), partition=partition)
 
 
 def _difference(file: Path, noted: PartitionRecord, array: str) -> str:
