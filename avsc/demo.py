@@ -1,4 +1,4 @@
-"""``avsc demo``: the whole road on a small synthetic data set, in minutes on two cores."""
+"""``avsc demo``: every step on a small synthetic data set, in minutes on two cores."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "video")
 MODEL = "test_byobnet.r160_in1k"  # one of timm's smallest: 0.2 M parameters, 256 features
 IMAGE_SIZE = 64
-# As many places as there are clips: what has to be learnt is what the places have in common.
+# As many locations as clips: what has to be learnt is what the locations have in common.
 CLIPS_PER_SCENE = 16
 LOCATIONS_PER_SCENE = 16
+PICTURE_SIZE = (320, 180)  # of the videos: width, height
 IMAGES_PER_SCENE = 80
 PRETRAIN_EPOCHS = 12
 EPOCHS = 5
@@ -25,7 +26,7 @@ EPOCHS = 5
 
 @dataclass(frozen=True)
 class Scored:
-    """One system's scores on the test fold of the synthetic set."""
+    """One system's scores on the test fold of the synthetic data set."""
 
     strategy: Strategy
     run: Path
@@ -36,7 +37,10 @@ def demo(folder: Path) -> list[Scored]:
     """Makes, prepares, pre-trains, trains and evaluates; what is complete is used again.
 
     Args:
-        folder: Where everything goes.
+        folder: Folder for all files.
+
+    Returns:
+        The scores of each system, in the order of ``STRATEGIES``.
 
     Raises:
         AvscError: The folder holds something else.
@@ -63,15 +67,11 @@ def demo(folder: Path) -> list[Scored]:
 
 
 def show(folder: Path, scored: list[Scored]) -> None:
-    """Prints the systems' scores beside chance, and where the files are."""
+    """Prints the systems' scores beside those of chance, and where the files are."""
     import math
 
     rows = [
-        [
-            f"{one.strategy}",
-            f"{one.metrics['log_loss']:.3f}",
-            f"{100 * one.metrics['accuracy']:.1f}",
-        ]
+        [one.strategy, f"{one.metrics['log_loss']:.3f}", f"{100 * one.metrics['accuracy']:.1f}"]
         for one in scored
     ]
     chance = 1 / len(SCENES)
@@ -97,7 +97,9 @@ def _synthesise(dataset: Path) -> None:
     from avsc.synth.make import make_dataset
     from avsc.synth.plan import SynthSettings
 
-    make_dataset(dataset, SynthSettings(CLIPS_PER_SCENE, LOCATIONS_PER_SCENE))
+    width, height = PICTURE_SIZE
+    settings = SynthSettings(CLIPS_PER_SCENE, LOCATIONS_PER_SCENE, width=width, height=height)
+    make_dataset(dataset, settings)
 
 
 def _draw_images(images: Path) -> None:
@@ -124,7 +126,7 @@ def _store_settings() -> "StoreSettings":
 def _pretrain(images: Path, encoder: Path) -> None:
     from avsc.train.pretrain import pretrain
 
-    tuned = recipe.parse(
+    small = recipe.parse(
         {
             "visual": {"model": MODEL, "weights": "random", "image_size": IMAGE_SIZE},
             "train": {
@@ -136,7 +138,7 @@ def _pretrain(images: Path, encoder: Path) -> None:
         },
         "the demo",
     )
-    pretrain(images, encoder, tuned, resume=True, device="cpu")
+    pretrain(images, encoder, small, resume=True, device="cpu")
 
 
 def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
@@ -146,11 +148,13 @@ def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
 
 
 def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
-    """The demo's recipe: the paper's but for sizes, a shorter, gentler schedule and shared views.
+    """The demo's recipe: the paper's with smaller sizes and a shorter, gentler schedule.
+
+    All audio frames of a second share one augmented view of its image, which is quicker.
 
     Args:
-        strategy: Which system.
-        encoder: The folder of the visual encoder.
+        strategy: The system to train.
+        encoder: Folder of the visual encoder.
     """
     return recipe.parse(
         {
@@ -173,7 +177,7 @@ def _evaluate(run: Path) -> dict[str, Any]:
     from avsc.evaluate import results
     from avsc.evaluate.evaluation import evaluate
 
-    if (found := results.current_metrics(run)) is None:
+    if (metrics := results.current_metrics(run)) is None:
         evaluate(run, device="cpu")
-        found = results.read_metrics(run / results.EVALUATION)
-    return found
+        metrics = results.read_metrics(run / results.EVALUATION)
+    return metrics

@@ -13,6 +13,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"CLIPS_PER_SCENE": 3, "LOCATIONS_PER_SCENE": 3, "IMAGES_PER_SCENE": 8}
     for name, value in (sizes | {"PRETRAIN_EPOCHS": 1, "EPOCHS": 1}).items():
         monkeypatch.setattr(demo, name, value)
+    monkeypatch.setattr(demo, "PICTURE_SIZE", (96, 54))
 
 
 def _state(folder: Path) -> dict[Path, int]:

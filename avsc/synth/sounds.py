@@ -130,8 +130,9 @@ def _source(rng: np.random.Generator, n: int, part: Part) -> Signal:
         # Summed in double precision and wrapped: float32 would be out of tune within a second.
         turns = np.cumsum(hz, dtype=np.float64) / RATE_HZ
         for ratio, level in part.partials:
-            phase = 2 * np.pi * ((ratio * turns + rng.random()) % 1)
-            sound += level * np.sin(phase.astype(np.float32))
+            phase = ratio * turns + rng.random()
+            phase = (2 * np.pi * (phase - np.floor(phase))).astype(np.float32)  # faster than % 1
+            sound += level * np.sin(phase)
     if part.bursts:
         sound *= np.maximum(slow_curve(rng, n, part.bursts) + part.threshold, 0)
     return sound
