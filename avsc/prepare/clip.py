@@ -56,9 +56,9 @@ def prepare_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> Cl
         BadClipError: Its sound or picture cannot be used.
         MachineError: The machine cannot read it; the message names host and path.
     """
+    for name in (clip.audio, clip.video):
+        _require_file(dataset / name)
     try:
-        for name in (clip.audio, clip.video):
-            _require_file(dataset / name)
         return read_clip(dataset, clip, settings)
     except BadClipError as error:
         if _is_machine_fault(error.__cause__):
