@@ -110,9 +110,8 @@ def _draw_images(images: Path) -> None:
 
 def _prepare(dataset: Path, store: Path) -> None:
     from avsc.prepare import run
-    from avsc.prepare.executors import cores, worker_processes
 
-    summary = run.prepare(dataset, store, _store_settings(), worker_processes(cores()))
+    summary = run.prepare(dataset, store, _store_settings(), workers=None)
     say(summary.text(store))
 
 

@@ -11,7 +11,6 @@ from avsc.errors import AvscError
 
 if TYPE_CHECKING:
     from avsc.part import Part
-    from avsc.prepare.events import Executor
     from avsc.store.schema import Feature
 
 STAGE = "Stage 1: from clips to a store"
@@ -175,8 +174,9 @@ def prepare(
     Reads every clip once and writes a Zarr store. It can be stopped at any moment: the same
     command goes on where it was, and ends at once when everything is there.
     """
+    from avsc.prepare import dry_run as dry
     from avsc.prepare import run
-    from avsc.prepare.dry_run import forecast
+    from avsc.prepare.profile import read_profile
     from avsc.store.schema import ImageSettings, StoreSettings
 
     if cluster is not None and (workers is not None or part is not None):
@@ -194,15 +194,16 @@ def prepare(
             backend=video_backend,
         ),
     )
+    profile = None if cluster is None else read_profile(cluster)
     share = None if part is None else _part(part)
     if dry_run:
-        plan = forecast(
+        plan = dry.describe(
             dataset,
             store,
             settings,
             part=share,
             workers=workers,
-            cluster=cluster,
+            cluster=profile,
             retry_bad=retry_bad,
         )
         print(plan)
@@ -214,7 +215,8 @@ def prepare(
             dataset,
             store,
             settings,
-            _executor(workers, cluster),
+            workers=workers,
+            cluster=profile,
             part=share,
             max_bad=max_bad,
             retry_bad=retry_bad,
@@ -222,16 +224,6 @@ def prepare(
         )
     )
     say(summary.text(store))
-
-
-def _executor(workers: int | None, cluster: Path | None) -> "Executor":
-    from avsc.prepare.executors import cores, synchronous, worker_processes
-
-    if cluster is not None:
-        from avsc.prepare.cluster import dask_cluster, read_profile
-
-        return dask_cluster(read_profile(cluster))
-    return synchronous if workers == 0 else worker_processes(workers or cores())
 
 
 @app.command(rich_help_panel=STAGE)

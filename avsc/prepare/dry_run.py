@@ -6,8 +6,9 @@ from pathlib import Path
 from avsc.console import byte_size, duration
 from avsc.dataset.read import read_dataset
 from avsc.part import Part
-from avsc.prepare.executors import cores
+from avsc.prepare.cluster import job_script, usable_cores
 from avsc.prepare.plan import Estimate, estimate, pending
+from avsc.prepare.profile import AddressProfile, LocalProfile, Profile, SlurmProfile
 from avsc.prepare.run import settings_for, stored_clips
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
@@ -16,26 +17,35 @@ from avsc.store.read import Store
 from avsc.store.schema import StoreSettings, partition_count, partition_range
 
 
-def forecast(
+def describe(
     dataset: Path,
     store: Path,
     settings: StoreSettings | None = None,
     *,
     part: Part | None = None,
     workers: int | None = None,
-    cluster: Path | None = None,
+    cluster: Profile | None = None,
     retry_bad: bool = False,
 ) -> str:
     """Describes a prepare without doing any of it.
 
+    Args:
+        dataset: A data set in TAU's layout.
+        store: Path of the store, which may not exist yet.
+        settings: Settings of the store; the length of clips comes from the data set.
+        part: Share of the partitions of a job array.
+        workers: Number of worker processes on this machine; None is one a core.
+        cluster: Profile of a cluster to work on instead.
+        retry_bad: Whether partitions with quarantined clips are prepared again.
+
     Raises:
-        AvscError: As `prepare` would before it begins: the data set, the store or the cluster
-            profile is not what it should be.
+        AvscError: The data set, the store or the cluster profile is not what it should be, as in
+            `prepare`.
     """
     data = read_dataset(dataset)
     settings = settings_for(data, settings)
     clips = stored_clips(data)
-    to_do = _to_do(store, clips, settings, part, retry_bad)
+    to_do = _partitions(store, clips, settings, part, retry_bad)
     where, at_once, script = _place(workers, cluster)
     expected = estimate(to_do, len(clips), settings)
     rows = [row for p in to_do for row in partition_range(p, len(clips), settings)]
@@ -55,7 +65,7 @@ def forecast(
     return "\n".join(lines) + (f"\n\n{script}" if script else "")
 
 
-def _to_do(
+def _partitions(
     store: Path,
     clips: Sequence[StoredClip],
     settings: StoreSettings,
@@ -81,21 +91,20 @@ def _count(
     )
 
 
-def _place(workers: int | None, cluster: Path | None) -> tuple[str, int, str]:
+def _place(workers: int | None, cluster: Profile | None) -> tuple[str, int, str]:
     """Where the work runs, how many clips at once, and the job script if there is one."""
-    if cluster is None:
-        count = cores() if workers is None else max(1, workers)
-        return f"{count} processes on this machine", count, ""
-    from avsc.prepare.cluster import AddressProfile, SlurmProfile, job_script, read_profile
-
-    profile = read_profile(cluster)
-    if isinstance(profile, AddressProfile):
-        return f"the workers of {profile.address} (time given for one)", 1, ""
-    if isinstance(profile, SlurmProfile):
-        count = profile.jobs * profile.cores
-        where = f"{profile.jobs} SLURM jobs of {profile.cores} cores"
-        return where, count, f"each job runs\n\n{job_script(profile)}"
-    return f"a Dask cluster of {profile.workers} workers on this machine", profile.workers, ""
+    match cluster:
+        case AddressProfile(address=address):
+            return f"the workers of {address} (time given for one)", 1, ""
+        case SlurmProfile(jobs=jobs, cores=cores):
+            script = f"each job runs\n\n{job_script(cluster)}"
+            return f"{jobs} SLURM jobs of {cores} cores", jobs * cores, script
+        case LocalProfile(workers=count):
+            return f"{count} processes on this machine", count, ""
+    if workers == 0:
+        return "this process", 1, ""
+    count = workers or usable_cores()
+    return f"{count} processes on this machine", count, ""
 
 
 def _bytes(root: Path, clips: Sequence[StoredClip]) -> int:

@@ -45,10 +45,10 @@ def pending(
 
     Args:
         unfinished: Partitions that are not whole.
-        clips: How many clips the store has.
-        settings: The store's.
-        part: Only this part's partitions.
-        again: Rows of clips to try again, and so their partitions.
+        clips: Number of clips of the store.
+        settings: Settings of the store.
+        part: Share of the partitions, or None for all.
+        again: Rows of clips that are tried again, with their partitions.
     """
     to_do = {*unfinished, *(row // settings.partition_clips for row in again)}
     return [p for p in share(partition_count(clips, settings), part) if p in to_do]
@@ -71,12 +71,12 @@ class Estimate:
         return self.feature_bytes + self.jpeg_bytes
 
     def wall_s(self, cores: int) -> float:
-        """Time on ``cores`` cores: no more of them work than there are partitions."""
-        return self.core_s / max(1, min(cores, self.partitions))
+        """Time on ``cores`` cores in seconds: no more of them work than there are clips."""
+        return self.core_s / max(1, min(cores, self.clips))
 
 
 def estimate(partitions: Sequence[int], clips: int, settings: StoreSettings) -> Estimate:
-    """Foretells the work on some partitions of a store of ``clips`` clips."""
+    """Estimates the work on some partitions of a store of ``clips`` clips."""
     specs = array_specs(clips, settings)
     count = clips_in(partitions, clips, settings)
     bytes_a_clip = sum(

@@ -1,24 +1,25 @@
 """A whole ``prepare``: check, create or go on, prepare what is missing, and mark the end."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from avsc.console import ProgressLine, progress, say
 from avsc.dataset.read import Dataset, read_dataset
 from avsc.errors import AvscError
+from avsc.files import remove_leftovers
 from avsc.part import Part
-from avsc.prepare.cleanup import sweep_partitions, sweep_store
-from avsc.prepare.events import ClipDone, Executor, Job, PartitionAgain
-from avsc.prepare.executors import synchronous
+from avsc.prepare.cluster import connect, usable_cores
+from avsc.prepare.engine import OnCluster, Report, Work, prepare_here
 from avsc.prepare.lock import hold
 from avsc.prepare.plan import pending, share
+from avsc.prepare.profile import LocalProfile, Profile
+from avsc.store import record
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
 from avsc.store.finish import mark_complete, mark_incomplete, unfinished
 from avsc.store.read import Store
-from avsc.store.schema import StoreSettings, clips_in, partition_count, partition_range
+from avsc.store.schema import StoreSettings, array_specs, clips_in, partition_count, partition_range
 
 CLIP_TIMEOUT_S = 120.0
 NAMED = 10  # how many quarantined clips a message lists
@@ -57,8 +58,9 @@ def prepare(
     dataset: Path,
     store: Path,
     settings: StoreSettings | None = None,
-    execute: Executor = synchronous,
     *,
+    workers: int | None = 0,
+    cluster: Profile | None = None,
     part: Part | None = None,
     max_bad: int = 0,
     retry_bad: bool = False,
@@ -68,17 +70,19 @@ def prepare(
 
     Args:
         dataset: A data set in TAU's layout.
-        store: Where the store is or will be.
-        settings: How; the clips' length comes from the data set.
-        execute: Runs the partitions (``avsc.prepare.executors``).
-        part: Only this share of the partitions; others prepare theirs at the same time.
-        max_bad: So many quarantined clips are accepted.
-        retry_bad: Prepare partitions with quarantined clips again.
-        clip_timeout_s: A clip that takes longer is stopped, by executors that watch.
+        store: Path of the store; it is created or gone on with.
+        settings: Settings of the store; the length of clips comes from the data set.
+        workers: Number of worker processes on this machine; None is one a core, and 0 is this
+            process, in which nothing ends a decoder that hangs.
+        cluster: Profile of a cluster to work on instead.
+        part: Share of the partitions, whose other parts are prepared by others at the same time.
+        max_bad: Number of quarantined clips that is accepted.
+        retry_bad: Whether partitions with quarantined clips are prepared again.
+        clip_timeout_s: Time limit of a clip in seconds; its worker process is ended.
 
     Raises:
         AvscError: The data set or the store is not what it should be, somebody else prepares the
-            store, writing failed, or more than ``max_bad`` clips are quarantined.
+            store, a machine cannot read or write, or more than ``max_bad`` clips are quarantined.
     """
     data = read_dataset(dataset)
     for warning in data.warnings:
@@ -87,22 +91,51 @@ def prepare(
     clips = stored_clips(data)
     open_for_writing(store, clips, settings)
     count = len(clips)
-    with hold(store, part):
+    with hold(store, part) as proof:
         to_do = _to_do(store, clips, settings, part, retry_bad)
         if part is None:
-            sweep_store(store)
+            remove_leftovers(store)  # of one that was killed while it created the store
         prepared = clips_in(to_do, count, settings)
         if to_do:
             mark_incomplete(store)
             mine = clips_in(share(partition_count(count, settings), part), count, settings)
+            # Workers may have another working directory than this process.
+            there = store.absolute(), proof.absolute()
+            work = Work(data.root, *there, count, settings, clip_timeout_s)
             try:
                 with progress("prepare", mine, "clips", done=mine - prepared) as line:
-                    _run(execute, Job(data.root, store, clip_timeout_s), to_do, line)
+                    report = _reporter(line)
+                    if cluster is None and workers == 0:
+                        prepare_here(work, clips, to_do, report)
+                    else:
+                        here = LocalProfile(kind="local", workers=workers or usable_cores())
+                        with connect(cluster or here, clip_timeout_s) as watch:
+                            OnCluster(watch, work, clips, report).prepare(to_do)
             except BaseException:
                 # Workers are killed, not asked: what they had begun lies about.
-                sweep_partitions(store, count, settings, to_do)
+                _remove_partial(work, to_do)
                 raise
         return _conclude(store, part, max_bad, prepared)
+
+
+def _reporter(line: ProgressLine) -> Report:
+    quarantined = 0
+
+    def report(clip: str, reason: str) -> None:
+        nonlocal quarantined
+        if reason:
+            quarantined += 1
+            say(f"quarantined {clip}: {reason}")
+        line.advance(note=f"{quarantined} quarantined" if quarantined else "")
+
+    return report
+
+
+def _remove_partial(work: Work, partitions: Sequence[int]) -> None:
+    specs = array_specs(work.clips, work.settings)
+    for partition in partitions:
+        for name in (record.name(partition), *(spec.shard_name(partition) for spec in specs)):
+            remove_leftovers(work.store / name)
 
 
 def finalise(store: Path, max_bad: int = 0) -> Summary:
@@ -114,7 +147,6 @@ def finalise(store: Path, max_bad: int = 0) -> Summary:
     """
     Store.open(store, complete=False)  # or it is no store, and no place for a lock
     with hold(store):
-        sweep_store(store)
         if unfinished(store):
             mark_complete(store)  # raises, and names what is missing
         return _conclude(store, None, max_bad, 0)
@@ -145,22 +177,6 @@ def _to_do(
         reasons = Store.open(store, complete=False).reasons()
         again = [row for row, clip in enumerate(clips) if clip.id in reasons]
     return pending(unfinished(store), len(clips), settings, part, again)
-
-
-def _run(execute: Executor, job: Job, partitions: Sequence[int], line: ProgressLine) -> None:
-    bad = 0
-    with closing(execute(job, partitions)) as events:
-        for event in events:
-            match event:
-                case ClipDone(clip, reason):
-                    if reason:
-                        bad += 1
-                        say(f"quarantined {clip}: {reason}")
-                    line.advance(note=f"{bad} quarantined" if bad else "")
-                case PartitionAgain(partition, lost, clip, why):
-                    at = f"at clip {clip}: {why}" if clip else why
-                    say(f"partition {partition} begins again, its worker died {at}")
-                    line.advance(-lost)
 
 
 def _conclude(store: Path, part: Part | None, max_bad: int, prepared: int) -> Summary:

@@ -10,8 +10,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from avsc.prepare.partition import prepare_clip
-from avsc.signal.features import FeatureExtractor
+from avsc.prepare.clip import prepare_clip
 from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
 from avsc.store.finish import mark_complete
@@ -60,10 +59,9 @@ def store(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, (scene, city, place, _) in ((name, name.split("-")) for name in CLIPS)
     ]
     open_for_writing(path, clips, settings)
-    extractor = FeatureExtractor(settings)
     with write_partition(path, len(clips), settings, 0) as writer:
         for row, clip in enumerate(clips):
-            writer.add(row, prepare_clip(dataset, clip, settings, extractor))
+            writer.add(row, prepare_clip(dataset, clip, settings))
     mark_complete(path)
     return path
 

@@ -1,5 +1,7 @@
 """Small real data sets: WAV and H.264 files of ten seconds, with a few tiny pictures."""
 
+import os
+import pathlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,9 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from avsc.prepare import clip as clips_read
 from avsc.prepare.run import prepare
 from avsc.scenes import SCENES
+from avsc.store.clips import StoredClip
 from avsc.store.schema import ImageSettings, StoreSettings
+from avsc.store.write import ClipData
 
 MakeDataset = Callable[..., Path]
 
@@ -124,15 +129,33 @@ def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sabotage:
         folder = tmp_path / "sabotage"
         folder.mkdir(exist_ok=True)
         (folder / "sitecustomize.py").write_text(
-            "import os, signal, time, pathlib\n"
-            "import avsc.prepare.partition as partition\n"
+            "import os, signal, sys, time, pathlib\n"
+            "import avsc.prepare.clip as clips\n"
             f"CODE = {code_by_clip!r}\n"
-            "honest = partition.prepare_clip\n"
-            "def prepare_clip(dataset, clip, *rest):\n"
+            "honest = clips.read_clip\n"
+            "def read_clip(dataset, clip, settings):\n"
             "    exec(CODE.get(clip.id, ''))\n"
-            "    return honest(dataset, clip, *rest)\n"
-            "partition.prepare_clip = prepare_clip\n"
+            "    return honest(dataset, clip, settings)\n"
+            "clips.read_clip = read_clip\n"
         )
-        monkeypatch.setenv("PYTHONPATH", str(folder))
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+    return install
+
+
+@pytest.fixture
+def in_either(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> Sabotage:
+    """As ``sabotage``, and in this process too."""
+
+    def install(code_by_clip: dict[str, str]) -> None:
+        sabotage(code_by_clip)
+        honest = clips_read.read_clip
+
+        def read_clip(dataset: Path, stored: StoredClip, settings: StoreSettings) -> ClipData:
+            exec(code_by_clip.get(stored.id, ""), {"pathlib": pathlib})
+            return honest(dataset, stored, settings)
+
+        monkeypatch.setattr(clips_read, "read_clip", read_clip)
 
     return install

@@ -1,5 +1,6 @@
 """The whole command, stopped in every way: nothing is lost and nothing is silently wrong."""
 
+import errno
 import os
 import random
 import resource
@@ -94,7 +95,7 @@ def test_stopped_politely_it_says_so_cleans_up_and_goes_on(
     _, said = run.communicate()
     assert run.returncode not in (0, 1, 2)
     assert "Traceback" not in said
-    assert "stopped; what is complete is kept, run the same command again" in said
+    assert "run the same command again" in said
     assert not list(store.rglob(".p*")), "a lock or a partial file is left"
     assert 0 < len(unfinished(store)) < CLIPS // 2
     again = subprocess.run(command(larger, store), capture_output=True, text=True, check=False)
@@ -116,7 +117,8 @@ def test_a_full_disk_is_a_clear_error_and_leaves_no_partial_shard(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert run.returncode == 1
-    assert f"no room to write to {store}: File too large" in run.stderr
+    assert str(store) in run.stderr
+    assert os.strerror(errno.EFBIG) in run.stderr
     assert "Traceback" not in run.stderr
     assert not list(store.rglob(".p*"))
     assert not list(store.rglob("c.*"))
@@ -131,12 +133,13 @@ def test_the_second_command_stops_at_once_and_says_who_holds_the_store(
     store, go = tmp_path / "store", tmp_path / "go"
     sabotage({ids[0]: f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"})
     first = start(larger, store, "--workers=1")
-    while not list(store.glob("audio/*/.partial-*")):
+    while not list(store.glob(".prepare-*.txt")):
         assert first.poll() is None
         time.sleep(0.01)
     second = subprocess.run(command(larger, store), capture_output=True, text=True, check=False)
     assert second.returncode == 1
-    assert f"{store} is being prepared by process {first.pid} on " in second.stderr
+    assert str(store) in second.stderr
+    assert f"process {first.pid} on " in second.stderr
     go.touch()
     _, said = first.communicate()
     assert first.returncode == 0, said

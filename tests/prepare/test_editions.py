@@ -38,5 +38,6 @@ def test_its_clips_are_in_numeric_order_without_labels(store: Store) -> None:
 
 
 def test_it_cannot_be_trained_on_and_says_why(store: Store) -> None:
-    with pytest.raises(AvscError, match="training fold"):
+    with pytest.raises(AvscError) as caught:
         training_fold(store, Recipe().train)
+    assert "training fold" in str(caught.value)

@@ -46,8 +46,9 @@ def test_info_tells_what_an_incomplete_store_lacks(
 
 
 def test_info_of_something_else_says_so(tmp_path: Path) -> None:
-    with pytest.raises(AvscError, match="no store at"):
+    with pytest.raises(AvscError) as caught:
         output("info", tmp_path)
+    assert str(tmp_path) in caught.value.got
 
 
 def test_clips_are_counted_by_scene_and_fold() -> None:

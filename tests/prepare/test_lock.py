@@ -1,51 +1,71 @@
-import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
+from filelock import SoftFileLease
 
 from avsc.errors import AvscError
 from avsc.part import Part
 from avsc.prepare import lock
-from avsc.prepare.lock import FOLDER, Holder, hold, this_process
+from avsc.prepare.lock import WHOLE, hold
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from avsc.prepare.lock import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
-def leave_lock(store: Path, holder: Holder, name: str = "lock-all.json", age_s: float = 0) -> Path:
-    path = store / FOLDER / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+def holder(store: Path) -> "subprocess.Popen[str]":
+    """Another process that holds the store."""
+    words = [sys.executable, "-c", HOLD, str(store)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def from_another_machine(store: Path, name: str = WHOLE, age_s: float = 0) -> Path:
+    """A lock that was taken elsewhere, and not renewed for some time."""
+    path = store / name
+    with SoftFileLease(path, lease_duration=lock.LEASE_S) as lease:
+        text = path.read_text()
+        assert lease.owner
+        text = text.replace(f"host={lease.owner.hostname}", "host=node17")
+    path.write_text(text)
+    path.with_suffix(".txt").write_text("process 4 on node17")
     os.utime(path, (time.time() - age_s,) * 2)
     return path
 
 
-def dead_process() -> Holder:
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    return replace(this_process(), pid=child.pid, process_start="1")
-
-
-def test_the_second_is_told_who_holds_the_store(tmp_path: Path) -> None:
-    with hold(tmp_path), pytest.raises(AvscError) as caught, hold(tmp_path):
+def test_the_second_is_told_at_once_who_holds_the_store(tmp_path: Path) -> None:
+    first = holder(tmp_path)
+    began_s = time.monotonic()
+    with pytest.raises(AvscError) as caught, hold(tmp_path):
         pass
-    message = str(caught.value)
-    me = this_process()
-    assert f"process {me.pid} on {me.host}, since 20" in message
-    assert str(tmp_path) in message
+    assert time.monotonic() - began_s < 1
+    assert f"process {first.pid} on {os.uname().nodename}" in caught.value.got
+    assert str(tmp_path) in caught.value.got
+    first.kill()
+    first.communicate()
 
 
-def test_the_lock_is_gone_afterwards_and_leaves_no_folder(tmp_path: Path) -> None:
-    with hold(tmp_path):
-        assert (tmp_path / FOLDER / "lock-all.json").exists()
-    assert not (tmp_path / FOLDER).exists()
+def test_nothing_is_left_afterwards(tmp_path: Path) -> None:
+    with hold(tmp_path) as proof:
+        assert str(os.getpid()) in proof.read_text()
+        assert (tmp_path / WHOLE).exists()
+    assert not list(tmp_path.iterdir())
     with pytest.raises(ZeroDivisionError), hold(tmp_path):
         raise ZeroDivisionError
-    assert not (tmp_path / FOLDER).exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_parts_of_one_array_go_side_by_side(tmp_path: Path) -> None:
@@ -69,95 +89,79 @@ def test_what_overlaps_is_refused(tmp_path: Path, first: Part | None, second: Pa
         pass  # and once the first is gone it may go on
 
 
-def test_the_lock_of_a_dead_process_of_this_machine_is_stale_at_once(tmp_path: Path) -> None:
-    path = leave_lock(tmp_path, dead_process())
-    stale = path.read_bytes()
+def test_the_lock_of_a_killed_process_of_this_machine_ends_at_once(tmp_path: Path) -> None:
+    killed = holder(tmp_path)
+    killed.kill()
+    killed.communicate()
+    began_s = time.monotonic()
+    with hold(tmp_path) as proof:
+        assert time.monotonic() - began_s < 1
+        assert f"process {os.getpid()} " in proof.read_text()
+
+
+def test_the_lock_of_a_killed_part_does_not_stop_a_whole_prepare(tmp_path: Path) -> None:
+    killed = holder(tmp_path)
+    killed.kill()
+    killed.communicate()
+    (tmp_path / WHOLE).rename(tmp_path / ".prepare-part-2-of-4.lock")
     with hold(tmp_path):
-        assert path.read_bytes() != stale
-        assert str(os.getpid()) in path.read_text()
+        assert not (tmp_path / ".prepare-part-2-of-4.lock").exists()
 
 
-def test_a_process_id_that_was_given_again_does_not_keep_a_lock(tmp_path: Path) -> None:
-    path = leave_lock(tmp_path, replace(this_process(), process_start="1"))
-    stale = path.read_bytes()
-    with hold(tmp_path):
-        assert path.read_bytes() != stale
-        assert str(os.getpid()) in path.read_text()
-
-
-def test_the_lock_of_a_process_killed_but_not_reaped_is_stale(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    start = lock._process_start(child.pid)
-    assert start
-    path = leave_lock(tmp_path, replace(this_process(), pid=child.pid, process_start=start))
-    with pytest.raises(AvscError, match=f"process {child.pid}"), hold(tmp_path):
-        pass
-    assert path.exists()
-    child.send_signal(signal.SIGKILL)
-    while lock._process_start(child.pid) is not None:
+def test_the_lock_of_a_process_killed_but_not_reaped_ends_with_its_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LEASE_S", 1.0)
+    words = [sys.executable, "-c", f"import avsc.prepare.lock as l; l.LEASE_S = 1.0\n{HOLD}"]
+    killed = subprocess.Popen([*words, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert killed.stdout
+    killed.stdout.readline()
+    killed.kill()
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     with hold(tmp_path):
         pass
-    child.wait()
+    killed.communicate()
 
 
-def test_a_lock_from_before_a_restart_is_stale(tmp_path: Path) -> None:
-    path = leave_lock(tmp_path, replace(this_process(), boot="another"))
-    stale = path.read_bytes()
-    with hold(tmp_path):
-        assert path.read_bytes() != stale
-        assert str(os.getpid()) in path.read_text()
-
-
-def test_another_machine_holds_while_its_heart_beats(tmp_path: Path) -> None:
-    elsewhere = replace(this_process(), host="node17", pid=4)
-    leave_lock(tmp_path, elsewhere, age_s=lock.STALE_S / 2)
-    with pytest.raises(AvscError, match="process 4 on node17"), hold(tmp_path):
-        pass
-    leave_lock(tmp_path, elsewhere, age_s=lock.STALE_S * 2)
-    with hold(tmp_path):
-        pass
-
-
-def test_another_container_of_this_machine_is_judged_by_its_heart(tmp_path: Path) -> None:
-    leave_lock(tmp_path, replace(dead_process(), namespace="pid:[1]"))
-    with pytest.raises(AvscError), hold(tmp_path):
-        pass
-
-
-def test_a_stale_lock_of_a_part_does_not_stop_a_whole_prepare(tmp_path: Path) -> None:
-    left = leave_lock(tmp_path, dead_process(), "lock-part-2-of-4.json")
-    with hold(tmp_path):
-        assert not left.exists()
-
-
-def test_a_lock_without_a_name_counts_until_it_is_old(
+def test_another_machine_holds_while_it_renews_its_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_PAUSE_S", 0.001)
-    path = leave_lock(tmp_path, this_process())
-    path.write_text("", encoding="utf-8")
-    with pytest.raises(AvscError, match="left no name"), hold(tmp_path):
+    monkeypatch.setattr(lock, "LEASE_S", 1.0)
+    path = from_another_machine(tmp_path)
+    with pytest.raises(AvscError) as caught, hold(tmp_path):
         pass
-    os.utime(path, (time.time() - 2 * lock.STALE_S,) * 2)
-    with hold(tmp_path):
-        pass
+    assert "process 4 on node17" in caught.value.got
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(0.1):
+            os.utime(path, (0, time.time() - 3600))  # its clock is an hour behind
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    try:
+        with pytest.raises(AvscError) as caught, hold(tmp_path):
+            pass
+    finally:
+        over.set()
+        thread.join()
+    assert "process 4 on node17" in caught.value.got
 
 
-def test_the_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "HEARTBEAT_S", 0.01)
+def test_the_lock_of_another_machine_ends_when_it_is_not_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LEASE_S", 0.5)
+    from_another_machine(tmp_path, age_s=3600)
     with hold(tmp_path):
-        path = tmp_path / FOLDER / "lock-all.json"
-        os.utime(path, (0, 0))
-        for _ in range(1000):
-            if path.stat().st_mtime > 1:
-                break
-            time.sleep(0.01)
-        assert path.stat().st_mtime > 1
+        pass
 
 
 def test_of_many_that_find_a_stale_lock_one_holds_at_a_time(tmp_path: Path) -> None:
-    leave_lock(tmp_path, dead_process())
+    killed = holder(tmp_path)
+    killed.kill()
+    killed.communicate()
     inside, most, held = [0], [0], [0]
     guard = threading.Lock()
 
@@ -182,4 +186,4 @@ def test_of_many_that_find_a_stale_lock_one_holds_at_a_time(tmp_path: Path) -> N
         thread.join()
     assert most[0] == 1
     assert held[0] > 0
-    assert not list(tmp_path.glob(f"{FOLDER}/*"))
+    assert not list(tmp_path.iterdir())

@@ -1,12 +1,11 @@
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from avsc.prepare.events import ClipDone, Events, Job
 from avsc.prepare.run import prepare
-from avsc.prepare.supervise import supervise
 from avsc.store.schema import ImageSettings, StoreSettings
 
 MakeDataset = Callable[..., Path]
@@ -17,23 +16,26 @@ CLIPS = 500
 def test_a_workers_memory_is_small_and_flat_over_500_clips(
     make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
+    dataset = make_dataset(CLIPS)
     megabytes: list[float] = []
+    over = threading.Event()
+    before = set(psutil.Process().children(recursive=True))
 
-    def watched(job: Job, partitions: Sequence[int]) -> Events:
-        for event in supervise(job, partitions, workers=1):
-            if isinstance(event, ClipDone):
-                # Other tests of this process may have left children of their own.
-                (worker,) = (
-                    child
-                    for child in psutil.Process().children()
-                    if "avsc.prepare.worker" in child.cmdline()
-                )
-                megabytes.append(worker.memory_info().rss / 1e6)
-            yield event
+    def watch() -> None:
+        while not over.wait(0.1):
+            family = set(psutil.Process().children(recursive=True)) - before
+            used = [process.memory_info().rss / 1e6 for process in family if process.is_running()]
+            megabytes.append(max(used, default=0.0))
 
-    settings = StoreSettings(partition_clips=64, image=ImageSettings(short_side=32))
-    assert prepare(make_dataset(CLIPS), tmp_path / "store", settings, watched).complete
-    assert len(megabytes) == CLIPS
-    assert max(megabytes) < 600
-    assert max(megabytes[-100:]) < max(megabytes[100:200]) + 10, megabytes[::50]
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        settings = StoreSettings(partition_clips=64, image=ImageSettings(short_side=32))
+        assert prepare(dataset, tmp_path / "store", settings, workers=1).complete
+    finally:
+        over.set()
+        thread.join()
     print([round(each) for each in megabytes[::50]])
+    third = len(megabytes) // 3
+    assert 100 < max(megabytes) < 600
+    assert max(megabytes[2 * third :]) < max(megabytes[third : 2 * third]) + 50

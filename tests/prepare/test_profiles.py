@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 
 from avsc.errors import AvscError
-from avsc.prepare.cluster import (
-    AddressProfile,
-    LocalProfile,
-    SlurmProfile,
-    job_script,
-    read_profile,
-)
-from avsc.prepare.dry_run import forecast
+from avsc.prepare.cluster import job_script
+from avsc.prepare.dry_run import describe
+from avsc.prepare.profile import AddressProfile, LocalProfile, SlurmProfile, read_profile
 from avsc.resources import resource
 from avsc.store.schema import StoreSettings
 
@@ -56,20 +51,23 @@ def test_a_profile_with_a_fault_is_refused_and_the_fault_named(
 ) -> None:
     path = tmp_path / "profile.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(AvscError, match=fault):
+    with pytest.raises(AvscError) as caught:
         read_profile(path)
+    assert str(path) in caught.value.got
+    assert fault in caught.value.got
 
 
 def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AvscError, match=r"cannot read .*nothing\.toml: No such file"):
+    with pytest.raises(AvscError) as caught:
         read_profile(tmp_path / "nothing.toml")
+    assert str(tmp_path / "nothing.toml") in caught.value.got
 
 
 def test_a_dry_run_tells_partitions_bytes_files_and_time_and_makes_nothing(
     dataset: Path, settings: StoreSettings, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    said = forecast(dataset, store, settings, workers=2)
+    said = describe(dataset, store, settings, workers=2)
     assert "4 of 4 partitions: 10 of 10 clips, 3 a partition" in said
     assert "2 processes on this machine" in said
     assert "44 files" in said
@@ -80,15 +78,18 @@ def test_a_dry_run_tells_partitions_bytes_files_and_time_and_makes_nothing(
 def test_a_dry_run_counts_only_what_is_missing(
     dataset: Path, settings: StoreSettings, prepared: Path
 ) -> None:
-    assert "0 of 4 partitions: 0 of 10 clips" in forecast(dataset, prepared, settings)
-    with pytest.raises(AvscError, match="prepared otherwise"):
-        forecast(dataset, prepared, StoreSettings())
+    assert "0 of 4 partitions: 0 of 10 clips" in describe(dataset, prepared, settings)
+    with pytest.raises(AvscError) as caught:
+        describe(dataset, prepared, StoreSettings())
+    assert "partition_clips" in caught.value.got
 
 
 def test_a_dry_run_with_slurm_shows_the_job_script(
     dataset: Path, settings: StoreSettings, tmp_path: Path
 ) -> None:
-    said = forecast(dataset, tmp_path / "store", settings, cluster=CLUSTERS / "slurm.toml")
+    said = describe(
+        dataset, tmp_path / "store", settings, cluster=read_profile(CLUSTERS / "slurm.toml")
+    )
     assert "8 SLURM jobs of 8 cores" in said
     assert "#SBATCH -t 00:30:00" in said
     assert "--nthreads 1" in said
@@ -111,12 +112,14 @@ def test_the_array_script_is_sound_shell_and_names_its_share(tmp_path: Path) -> 
     assert said.split() == ["prepare", "DATA", "STORE", "--part", "5/16", "--workers", "4"]
 
 
-def test_ctrl_c_stays_ours_after_dask_jobqueue_is_imported() -> None:
+def test_ctrl_c_stays_ours_when_a_slurm_cluster_is_made() -> None:
     program = """
 import signal
+from avsc.prepare.cluster import job_script
+from avsc.prepare.profile import SlurmProfile
 before = signal.getsignal(signal.SIGINT)
-from avsc.prepare.cluster import _slurm_cluster_class
-_slurm_cluster_class()
+job = dict(jobs=1, cores=1, memory="1GB", walltime="1:00", interface="lo")
+job_script(SlurmProfile(kind="slurm", **job))
 assert signal.getsignal(signal.SIGINT) is before
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
