@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
+from avsc.cli.options import STAGE_2, Device, MovedWeights
 from avsc.console import out as console_out
 from avsc.console import say, table
 
 if TYPE_CHECKING:
     from avsc.evaluate.evaluation import Result
 
-STAGE = "Stage 2: from a store to scores"
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
 
 Run = Annotated[
@@ -46,15 +46,6 @@ Protocol = Annotated[
         rich_help_panel=RUN,
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=RUN)]
-VeWeights = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH",
-        help="The visual encoder's weights, if they were moved since the training.",
-        rich_help_panel=RUN,
-    ),
-]
 PredictionsFile = Annotated[
     Path | None,
     typer.Option(
@@ -76,7 +67,7 @@ Out = Annotated[
 Report = Annotated[bool, typer.Option(help="Write report.html too, one page that opens offline.")]
 
 
-@app.command(rich_help_panel=STAGE)
+@app.command(rich_help_panel=STAGE_2)
 def evaluate(
     run: Run = None,
     *,
@@ -85,7 +76,7 @@ def evaluate(
     fold: Fold = "test",
     protocol: Protocol = "segment",
     device: Device = "auto",
-    ve_weights: VeWeights = None,
+    ve_weights: MovedWeights = None,
     out: Out = None,
     report: Report = True,
 ) -> None:
@@ -123,7 +114,7 @@ def evaluate(
     _show(result)
 
 
-@app.command(rich_help_panel=STAGE)
+@app.command(rich_help_panel=STAGE_2)
 def compare(
     runs: Annotated[
         list[Path],

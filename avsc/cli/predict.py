@@ -6,26 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
+from avsc.cli.options import TRAINED_RUN, Device, MovedWeights, Run
 from avsc.console import out as console_out
 from avsc.console import say, table
 
 if TYPE_CHECKING:
     from avsc.predict.timeline import SceneTimeline
 
-USE = "A trained run at work"
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `avsc train` made.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-VeWeights = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH",
-        help="The visual encoder's weights, if they were moved since the training.",
-    ),
-]
-
-
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=TRAINED_RUN)
 def predict(
     run: Run,
     recordings: Annotated[
@@ -59,7 +48,7 @@ def predict(
         ),
     ] = "table",
     device: Device = "auto",
-    ve_weights: VeWeights = None,
+    ve_weights: MovedWeights = None,
 ) -> None:
     """Name the scene of each second of any recording.
 
@@ -92,7 +81,7 @@ def _show(timeline: "SceneTimeline") -> None:
     console_out.print(formats.footer(timeline), markup=False)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=TRAINED_RUN)
 def export(
     run: Run,
     *,
@@ -117,7 +106,7 @@ def export(
             help="Whether safetensors holds the visual encoder's weights too, or names them only.",
         ),
     ] = True,
-    ve_weights: VeWeights = None,
+    ve_weights: MovedWeights = None,
 ) -> None:
     """Write the whole model: audio frame and image in, probabilities of scenes out.
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsc.cli.app import app
-from avsc.errors import AvscError
+from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption
 
 if TYPE_CHECKING:
-    from avsc.part import Part
     from avsc.reproduce.plan import Options
 
-STAGE = "Stage 2: from a store to scores"
-WHICH, HOW = "Which runs", "How they are run"
+WHICH = "Which runs"
 
 
 class Target(StrEnum):
@@ -57,16 +55,6 @@ Only = Annotated[
         rich_help_panel=WHICH,
     ),
 ]
-PartOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="I/N",
-        help="Only the I-th of N shares of the runs, and no table, for a job array "
-        "(pipelines/slurm/reproduce_array.sbatch). Afterwards, the same command without --part "
-        "writes the tables.",
-        rich_help_panel=WHICH,
-    ),
-]
 VeWeights = Annotated[
     list[str] | None,
     typer.Option(
@@ -95,18 +83,9 @@ Smoke = Annotated[
         rich_help_panel=HOW,
     ),
 ]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        help="Only list the runs: their state, their epochs, the time of an epoch where a log has "
-        "it, and what they need.",
-        rich_help_panel=HOW,
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=HOW)]
 
 
-@app.command(rich_help_panel=STAGE)
+@app.command(rich_help_panel=STAGE_2)
 def reproduce(
     targets: Targets,
     *,
@@ -126,7 +105,9 @@ def reproduce(
     the official protocol, and shown with its 95 % interval and its difference to the paper.
 
     It can be stopped at any moment; the same command goes on, and uses what is complete. A run
-    that fails is named at the end, and the others are done all the same.
+    that fails is named at the end, and the others are done all the same. With --part, a job array
+    shares the runs and makes no table (pipelines/slurm/reproduce_array.sbatch); the same command
+    without it makes the table. --dry-run lists the runs: state, epochs, what they need.
 
     avsc reproduce table3 --store STORE --out DIR --dry-run
 
@@ -141,11 +122,10 @@ def reproduce(
         only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
         options=_options(settings or (), ve_weights or (), smoke),
     )
-    share = None if part is None else _part(part)
     if dry_run:
-        listing.dry_run(request, store, out, share)
+        listing.dry_run(request, store, out, part)
     else:
-        work.reproduce(request, store, out, part=share, device=device)
+        work.reproduce(request, store, out, part=part, device=device)
 
 
 def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) -> "Options":
@@ -158,12 +138,3 @@ def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) ->
             raise typer.BadParameter(f"--ve-weights {pair}: write MODEL=PATH")
         weights[model] = path
     return Options(tuple(settings), weights, smoke)
-
-
-def _part(text: str) -> "Part":
-    from avsc.part import Part
-
-    try:
-        return Part.parse(text)
-    except AvscError as error:
-        raise typer.BadParameter(str(error)) from None
