@@ -1,76 +1,198 @@
-from collections.abc import Callable
+"""A scheduler and workers that were started by somebody else, on loopback."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from avsc.prepare.cluster import (
-    LocalProfile,
-    dask_cluster,
-    read_profile,
-)
+from avsc.errors import AvscError
+from avsc.prepare.clip import MachineError
+from avsc.prepare.profile import AddressProfile
 from avsc.prepare.run import prepare
 from avsc.store.read import Store
-from avsc.store.schema import Status, StoreSettings
+from avsc.store.schema import StoreSettings
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 Sabotage = Callable[[dict[str, str]], None]
 
-# Only the Dask worker above the watched process, as a walltime or a dead node does.
-LOSE_DASK_WORKER = "os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"
+HANG = "time.sleep(3600)"
+# A worker of another mount: the folder is there for us and not for it.
+BLIND = """
+import os, pathlib
+honest = pathlib.Path.stat
+def stat(self, **options):
+    if str(self).startswith(os.environ["BLIND_TO"]):
+        raise FileNotFoundError(2, "No such file or directory", str(self))
+    return honest(self, **options)
+pathlib.Path.stat = stat
+"""
 
 
-def profile_file(folder: Path, text: str) -> Path:
-    path = folder / "profile.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+@contextmanager
+def started(*words: str, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def test_a_dask_cluster_writes_the_same_bytes(
-    prepared: Path, dataset: Path, settings: StoreSettings, tmp_path: Path, files_of: FilesOf
+@pytest.fixture
+def scheduler(tmp_path: Path) -> "Iterator[tuple[AddressProfile, subprocess.Popen[bytes]]]":
+    """A Dask scheduler that is asked to give up early, and how it is reached."""
+    file = tmp_path / "scheduler.json"
+    words = ("distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard")
+    setting = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    with started(*words, f"--scheduler-file={file}", **setting) as process:
+        while not file.exists() or not (found := re.search(r"tcp://[0-9.:]+", file.read_text())):
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield AddressProfile(kind="address", address=found[0], idle_limit_s=2.0), process
+
+
+@contextmanager
+def worker(profile: AddressProfile, **environment: str) -> "Iterator[subprocess.Popen[bytes]]":
+    words = ("--nthreads=1", "--no-dashboard", "--death-timeout=60")
+    with started("distributed.cli.dask_worker", profile.address, *words, **environment) as process:
+        yield process
+
+
+def test_workers_of_a_running_scheduler_write_the_same_bytes(
+    scheduler: tuple[AddressProfile, "subprocess.Popen[bytes]"],
+    prepared: Path,
+    dataset: Path,
+    settings: StoreSettings,
+    tmp_path: Path,
+    files_of: FilesOf,
 ) -> None:
-    local = dask_cluster(read_profile(profile_file(tmp_path, 'kind = "local"\nworkers = 2\n')))
-    summary = prepare(dataset, tmp_path / "store", settings, local)
-    assert summary.complete
+    profile, _ = scheduler
+    patient = profile.model_copy(update={"idle_limit_s": 120.0})
+    with worker(profile):
+        prepare(dataset, tmp_path / "store", settings, cluster=patient)
     assert files_of(tmp_path / "store") == files_of(prepared)
 
 
-def test_a_partition_whose_dask_worker_is_lost_is_tried_again(
+def test_a_lost_worker_costs_nothing_but_time(
+    scheduler: tuple[AddressProfile, "subprocess.Popen[bytes]"],
     prepared: Path,
     dataset: Path,
     settings: StoreSettings,
     tmp_path: Path,
     ids: list[str],
-    sabotage: Sabotage,
     files_of: FilesOf,
+    sabotage: Sabotage,
 ) -> None:
-    lost = tmp_path / "lost"
-    once = f"p = pathlib.Path({str(lost)!r})\nif not p.exists():\n p.touch()\n {LOSE_DASK_WORKER}"
-    sabotage({ids[4]: once})
-    prepare(
-        dataset, tmp_path / "store", settings, dask_cluster(LocalProfile(kind="local", workers=1))
+    profile, _ = scheduler
+    patient = profile.model_copy(update={"idle_limit_s": 120.0})
+    reached = tmp_path / "reached"
+    # The whole machine is lost at this clip, nanny and all, and another one comes.
+    sabotage(
+        {ids[4]: f"p = pathlib.Path({str(reached)!r})\nif not p.exists():\n p.touch()\n {HANG}"}
     )
-    assert lost.exists()
+    with worker(profile) as first:
+        work = threading.Thread(
+            target=prepare,
+            args=(dataset, tmp_path / "store", settings),
+            kwargs={"cluster": patient},
+        )
+        work.start()
+        while not reached.exists():
+            assert work.is_alive()
+            time.sleep(0.05)
+        os.killpg(first.pid, signal.SIGKILL)
+        with worker(profile):
+            work.join()
     assert files_of(tmp_path / "store") == files_of(prepared)
 
 
-@pytest.mark.slow
-def test_only_the_clip_that_loses_its_dask_worker_every_time_is_quarantined(
-    dataset: Path, settings: StoreSettings, tmp_path: Path, ids: list[str], sabotage: Sabotage
+@pytest.mark.parametrize("hidden", ["dataset", "store"])
+def test_a_worker_that_does_not_see_our_files_ends_the_work_and_is_named(
+    scheduler: tuple[AddressProfile, "subprocess.Popen[bytes]"],
+    dataset: Path,
+    settings: StoreSettings,
+    tmp_path: Path,
+    hidden: str,
 ) -> None:
-    sabotage({ids[4]: LOSE_DASK_WORKER})
-    local = dask_cluster(LocalProfile(kind="local", workers=2))
-    summary = prepare(dataset, tmp_path / "store", settings, local, max_bad=1)
-    reason = "its machine or Dask worker was lost while preparing it (3 times)"
-    assert summary.quarantined == {ids[4]: reason}
-    assert (Store.open(tmp_path / "store").status() == Status.GOOD).sum() == 9
+    profile, _ = scheduler
+    store = tmp_path / "store"
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "mount/sitecustomize.py").write_text(BLIND)
+    path = [str(tmp_path / "mount"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    blind_to = {"dataset": dataset / "video", "store": store}[hidden]
+    with (
+        worker(profile, PYTHONPATH=os.pathsep.join(path), BLIND_TO=str(blind_to)),
+        pytest.raises(MachineError) as caught,
+    ):
+        prepare(dataset, store, settings, cluster=profile)
+    assert os.uname().nodename in caught.value.got
+    assert str(blind_to) in caught.value.got
+    opened = Store.open(store, complete=False)
+    assert not opened.reasons()
+    assert not opened.status().any()
 
 
-@pytest.mark.slow
-def test_a_clip_that_crashes_does_not_cost_a_dask_worker(
-    dataset: Path, settings: StoreSettings, tmp_path: Path, ids: list[str], sabotage: Sabotage
+def test_without_workers_it_says_so_and_ends_after_the_limit(
+    scheduler: tuple[AddressProfile, "subprocess.Popen[bytes]"],
+    dataset: Path,
+    settings: StoreSettings,
+    tmp_path: Path,
 ) -> None:
-    sabotage({ids[4]: "os.kill(os.getpid(), signal.SIGSEGV)"})
-    local = dask_cluster(LocalProfile(kind="local", workers=1))
-    summary = prepare(dataset, tmp_path / "store", settings, local, max_bad=1)
-    assert summary.quarantined.keys() == {ids[4]}
-    assert "SIGSEGV" in summary.quarantined[ids[4]]
+    profile, _ = scheduler
+    with pytest.raises(AvscError) as caught:
+        prepare(dataset, tmp_path / "store", settings, cluster=profile)
+    assert profile.address in caught.value.got
+    assert "0 workers" in caught.value.got
+
+
+def test_a_scheduler_that_dies_ends_the_work_with_its_address(
+    scheduler: tuple[AddressProfile, "subprocess.Popen[bytes]"],
+    dataset: Path,
+    settings: StoreSettings,
+    tmp_path: Path,
+    ids: list[str],
+    sabotage: Sabotage,
+) -> None:
+    profile, process = scheduler
+    patient = profile.model_copy(update={"idle_limit_s": 600.0})
+    reached = tmp_path / "reached"
+    sabotage({ids[4]: f"pathlib.Path({str(reached)!r}).touch(); {HANG}"})
+
+    def kill() -> None:
+        while not reached.exists():
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+
+    with worker(profile):
+        thread = threading.Thread(target=kill)
+        thread.start()
+        began_s = time.monotonic()
+        with pytest.raises(AvscError) as caught:
+            prepare(dataset, tmp_path / "store", settings, cluster=patient)
+        thread.join()
+    assert time.monotonic() - began_s < 120
+    assert profile.address in caught.value.got
+
+
+def test_no_scheduler_at_an_address_is_named(
+    dataset: Path, settings: StoreSettings, tmp_path: Path
+) -> None:
+    nobody = AddressProfile(kind="address", address="tcp://127.0.0.1:9", timeout_s=1.0)
+    with pytest.raises(AvscError) as caught:
+        prepare(dataset, tmp_path / "store", settings, cluster=nobody)
+    assert "tcp://127.0.0.1:9" in caught.value.got
