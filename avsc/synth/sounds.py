@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 import soxr
 from numpy.typing import NDArray
 
@@ -119,7 +118,7 @@ def play(rng: np.random.Generator, n: int, parts: tuple[Part, ...], lean: float)
 
 def _event(rng: np.random.Generator, part: Part) -> Signal:
     length = int(RATE_HZ * rng.uniform(*part.event_s))
-    decay = np.exp(np.linspace(0, -5, length)) if part.struck else scipy.signal.windows.hann(length)
+    decay = np.exp(np.linspace(0, -5, length)) if part.struck else np.hanning(length)
     return _source(rng, length, part) * decay.astype(np.float32)
 
 
@@ -191,7 +190,7 @@ def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
     neighbour = others[room.integers(len(others))]
     other = unit(play(rng, -(-n // 2), neighbour, rng.uniform(-1, 1)))
     sound += room.uniform(0, 0.25) * rng.uniform(0.5, 1.5) * np.tile(other, 2)[:, :n]
-    sound = scipy.signal.fftconvolve(sound, _response(room), axes=1)[:, :n]
+    sound = _reverberated(sound, room)
     corners_hz = np.geomspace(40, 11_000, 7)
     equaliser = tuple((hz, room.normal(0, 3)) for hz in corners_hz)
     background = tuple((hz, room.normal(-5 * number, 5)) for number, hz in enumerate(corners_hz))
@@ -205,10 +204,13 @@ def make_sound(seed: int, clip: ClipPlan, seconds: int = 10) -> Signal:
     return samples
 
 
-def _response(rng: np.random.Generator) -> Signal:
-    """A room's impulse response: what comes straight, and a tail that decays, [2, K]."""
+def _reverberated(sound: Signal, rng: np.random.Generator) -> Signal:
+    """The sound in a room: what comes straight, and a tail that decays."""
     length = int(RATE_HZ * rng.uniform(0.15, 0.9))
     tail = rng.standard_normal((2, length)) * np.exp(np.linspace(0, -6, length))
     tail *= rng.uniform(0.1, 0.8) / np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
     tail[:, 0] += 1
-    return tail.astype(np.float32)
+    # By FFT; scipy.signal, which does the same, takes a second to import in each worker.
+    size = scipy.fft.next_fast_len(sound.shape[1] + length, real=True)
+    spectrum = scipy.fft.rfft(sound, size) * scipy.fft.rfft(tail.astype(np.float32), size)
+    return np.asarray(scipy.fft.irfft(spectrum, size)[:, : sound.shape[1]])
