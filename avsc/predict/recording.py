@@ -150,10 +150,9 @@ def open_recording(
 
 def covered(timeline: Timeline) -> range:
     """The seconds half way through which a picture is on the screen."""
-    order = timeline.shown()
-    if not order:
+    if not timeline.shown:
         return range(0)
-    first_s = timeline.seconds(timeline.packets[order[0]].pts)
+    first_s = timeline.seconds(timeline.shown[0])
     return range(max(0, math.ceil(first_s - HALF_S)), max(0, math.floor(_end_s(timeline) + HALF_S)))
 
 

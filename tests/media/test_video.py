@@ -150,16 +150,22 @@ def test_keyframes_every_half_second_are_found_within_reach(tmp_path: Path) -> N
 
 
 def test_keyframes_too_far_apart_are_refused_with_the_way_out(plain: Path) -> None:
-    with pytest.raises(BadClipError, match="nearest keyframe is 1") as caught:
+    with pytest.raises(BadClipError) as caught:
         read(plain, TEN_S, KEYFRAMES)
+    assert "1.5 s" in caught.value.got
     assert "--frame-choice on-screen" in caught.value.remedy
 
 
-def test_a_keyframe_that_others_reach_back_over_is_none(tmp_path: Path) -> None:
-    options = {"x264-params": "open-gop=1:keyint=15:bframes=3:scenecut=0"}
-    path = write_video(tmp_path / "open.mp4", options=options)
-    with pytest.raises(BadClipError, match="nearest keyframe"):
-        read(path, TEN_S, KEYFRAMES)
+@pytest.mark.parametrize(
+    "params", ["open-gop=1:keyint=15:bframes=3:scenecut=0", "intra-refresh=1:keyint=15"]
+)
+def test_keyframes_that_others_reach_back_over_are_those_of_decoding_everything(
+    tmp_path: Path, params: str
+) -> None:
+    path = write_video(tmp_path / "open.mp4", options={"x264-params": params})
+    everything = make_video.decode_all(path)
+    for picture in read(path, TEN_S, KEYFRAMES):
+        np.testing.assert_array_equal(picture.rgb, everything[number_of(picture.rgb)])
 
 
 # decord
@@ -188,7 +194,7 @@ def test_decord_returns_the_same_pictures_at_2997_fps(tmp_path: Path) -> None:
 @needs_decord
 def test_decord_refuses_what_it_would_mistake(tmp_path: Path) -> None:
     late = write_video(tmp_path / "late.mp4", 320, start_ticks=9)
-    with pytest.raises(BadClipError, match="decord") as caught:
+    with pytest.raises(BadClipError) as caught:
         read(late, TEN_S, ImageSettings(backend="decord"))
     assert "--video-backend pyav" in caught.value.remedy
 
@@ -232,8 +238,7 @@ def test_cover_art_is_no_video(tmp_path: Path) -> None:
         picture = av.VideoFrame.from_ndarray(numbered_picture(1, 480, 640), format="rgb24")
         container.mux(stream.encode(picture.reformat(format="yuvj420p")))
         container.mux(stream.encode(None))
-    with pytest.raises(BadClipError, match="no video stream"):
-        read(path, [0.5])
+    assert_refused(path, [0.5])
 
 
 # A bad day
@@ -255,7 +260,7 @@ def _last_bytes_missing(data: bytes) -> bytes:
     return data[:-100]
 
 
-@pytest.mark.parametrize("damage", [_empty, _html, _half, _last_bytes_missing])
+@pytest.mark.parametrize("damage", [_empty, _html, _half])
 @pytest.mark.parametrize("index", ["end", "front", "mkv"])
 def test_a_file_that_is_no_whole_video_is_refused(
     tmp_path: Path, index: str, damage: Callable[[bytes], bytes]
@@ -264,18 +269,56 @@ def test_a_file_that_is_no_whole_video_is_refused(
     faststart = {"movflags": "faststart"} if index == "front" else None
     path = write_video(tmp_path / f"a.{suffix}", container_options=faststart)
     path.write_bytes(damage(path.read_bytes()))
-    assert_refused(path, "cannot be opened|cut off|cannot be read|no picture for")
+    assert_refused(path)
 
 
-def test_a_file_cut_between_packets_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "webm"])
+@pytest.mark.parametrize("kept", [range(90, 100), range(180, 190), range(270, 280)])
+def test_of_a_file_that_was_cut_off_what_is_whole_is_read(
+    tmp_path: Path, suffix: str, kept: range
+) -> None:
+    codec = {"codec": "libvpx", "options": {"cpu-used": "16"}} if suffix == "webm" else {}
+    faststart = {"movflags": "faststart"} if suffix == "mp4" else None
+    path = write_video(tmp_path / f"a.{suffix}", container_options=faststart, **codec)  # type: ignore[arg-type]
+    whole, content = read(path), path.read_bytes()
+    positions = [position for position, _, _ in make_video.packets_of(path)]
+    for number in kept:
+        path.write_bytes(content[: positions[number] + 3])
+        timeline = read_timeline(path)
+        # The last picture that comes before the cut may still wait for its end.
+        assert number - 5 <= len(timeline.packets) <= number + 1
+        seconds = int(timeline.seconds(timeline.shown[-1]) + 0.45)
+        for ours, wanted in zip(read(path, TEN_S[:seconds]), whole, strict=False):
+            np.testing.assert_array_equal(ours.rgb, wanted.rgb)
+        assert_refused(path, TEN_S[: seconds + 2])
+
+
+def test_a_file_whose_index_names_more_than_it_holds_says_so(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", container_options={"movflags": "faststart"})
-    position, size, _ = make_video.packets_of(path)[296]
+    assert not read_timeline(path).cut
+    position, size, _ = make_video.packets_of(path)[250]
     path.write_bytes(path.read_bytes()[: position + size])
-    assert_refused(path, "cut off")
+    assert str(path.stat().st_size) in read_timeline(path).cut
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "absent.mp4", "No such file")
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "absent.mp4")
+    assert_refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["12:30.mp4", "concat:a|b.mp4", "http:x.mp4", "a%03d.mp4", "-.mp4"]
+)
+def test_a_name_is_a_file_s_whatever_it_looks_like(plain: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(plain.read_bytes())
+    assert numbers(path) == numbers_at(NTSC)
+
+
+def test_a_playlist_does_not_open_what_it_names(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "list.m3u8"
+    path.write_text(f"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/{plain.name}\n#EXT-X-ENDLIST\n")
+    assert_refused(path)
 
 
 def test_two_megabytes_of_zeros_inside_are_refused(tmp_path: Path) -> None:
@@ -286,7 +329,7 @@ def test_two_megabytes_of_zeros_inside_are_refused(tmp_path: Path) -> None:
     middle = len(data) // 2
     data[middle : middle + 2_000_000] = bytes(2_000_000)
     path.write_bytes(data)
-    assert_refused(path, "damaged")
+    assert_refused(path)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
@@ -302,7 +345,7 @@ def test_zeros_inside_a_wanted_packet_are_refused_even_if_they_decode(
         start = position + int(share * size)
         data[start : start + 80] = bytes(80)
         path.write_bytes(data)
-        assert_refused(path, "damaged", [0.5, 1.5])
+        assert_refused(path, [0.5, 1.5])
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -310,7 +353,7 @@ def test_four_hundred_flipped_bits_are_refused(plain: Path, tmp_path: Path, seed
     path = tmp_path / "flipped.mp4"
     packets = make_video.packets_of(plain)
     path.write_bytes(_flipped(plain.read_bytes(), packets[0][0], packets[-1][0], 400, seed))
-    assert_refused(path, "damaged")
+    assert_refused(path)
 
 
 def test_damage_that_nobody_decodes_does_not_matter(plain: Path, tmp_path: Path) -> None:
@@ -319,6 +362,21 @@ def test_damage_that_nobody_decodes_does_not_matter(plain: Path, tmp_path: Path)
     wanted_last = next(i for i, p in enumerate(packets) if p[2] == 284 * 1001)
     after = packets[wanted_last + 1][0]
     path.write_bytes(_flipped(plain.read_bytes(), after + 8, packets[-1][0], 40, 0))
+    for ours, sound in zip(read(path), read(plain), strict=True):
+        np.testing.assert_array_equal(ours.rgb, sound.rgb)
+
+
+def test_pictures_that_nobody_needs_are_not_decoded(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mp4"
+    data = bytearray(plain.read_bytes())
+    damaged = 0
+    for position, size, pts in make_video.packets_of(plain):
+        nobody_refers_to_it = data[position + 4] == 0x01  # a slice with nal_ref_idc 0
+        if nobody_refers_to_it and pts // 1001 not in numbers_at(NTSC):
+            data[position + 20 : position + size] = bytes([0x55]) * (size - 20)
+            damaged += 1
+    assert damaged > 60
+    path.write_bytes(data)
     for ours, sound in zip(read(path), read(plain), strict=True):
         np.testing.assert_array_equal(ours.rgb, sound.rgb)
 
@@ -350,7 +408,7 @@ def test_a_damaged_reference_picture_is_refused_or_harmless(
 
 @needs_real
 def test_the_real_damaged_file_is_refused() -> None:
-    assert_refused(REAL / "corrupted.mp4", "damaged", image_times_s(5).tolist())
+    assert_refused(REAL / "corrupted.mp4", image_times_s(5).tolist())
 
 
 @needs_real
@@ -371,7 +429,7 @@ def test_a_longer_video_is_fine(tmp_path: Path) -> None:
 
 
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
-    assert_refused(make_video.write_audio(tmp_path / "sound.mp4"), "no video stream")
+    assert_refused(make_video.write_audio(tmp_path / "sound.mp4"))
 
 
 def test_a_header_that_claims_absurd_sizes_is_refused_before_allocating(
@@ -381,7 +439,7 @@ def test_a_header_that_claims_absurd_sizes_is_refused_before_allocating(
     path.write_bytes(plain.read_bytes())
     make_video.patch_size_claim(path, 29_984)
     most_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert_refused(path, "no picture size, or an absurd one")
+    assert_refused(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most_kib < 100_000
 
 
@@ -400,26 +458,8 @@ def test_nothing_stays_open(plain: Path, tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_pictures_that_nobody_needs_are_not_decoded(
-    plain: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from avsc.media import video
-
-    fed = []
-    original = video._Decoder._pictures
-
-    def counted(self: video._Decoder, packet: "av.Packet[av.VideoStream] | None") -> object:
-        fed.append(packet)
-        return original(self, packet)
-
-    monkeypatch.setattr(video._Decoder, "_pictures", counted)
-    read(plain)
-    packets = len(read_timeline(plain).packets)
-    assert len(fed) < 0.8 * packets
-
-
-def assert_refused(path: Path, reason: str, times_s: Sequence[float] = TEN_S) -> None:
-    with pytest.raises(BadClipError, match=reason) as caught:
+def assert_refused(path: Path, times_s: Sequence[float] = TEN_S) -> None:
+    with pytest.raises(BadClipError) as caught:
         read(path, times_s)
     assert path.name in caught.value.got
     assert caught.value.remedy
