@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import floor
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ class Packet(NamedTuple):
     duration: int  # 0 when the container does not say
     is_key: bool  # the container's word: decoding may begin here
     is_shown: bool = True  # False outside the edit list: decoded for others' sake only
+    dts: int | None = None  # when it is decoded, if known: ascending, and never after pts
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Timeline:
         by_order: The packets' times say when they are decoded: the n-th picture that comes out of
             the decoder is shown at the n-th of the times, sorted.
         cut: Why what follows the packets cannot be read; empty when nothing does.
+        begin: The tick of the first picture that can be decoded; None for the first keyframe's.
     """
 
     packets: Sequence[Packet]
@@ -49,6 +52,7 @@ class Timeline:
     stream: int = 0
     by_order: bool = False
     cut: str = ""
+    begin: int | None = None
 
     def seconds(self, tick: int) -> float:
         """A presentation time in seconds."""
@@ -67,10 +71,30 @@ class Timeline:
     def shown(self) -> list[int]:
         """The ticks at which pictures appear, ascending, one a packet.
 
-        Pictures that lead the first keyframe refer to what was before it.
+        Left out are pictures that refer to what was before the first keyframe, and at the end
+        those before which a picture is missing.
         """
         rest = self.packets[self.first_key :]
-        return sorted(p.pts for p in rest if p.is_shown and p.pts >= rest[0].pts)
+        begin = rest[0].pts if rest and self.begin is None else self.begin
+        ticks = sorted(p.pts for p in rest if p.is_shown and begin is not None and p.pts >= begin)
+        return ticks[: self._whole(ticks)]
+
+    def _whole(self, ticks: list[int]) -> int:
+        """How many pictures, in the order of showing, come before the first missing one."""
+        # A file that was cut off ends in the order of decoding: what is missing is decoded later
+        # than the last packet, and so shown later.
+        last = max((p.dts for p in self.packets if p.dts is not None), default=None)
+        if last is None:
+            return len(ticks)
+        known = bisect_right(ticks, last)
+        if self.cut:
+            return known
+        # Not every format says that it was cut off. A longer step than ever is a missing picture.
+        longest = max((b - a for a, b in pairwise(ticks[:known])), default=None)
+        for i in range(known, len(ticks)):
+            if longest is not None and ticks[i] - ticks[i - 1] > 1.5 * longest:
+                return i
+        return len(ticks)
 
     def end(self) -> int:
         """The tick at which the last picture leaves the screen."""

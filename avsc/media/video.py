@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from avsc.errors import BadClipError
 from avsc.media import frames
-from avsc.media.demux import bad, demux, error_count, last_error, open_video, read_timeline
+from avsc.media.demux import bad, demux, error_count, last_error, open_video
 from avsc.media.frames import NoPicture, Run, Timeline
+from avsc.media.timeline import read_timeline
 from avsc.store.schema import ImageSettings
 
 # Codecs in which a packet may hold a picture that is never shown.
@@ -235,10 +236,12 @@ class _Decoder:
         began = False
         before = error_count()
         for i, packet in packets:
-            tick = packet.pts = self.timeline.packets[i].pts
+            tick = self.timeline.packets[i].pts
             if i >= self.run.first and tick >= self.run.not_before:
                 if self.without_zeros and _HOLE in bytes(packet):
                     raise self.bad(tick, "there is a hole in a packet")
+                if packet.pts is not None:  # second fields have no time; in AVI it is made up
+                    packet.pts = tick
                 # While it may skip, the decoder does not say that a packet holds no picture.
                 if error_count() != before:
                     raise self.bad(tick, f"a packet is damaged ({last_error()})")

@@ -11,60 +11,41 @@ Feature = Literal["scalogram", "fbank"]
 
 
 class BankSettings(Protocol):
-    """A filter bank over the bins of the FFT, and the logarithm behind it."""
+    """A filter bank over the bins of the FFT, and the logarithm behind it.
 
-    @property
-    def bands(self) -> int:
-        """Number of filters."""
+    Attributes:
+        bands: Number of filters.
+        spectrum: What the filters weigh.
+        row_norm: What is 1 in each filter: its response at its centre, or the sum of its weights.
+        log_floor: Least value of which a logarithm is taken.
+    """
 
-    @property
-    def spectrum(self) -> Literal["magnitude", "power"]:
-        """What the filters weigh."""
-
-    @property
-    def row_norm(self) -> Literal["peak", "sum"]:
-        """What is 1 in each filter: its response at its centre, or the sum of its weights."""
-
-    @property
-    def log_floor(self) -> float:
-        """Least value of which a logarithm is taken."""
+    bands: int
+    spectrum: Literal["magnitude", "power"]
+    row_norm: Literal["peak", "sum"]
+    log_floor: float
 
 
 class ScalogramSettings(BankSettings, Protocol):
-    """ScatNet's Morlet bank."""
+    """ScatNet's Morlet bank: longest time scale ``t`` in samples, ``q`` filters an octave."""
 
-    @property
-    def t(self) -> int:
-        """Longest time scale in samples."""
-
-    @property
-    def q(self) -> int:
-        """Filters an octave."""
+    t: int
+    q: int
 
 
 class FBankSettings(BankSettings, Protocol):
-    """Mel filters."""
+    """Mel filters between two frequencies."""
 
-    @property
-    def f_min_hz(self) -> float:
-        """Where the lowest filter begins."""
-
-    @property
-    def f_max_hz(self) -> float:
-        """Where the highest filter ends."""
+    f_min_hz: float
+    f_max_hz: float
 
 
 class FeatureSettings(Protocol):
-    """The features of a store and their banks."""
+    """The features to compute and their banks."""
 
     @property
-    def features(self) -> Sequence[Feature]:
-        """Features to compute."""
-
+    def features(self) -> Sequence[Feature]: ...  # noqa: D102
     @property
-    def scalogram(self) -> ScalogramSettings:
-        """Bank of the scalogram."""
-
+    def scalogram(self) -> ScalogramSettings: ...  # noqa: D102
     @property
-    def fbank(self) -> FBankSettings:
-        """Bank of the FBank."""
+    def fbank(self) -> FBankSettings: ...  # noqa: D102

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avsc.errors import AvscError
 from avsc.media import soundtrack
 from avsc.media.audio import read_stereo
-from avsc.media.demux import read_timeline
+from avsc.media.timeline import read_timeline
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real"
 Samples = NDArray[np.float32]

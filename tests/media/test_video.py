@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from avsc.errors import BadClipError
-from avsc.media.demux import read_timeline
+from avsc.media.timeline import read_timeline
 from avsc.media.video import Picture, read_pictures
 from avsc.store.schema import ImageSettings
 from avsc.timebase import image_times_s
