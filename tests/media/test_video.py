@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avsc.errors import BadClipError
 from avsc.media.timeline import read_timeline
@@ -20,6 +21,8 @@ from tests.media import make_video
 from tests.media.make_video import NTSC, number_of, numbered_picture, write_video
 
 REAL = Path(__file__).parents[3] / "shared" / "real" / "video"
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the real media are not here")
 needs_decord = pytest.mark.skipif(find_spec("decord") is None, reason="no decord on this machine")
 TEN_S = image_times_s(10).tolist()
@@ -127,15 +130,168 @@ def test_a_picture_read_alone_is_the_one_of_decoding_everything(tmp_path: Path, 
         np.testing.assert_array_equal(picture.rgb, everything[number])
 
 
-def test_pictures_are_turned_upright(plain: Path, tmp_path: Path) -> None:
-    turned = tmp_path / "turned.mp4"
-    data = bytearray(plain.read_bytes())
-    at = data.index(b"\x00\x01\x00\x00" + bytes(12) + b"\x00\x01\x00\x00", data.index(b"tkhd"))
-    quarter = [0, 1 << 16, 0, -(1 << 16), 0, 0]
-    data[at : at + 24] = b"".join(v.to_bytes(4, "big", signed=True) for v in quarter)
-    turned.write_bytes(data)
-    [upright], [as_coded] = read(turned, [0.5]), read(plain, [0.5])
-    np.testing.assert_array_equal(upright.rgb, np.rot90(as_coded.rgb, -1))
+SIGNED_UNITS = [
+    matrix
+    for one in (1, -1)
+    for other in (1, -1)
+    for matrix in (((one, 0), (0, other)), ((0, one), (other, 0)))
+]
+
+
+@pytest.mark.parametrize("matrix", SIGNED_UNITS)
+def test_pictures_are_turned_and_mirrored_as_the_display_matrix_says(
+    plain: Path, tmp_path: Path, matrix: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(plain.read_bytes())
+    make_video.patch_display_matrix(path, matrix)
+    [shown], [coded] = read(path, [0.5]), read(plain, [0.5])
+    # ISO/IEC 14496-12: (column, row) is shown at (column, row) times the matrix.
+    rows, columns = np.mgrid[: coded.rgb.shape[0], : coded.rgb.shape[1]]
+    (a, b), (c, d) = matrix
+    at_column, at_row = a * columns + c * rows, b * columns + d * rows
+    expected = np.empty_like(shown.rgb)
+    expected[at_row - at_row.min(), at_column - at_column.min()] = coded.rgb
+    np.testing.assert_array_equal(shown.rgb, expected)
+
+
+# Streams that begin, end and count in their own way
+
+
+def case_number(picture: NDArray[np.uint8]) -> int:
+    """The frame's number in shared/cases: twelve blocks, four columns and three rows."""
+    height, width = picture.shape[0] // 3, picture.shape[1] // 4
+    code = 0
+    for bit in range(12):
+        row, column = divmod(bit, 4)
+        block = picture[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        code |= int(block[height // 4 : -height // 4, width // 4 : -width // 4].mean() > 127) << bit
+    return code
+
+
+# file: the seconds that it covers, and the frames on screen half way through them
+CASE_FRAMES = {
+    "duppts.mkv": (0, [14, 44, 75, 105, 134, 164, 194, 224, 254, 284, 314, 344]),
+    "dupenc.mkv": (0, [15, 45, 75, 105, 135, 165, 195, 225, 255, 285, 315, 345]),
+    "trimmed.mp4": (0, [57, 87, 117, 147, 177, 207, 237, 267, 297, 327]),
+    "midgop.ts": (1, [80, 110, 140, 170, 200, 230, 260, 290, 320, 350]),
+    "h264b.avi": (0, [15, 45, 75, 105, 135, 165, 195, 225, 255, 285, 315, 345]),
+    "cut.ts": (0, [14, 44, 74, 104, 134, 164, 194, 224]),
+}
+
+
+@needs_cases
+@pytest.mark.parametrize("name", CASE_FRAMES)
+def test_files_that_count_in_their_own_way_show_what_a_player_shows(name: str) -> None:
+    first, expected = CASE_FRAMES[name]
+    times_s = [first + second + 0.5 for second in range(len(expected))]
+    assert [case_number(p.rgb) for p in read(CASES / name, times_s)] == expected
+    assert_refused(CASES / name, [times_s[-1] + 2])
+    if first:
+        assert_refused(CASES / name, [0.5])
+
+
+@needs_cases
+@pytest.mark.parametrize(
+    "layout", ["pairs.ts", "joined.mkv", "joined.mp4", "apart.mkv", "apart.mp4"]
+)
+def test_a_picture_of_two_fields_is_shown_whole(tmp_path: Path, layout: str) -> None:
+    path = CASES / "paff_pairs.ts"
+    everything = make_video.decode_all(path)
+    assert len(everything) == 300
+    if layout != "pairs.ts":
+        path = make_video.write_fields(path, tmp_path / layout, joined="joined" in layout)
+    first_s = read_timeline(path).seconds(read_timeline(path).shown[0])
+    times_s = [second + 0.5 for second in range(12)]
+    for picture, time_s in zip(read(path, times_s), times_s, strict=True):
+        number = int((time_s - first_s) * 25)
+        np.testing.assert_array_equal(picture.rgb, everything[number])
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "b_frames"),
+    [("libx264", "yuv420p", "2"), ("mpeg4", "yuv420p", "2"), ("mjpeg", "yuvj420p", "0")],
+)
+def test_avi_knows_only_when_pictures_are_decoded(
+    tmp_path: Path, codec: str, pix_fmt: str, b_frames: str
+) -> None:
+    path = write_video(
+        tmp_path / "a.avi",
+        300,
+        rate=Fraction(30),
+        codec=codec,
+        pix_fmt=pix_fmt,
+        options={"bf": b_frames},
+    )
+    assert numbers(path) == numbers_at(Fraction(30))
+
+
+LATER_STARTS: dict[str, dict[str, Any]] = {
+    "intra_refresh": {"options": {"x264-params": "intra-refresh=1:keyint=60"}},
+    "open_groups": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3"}},
+    "hevc": {
+        "codec": "libx265",
+        "options": {"x265-params": "log-level=none:keyint=60:open-gop=1"},
+    },
+    "mpeg2": {"codec": "mpeg2video", "options": {"bf": "2", "g": "30"}},
+}
+
+
+@pytest.mark.parametrize("cut", [0.15, 0.3])
+@pytest.mark.parametrize("codec", LATER_STARTS)
+def test_a_broadcast_cut_anywhere_is_read_from_its_first_clean_picture(
+    tmp_path: Path, codec: str, cut: float
+) -> None:
+    whole = write_video(tmp_path / "whole.ts", 360, rate=Fraction(30), **LATER_STARTS[codec])
+    everything, data = make_video.decode_all(whole), whole.read_bytes()
+    path = tmp_path / "part.ts"
+    path.write_bytes(data[int(cut * len(data)) :])
+    starts = []
+    for file in (whole, path):
+        with av.open(str(file)) as container:  # in pictures, which are the only stream
+            starts.append(round(30 * (container.start_time or 0) / av.time_base))
+    timeline = read_timeline(path)
+    first_s = timeline.seconds(timeline.shown[0])
+    times_s = [t for t in TEN_S if first_s <= t < timeline.seconds(timeline.end())]
+    assert len(times_s) >= 5
+    for picture, time_s in zip(read(path, times_s), times_s, strict=True):
+        number = starts[1] - starts[0] + int(30 * time_s)
+        np.testing.assert_array_equal(picture.rgb, everything[number])
+    if first_s > 0.5:
+        assert_refused(path, [0.5])
+
+
+@pytest.mark.parametrize("codec", LATER_STARTS)
+def test_a_broadcast_that_was_cut_off_shows_no_picture_in_place_of_a_missing_one(
+    tmp_path: Path, codec: str
+) -> None:
+    path = write_video(tmp_path / "a.ts", 90, rate=Fraction(30), **LATER_STARTS[codec])
+    everything, data = make_video.decode_all(path), path.read_bytes()
+    refused = 0
+    for length in range(len(data) // 2, len(data) - 188 * 2, 188 * 23):
+        path.write_bytes(data[:length])
+        for number in range(30, 90, 2):
+            try:
+                [picture] = read(path, [(number + 0.5) / 30])
+            except BadClipError:
+                refused += 1
+                break
+            np.testing.assert_array_equal(picture.rgb, everything[number])
+    assert refused > 3
+
+
+def test_prefix_units_of_scalable_video_do_not_matter(plain: Path, tmp_path: Path) -> None:
+    def prefixed(packet: "av.Packet[av.VideoStream]") -> bytes:
+        data, at, out = bytes(packet), 0, b""
+        while at < len(data):
+            end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+            if data[at + 4] & 31 in (1, 5):  # a slice: a prefix unit of its reference class
+                out += b"\0\0\0\4" + bytes([data[at + 4] & 0x60 | 14]) + b"\x40\x80\x07"
+            out, at = out + data[at:end], end
+        return out
+
+    path = make_video.rewrite_packets(plain, tmp_path / "svc.mp4", prefixed)
+    assert numbers(path) == numbers_at(NTSC)
 
 
 # Choosing keyframes
@@ -221,6 +377,19 @@ def test_more_pixels_win_in_either_order(tmp_path: Path, order: tuple[int, int])
     sizes = [(96, 160), (120, 200)]
     path = make_video.write_two_videos(tmp_path / "two.mkv", [sizes[i] for i in order])
     assert read(path, [0.5])[0].rgb.shape == (120, 200, 3)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("stills", [[0, 40], [0]])
+def test_stills_of_more_pixels_beside_a_film_are_not_the_film(
+    tmp_path: Path, order: int, stills: list[int]
+) -> None:
+    tracks = [((240, 400), stills), ((96, 160), range(90))][::order]
+    path = make_video.write_two_videos(
+        tmp_path / "motion.mp4", [size for size, _ in tracks], [frames for _, frames in tracks]
+    )
+    pictures = read(path, [0.5, 1.5, 2.5])
+    assert [(p.rgb.shape[0], number_of(p.rgb)) for p in pictures] == [(96, 14), (96, 44), (96, 74)]
 
 
 @needs_real
