@@ -2,24 +2,25 @@
 
 The packets are demultiplexed twice: once for their times alone, from which `avsc.media.frames`
 chooses, and once to decode the chosen stretches. The first pass decodes nothing and costs a few
-milliseconds; nothing ever seeks, and neither the file nor more than one picture is held in memory.
+milliseconds; nothing ever seeks, and neither the file nor more than two pictures are held in
+memory. Where the quick way meets anything odd (open groups, fields, a jump to a keyframe from which
+decoding is not exact yet), everything is decoded from the start.
 
-Pictures are as the screen shows them: upright (turned by the file's rotation), by the file's own
-colour matrix and range; grey and 10-bit videos become 8-bit RGB too. The conversion is FFmpeg's
-plain one, which is also decord's, bit for bit (but for 10 bits, which the two dither differently).
-Pixels that are not square and fields that are interlaced stay as they are.
+Pictures are as the screen shows them: upright (turned and mirrored by the file's display matrix),
+by the file's own colour matrix and range; grey and 10-bit videos become 8-bit RGB too. The
+conversion is FFmpeg's plain one, which is also decord's, bit for bit (but for 10 bits, which the
+two dither differently). Pixels that are not square and fields that are interlaced stay as they are.
 
-Damage. A clip is refused when anything that had to be decoded for it is damaged and it shows: the
-decoder fails, complains or mends, a packet's bytes are none an encoder writes, or a picture does
-not come out. H.264 has no checksums, so that a flipped bit may decode to another valid picture
-(3 of 40 copies with one flipped bit did; of 80 with five or more none passed), and FFmpeg looks
-even less for damage inside pictures of HEVC. Archives' own checksums guard against that.
+Damage. FFmpeg's decoder is the judge: a clip is refused when the decoder fails, complains or marks
+a picture as corrupt, or when a wanted picture does not come out. H.264 has no checksums, so that a
+flipped bit may decode to another valid picture (RESULTS.md says how often), and FFmpeg looks even
+less for damage inside pictures of HEVC. Archives' own checksums guard against that.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import islice, pairwise, repeat
 from pathlib import Path
 
 import av
@@ -30,20 +31,31 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avsc.errors import BadClipError
-from avsc.media import frames, h264
-from avsc.media.demux import bad, demux, error_count, last_error, open_video, read_timeline
+from avsc.media import frames
+from avsc.media.demux import bad, demux, error_count, last_error, open_video
 from avsc.media.frames import NoPicture, Run, Timeline
+from avsc.media.timeline import read_timeline
 from avsc.store.schema import ImageSettings
 
 # Codecs in which a packet may hold a picture that is never shown.
 _HIDDEN_PICTURES = {"vp8", "vp9", "av1", "libdav1d", "libvpx", "libvpx-vp9", "libaom-av1"}
+# Encoders of these write no long row of zeros inside a packet: a hole in the file is one.
+_WITHOUT_ZEROS = {"h264", "hevc"}
+_HOLE = bytes(72)
+# The decoder is told to drop a picture from before the keyframe at which it began.
+_EXPECTED_AT_START = "h264: mmco: unref short failure"
+
+# Display matrices of 0, 1, 2 and 3 quarter turns anticlockwise.
+_ROTATIONS = np.array(
+    [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]], np.int32
+)
 
 
 @dataclass(frozen=True)
 class Picture:
     """A picture of a video.
 
-    Args:
+    Attributes:
         rgb: uint8 [H, W, 3].
         pts_s: When it appears, in seconds from the start of the presentation.
     """
@@ -72,16 +84,15 @@ def read_pictures(
     """
     assert all(a <= b for a, b in pairwise(times_s))
     timeline = read_timeline(path)
-    chosen = _choose(path, timeline, times_s, settings)
+    ticks = _choose(path, timeline, times_s, settings)
     if settings.backend == "decord":
         from avsc.media.video_decord import decode
     else:
         decode = _decode
-    times = Counter(chosen)  # in the order of showing
+    times = Counter(ticks)  # in the order of showing
     # Strict, so that the decoder runs to its end and can still say that something was damaged.
-    for packet, rgb in zip(times, decode(path, timeline, list(times)), strict=True):
-        picture = Picture(rgb, timeline.seconds(timeline.packets[packet].pts))
-        yield from repeat(picture, times[packet])
+    for tick, rgb in zip(times, decode(path, timeline, list(times)), strict=True):
+        yield from repeat(Picture(rgb, timeline.seconds(tick)), times[tick])
 
 
 def _choose(
@@ -91,114 +102,200 @@ def _choose(
     choose = frames.nearest_keyframes if by_key else frames.on_screen
     chosen = choose(timeline, times_s)
     if isinstance(chosen, NoPicture):
+        cut = f" ({timeline.cut})" if timeline.cut else ""
         raise BadClipError(
-            f"{path.name}: no picture for {chosen.time_s:g} s: {chosen.reason}",
+            f"{path.name}: no picture for {chosen.time_s:g} s: {chosen.reason}{cut}",
             f"a picture for every time up to {times_s[-1]:g} s",
             "use --frame-choice on-screen" if by_key else "get the whole file again",
         )
     return chosen
 
 
-def _decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    try:
-        runs = frames.plan_runs(timeline, chosen)
-    except LookupError as error:
-        raise bad(
-            path, "damaged or cut: no clean keyframe comes before a wanted picture"
-        ) from error
-    with open_video(path) as (container, stream):
-        packets = enumerate(demux(path, container, stream))
-        reformatter = VideoReformatter()
-        for run in runs:
-            for frame in _Decoder(path, stream, timeline, run).wanted(packets):
+def _decode(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """uint8 [H, W, 3] of each of some different, ascending presentation times."""
+    reformatter = VideoReformatter()
+    done = 0
+    if not timeline.by_order:
+        try:
+            for frame in _decode_runs(path, timeline, ticks):
                 yield _rgb(frame, reformatter)
+                done += 1
+        except BadClipError:
+            pass  # damaged, or one of the files that need the other way: it will tell
+        else:
+            return
+    for frame in islice(_decode_all(path, timeline, ticks), done, None):
+        yield _rgb(frame, reformatter)
+
+
+def _decode_runs(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[VideoFrame]:
+    """The quick way: from keyframe to keyframe, without pictures that no other refers to."""
+    try:
+        runs = frames.plan_runs(timeline, ticks)
+    except LookupError as error:
+        raise bad(path, "no keyframe comes before a wanted picture") from error
+    with open_video(path, timeline.stream) as (container, stream):
+        packets = enumerate(demux(path, container, [stream]))
+        for run in runs:
+            decoder = _Decoder(path, stream, timeline, run)
+            left = list(reversed(run.wanted))
+            for at, frame in decoder.shown(packets, skip=True):
+                if frame.interlaced_frame:
+                    raise decoder.bad(at, "a picture of two fields, of which one may be missing")
+                if left and at == left[-1]:
+                    left.pop()
+                    yield frame
+            if left:
+                raise decoder.bad(left[-1], "no picture comes out of the decoder")
             stream.codec_context.flush_buffers()
 
 
+def _decode_all(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[VideoFrame]:
+    """The thorough way: every picture from the start, and of these what is on screen each time."""
+    begin = timeline.first_key
+    whole = Run(begin, len(timeline.packets) - 1, timeline.packets[begin].pts, tuple(ticks))
+    left = list(reversed(ticks))
+    with open_video(path, timeline.stream) as (container, stream):
+        decoder = _Decoder(path, stream, timeline, whole)
+        before = None
+        for shown in decoder.shown(enumerate(demux(path, container, [stream])), skip=False):
+            while left and shown[0] > left[-1]:
+                yield decoder.on_screen(left.pop(), before)
+            if not left:
+                return
+            before = shown
+        while left:
+            yield decoder.on_screen(left.pop(), before)
+
+
 class _Decoder:
-    """Decodes one run and keeps account of what goes in and comes out."""
+    """Decodes one run of packets.
+
+    Args:
+        path: The video, for messages.
+        stream: Its main stream, as `open_video` gives it.
+        timeline: The stream's packets.
+        run: Packets to decode.
+    """
 
     def __init__(self, path: Path, stream: VideoStream, timeline: Timeline, run: Run) -> None:
         self.path = path
         self.context = stream.codec_context
         self.timeline = timeline
         self.run = run
-        self.length_bytes = _length_bytes(stream)
-        self.owed: set[int] = set()  # presentation times of pictures that have not come out
+        # Behind start codes, as in MPEG-TS, zeros may fill up a packet.
+        packed = (self.context.extradata or b"")[:1] == b"\1"
+        self.without_zeros = packed and self.context.name in _WITHOUT_ZEROS
 
-    def wanted(
-        self, packets: Iterator[tuple[int, "av.Packet[VideoStream]"]]
+    def shown(
+        self, packets: Iterator[tuple[int, "av.Packet[VideoStream]"]], *, skip: bool
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        """The pictures in the order of showing and when each appears; of one time the last.
+
+        Args:
+            packets: The stream's packets and their indices, read up to the run's last.
+            skip: Whether pictures that are not wanted and that no other refers to are left out.
+        """
+        times = iter(self.timeline.shown) if self.timeline.by_order else None
+        last: tuple[int, VideoFrame] | None = None
+        for frame in self._frames(packets, skip):
+            at = next(times, None) if times else frame.pts
+            if at is None or (last and at < last[0]):
+                raise self.bad(frame.pts, "pictures do not come out in the order of their times")
+            if last and at > last[0]:
+                yield last
+            last = at, frame
+        if last:
+            yield last
+
+    def on_screen(self, tick: int, shown: tuple[int, VideoFrame] | None) -> VideoFrame:
+        """The picture of a tick, which is ``shown``, the last that is not after it.
+
+        Raises:
+            BadClipError: A later one should have come out of the decoder.
+        """
+        if shown and shown[0] == tick:
+            return shown[1]
+        # The packet may hold the second field of the picture before, or one that is never shown.
+        previous = max((t for t in self.timeline.shown if t < tick), default=None)
+        may_be_none = self.context.name in _HIDDEN_PICTURES or (shown and shown[1].interlaced_frame)
+        if shown and may_be_none and shown[0] == previous:
+            return shown[1]
+        raise self.bad(tick, "no picture comes out of the decoder")
+
+    def bad(self, tick: int | None, reason: str) -> BadClipError:
+        """The error of a video that is damaged near a time."""
+        where = "at its end" if tick is None else f"near {self.timeline.seconds(tick):.3f} s"
+        return bad(self.path, f"it is damaged {where}: {reason}")
+
+    def _frames(
+        self, packets: Iterator[tuple[int, "av.Packet[VideoStream]"]], skip: bool
     ) -> Iterator[VideoFrame]:
-        """The wanted pictures, in the order of showing; reads packets up to the run's last."""
-        wanted = {self.timeline.packets[i].pts for i in self.run.wanted}
-        for packet in self._needed(packets):
-            yield from (f for f in self._pictures(packet) if f.pts in wanted)
-        yield from (f for f in self._pictures(None) if f.pts in wanted)
-        hides = self.context.name in _HIDDEN_PICTURES
-        missing = self.owed & wanted if hides else self.owed
-        if missing:
-            raise self._bad(min(missing), "no picture comes out of the decoder")
-
-    def _needed(
-        self, packets: Iterator[tuple[int, "av.Packet[VideoStream]"]]
-    ) -> Iterator["av.Packet[VideoStream]"]:
         wanted = set(self.run.wanted)
-        for i, packet in packets:
-            header = self.timeline.packets[i]
-            if self.run.first <= i and header.pts >= self.run.not_before:
-                if packet.is_corrupt:
-                    raise self._bad(header.pts, "a packet is not whole")
-                if self._is_reference(packet) or i in wanted:
-                    if header.is_shown:
-                        self.owed.add(header.pts)
-                    yield packet
-            if i >= self.run.last:
-                return
-
-    def _is_reference(self, packet: "av.Packet[VideoStream]") -> bool:
-        # A third of the work at x264's defaults is pictures that no other is predicted from.
-        if self.length_bytes is None:
-            return True
-        data = memoryview(packet)
-        if self.context.name == "h264":
-            role = h264.role(data, self.length_bytes)
-        else:
-            whole = h264.is_whole(data, self.length_bytes)
-            role = h264.Role.REFERENCE if whole else h264.Role.BROKEN
-        if role is h264.Role.BROKEN:
-            raise self._bad(packet.pts, "no encoder writes such a packet")
-        return role is h264.Role.REFERENCE
-
-    def _pictures(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
+        skip = skip and self.context.name == "h264"
+        began = False
         before = error_count()
-        at = None if packet is None else packet.pts
+        for i, packet in packets:
+            tick = self.timeline.packets[i].pts
+            if i >= self.run.first and tick >= self.run.not_before:
+                if self.without_zeros and _HOLE in bytes(packet):
+                    raise self.bad(tick, "there is a hole in a packet")
+                if packet.pts is not None:  # second fields have no time; in AVI it is made up
+                    packet.pts = tick
+                # While it may skip, the decoder does not say that a packet holds no picture.
+                if error_count() != before:
+                    raise self.bad(tick, f"a packet is damaged ({last_error()})")
+                self.context.skip_frame = "NONREF" if skip and tick not in wanted else "DEFAULT"
+                for frame in self._decoded(packet, began):
+                    began = True
+                    yield frame
+            if i >= self.run.last:
+                break
+            before = error_count()
+        yield from self._decoded(None, began)
+
+    def _decoded(
+        self, packet: "av.Packet[VideoStream] | None", began: bool
+    ) -> Iterator[VideoFrame]:
+        before = error_count()
+        tick = None if packet is None else packet.pts
+        pictures: list[VideoFrame] = []
         try:
             pictures = self.context.decode(packet)
         except (av.FFmpegError, ValueError) as error:
-            raise self._bad(at, f"the decoder fails ({last_error()})") from error
-        if error_count() != before:
-            raise self._bad(at, f"the decoder complains ({last_error()})")
+            if began or last_error() != _EXPECTED_AT_START:
+                raise self.bad(tick, f"the decoder fails ({last_error()})") from error
+        if error_count() != before and (began or last_error() != _EXPECTED_AT_START):
+            raise self.bad(tick, f"the decoder complains ({last_error()})")
         for frame in pictures:
             if frame.is_corrupt:
-                raise self._bad(frame.pts, "the decoder had to mend a picture")
-            if frame.pts is not None:
-                self.owed.discard(frame.pts)
+                raise self.bad(frame.pts, "the decoder had to repair a picture")
             yield frame
-
-    def _bad(self, pts: int | None, reason: str) -> BadClipError:
-        where = "at its end" if pts is None else f"near {self.timeline.seconds(pts):.3f} s"
-        return bad(self.path, f"it is damaged {where}: {reason}")
-
-
-def _length_bytes(stream: VideoStream) -> int | None:
-    context = stream.codec_context
-    if context.name == "h264":
-        return h264.length_bytes(context.extradata)
-    return h264.hevc_length_bytes(context.extradata) if context.name == "hevc" else None
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     converted = reformatter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-    rgb = np.asarray(converted.to_ndarray(), np.uint8)
-    turns = round(frame.rotation / 90)  # anticlockwise
-    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+    return np.ascontiguousarray(_upright(np.asarray(converted.to_ndarray(), np.uint8), frame))
+
+
+def _upright(rgb: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+    """A picture turned and mirrored by the display matrix, which maps column p and row q to
+    column a p + c q and row b p + d q.
+    """
+    matrix = _display_matrix(frame)
+    if matrix is None:
+        return rgb
+    (a, b), (c, d) = matrix
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        rgb, a, d = rgb.swapaxes(0, 1), c, b
+    return rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _display_matrix(frame: VideoFrame) -> NDArray[np.int32] | None:
+    try:
+        data = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item]
+    except KeyError:
+        return None
+    except ValueError:  # beside it is a kind of side data that PyAV does not know
+        return np.asarray(_ROTATIONS[round(frame.rotation / 90) % 4])
+    return np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2]

@@ -20,13 +20,13 @@ _SAME_S = 1e-3  # Matroska's tick; decord keeps times as float32 seconds
 _REMEDY = "use --video-backend pyav"
 
 
-def decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """The pictures of the chosen packets, found by decord's own time stamps.
+def decode(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """Pictures found by decord's own time stamps.
 
     Args:
         path: The video.
         timeline: Its packets.
-        chosen: Packets in the order of showing, each once.
+        ticks: When the pictures appear, ascending, each once.
 
     Yields:
         uint8 [H, W, 3], upright.
@@ -35,23 +35,24 @@ def decode(path: Path, timeline: Timeline, chosen: Sequence[int]) -> Iterator[ND
         BadClipError: decord fails, or has no picture that appears at one of the times, or would
             mistake one for another.
     """
-    first = timeline.packets[timeline.shown()[0]].pts
-    if first != 0 or timeline.zero != 0 or not all(p.is_shown for p in timeline.packets):
-        raise bad(path, "decord cannot read files that do not start at 0", _REMEDY)
+    shown = timeline.shown
+    if (
+        (shown[0], timeline.zero) != (0, 0)
+        or len(set(shown)) != len(timeline.packets)
+        or timeline.by_order
+    ):
+        raise bad(path, "decord cannot read its times", _REMEDY)
     decord.logging.set_level(decord.logging.QUIET)
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         starts_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
-        at = 0
-        for packet in chosen:
-            wanted = _find(path, starts_s, timeline.seconds(timeline.packets[packet].pts))
-            if not timeline.has_clean_cuts():
-                # decord loses count when it skips to a keyframe that is no clean cut.
-                for _ in range(at, wanted):
-                    reader.next()
-                picture, at = reader.next(), wanted + 1
-            else:
-                picture = reader[wanted]
+        read = 0
+        for tick in ticks:
+            wanted = _find(path, starts_s, timeline.seconds(tick))
+            # One after the other: decord loses count when it jumps to a keyframe of an open group.
+            for _ in range(read, wanted):
+                reader.next()
+            picture, read = reader.next(), wanted + 1
             yield np.asarray(picture.asnumpy(), np.uint8)
     except (decord.DECORDError, RuntimeError, StopIteration) as error:
         raise bad(path, f"decord cannot read it ({_first_line(error)})", _REMEDY) from error

@@ -5,6 +5,7 @@ of its packets are held. Shape legend: H x W pixels.
 """
 
 import math
+import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from avsc import timebase
 from avsc.errors import AvscError, BadClipError
 from avsc.media import frames, jpeg
-from avsc.media.demux import read_timeline
+from avsc.media.demux import open_media
 from avsc.media.frames import NoPicture, Timeline
 from avsc.media.soundtrack import stream_seconds
+from avsc.media.timeline import read_timeline
 from avsc.media.video import read_pictures
 from avsc.report.formatting import clock
 from avsc.store.schema import ImageSettings
@@ -67,13 +69,20 @@ class Recording:
     def seconds(self) -> Iterator[Second]:
         """Its seconds in order, as long as there are both sound and pictures.
 
+        Where it is cut off or damaged it ends, and a note says so.
+
         Raises:
             AvscError: Sound or picture cannot be read, or there is not one whole second.
         """
-        empty = True
-        for second in self._pairs():
-            empty = False
-            yield second
+        empty, end = True, 0
+        try:
+            for second in self._pairs():
+                empty, end = False, second.number + 1
+                yield second
+        except AvscError as error:
+            if empty:
+                raise
+            self.notes.append(f"it cannot be read after {clock(end)}: {error.got}")
         if empty:
             raise AvscError(
                 f"{self.file} is too short: it has not one whole second"
@@ -139,11 +148,15 @@ def open_recording(
         AvscError: A file is missing, or ``file`` has no picture that can be used.
     """
     for path in filter(None, (file, audio)):
+        if path.is_dir():
+            raise AvscError(f"{path} is a folder", "a recording", "name a file in it")
         if not path.is_file():
-            raise AvscError(f"there is no file {path}", "a recording", "check the path")
+            is_url = re.match(r"\w+:/", str(path))
+            remedy = "download it first" if is_url else "check the path"
+            raise AvscError(f"there is no file {path}", "a recording", remedy)
     recording = Recording(file, (audio or file) if uses_audio else None, None, image)
     if audio is not None and not uses_audio:
-        recording.notes.append(f"the run does not listen: {audio} is not used")
+        recording.notes.append(f"the run does not use sound: {audio} is left out")
     if uses_images:
         _look(recording)
     return recording
@@ -151,10 +164,9 @@ def open_recording(
 
 def covered(timeline: Timeline) -> range:
     """The seconds half way through which a picture is on the screen."""
-    order = timeline.shown()
-    if not order:
+    if not timeline.shown:
         return range(0)
-    first_s = timeline.seconds(timeline.packets[order[0]].pts)
+    first_s = timeline.seconds(timeline.shown[0])
     return range(max(0, math.ceil(first_s - HALF_S)), max(0, math.floor(_end_s(timeline) + HALF_S)))
 
 
@@ -171,6 +183,10 @@ def _look(recording: Recording) -> None:
     recording.picture_end = math.floor(_end_s(timeline)) if seconds else 0
     # Both decoders give the same pictures, and one of them need not be installed here.
     recording.image = recording.image.model_copy(update={"backend": "pyav"})
+    if timeline.cut:
+        recording.notes.append(
+            f"its pictures are whole up to {clock(recording.picture_end)}: {timeline.cut}"
+        )
     if seconds.start:
         recording.notes.append(
             f"the first picture appears after {clock(seconds.start)}: what is before is left out"
@@ -188,9 +204,9 @@ def _look(recording: Recording) -> None:
 def _claimed_s(path: Path) -> float:
     """How long a file says it is; 0 where it does not say or cannot be opened."""
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             return (container.duration or 0) / float(av.time_base)
-    except (av.FFmpegError, OSError):
+    except BadClipError:
         return 0.0  # an estimate only: reading it says what is wrong
 
 

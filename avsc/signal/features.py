@@ -1,4 +1,4 @@
-"""Audio features of a clip: STFT magnitude, filter bank, logarithm (DESIGN section 6).
+"""Audio features of a clip: FFT, filter bank, logarithm (DESIGN section 6).
 
 Shape legend: 2 channels (average (L + R) / 2, difference L - R), F frames, S seconds, f frames of a
 second, N = 8192 samples, K = 4097 bins, B bands.
@@ -7,15 +7,13 @@ The window is the periodic Hann window, 0.5 - 0.5 cos(2 pi n / 8192): its spectr
 bins wide, where the symmetric one's leaks a little everywhere. The FFT is not scaled: a tone of
 amplitude A that lies on a bin has magnitude 2048 A there.
 
-A float32 FFT rounds every bin to some 1e-7 of the loudest, and city sound is a thousand times
-louder at 50 Hz than near 8 kHz, where the logarithm would show it. So each windowed frame is
-tilted first, d[n] = x[n] - 15/16 x[n - 1] around the frame's end, which multiplies bin k by exactly
-1 - 15/16 exp(-2 pi i k / 8192), and the filter bank's weights are divided by that. The features are
-the same, and on real clips their worst rounding is four to eight times smaller.
+All up to the FFT is in float64, all behind it in float32. An FFT in float32 rounds every bin to
+some 1e-7 of the loudest, and city sound is a thousand times louder at 50 Hz than near 8 kHz, where
+the logarithm would show it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +23,12 @@ from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.signal import mel, morlet
-from avsc.store.schema import Feature, StoreSettings
+from avsc.signal.settings import BankSettings, Feature, FeatureSettings
 
 # Weights below this part of a row's largest are left out. What they would add is far under the
-# rounding of the float32 FFT, and the Gaussians become some ten deviations wide.
+# floor of real recordings, and the Gaussians become some ten standard deviations wide.
 NEGLIGIBLE = 1e-6
-TILT = 15 / 16
-# Spectra made at once, 1 MB a step: they stay near in the cache, and an hour of sound takes no more
+# Spectra made at once, 2 MB a step: they stay near in the cache, and an hour of sound takes no more
 # memory than a clip.
 BLOCK_ROWS = 28
 
@@ -53,104 +50,93 @@ class FeatureExtractor:
     """Turns sound into the features that a store's settings ask for; build one a process.
 
     Args:
-        settings: The store's settings.
+        settings: Names of the features and settings of their banks.
 
     Raises:
         AvscError: The settings of a bank contradict each other.
     """
 
-    def __init__(self, settings: StoreSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: FeatureSettings) -> None:
         self._window = hann_window(timebase.WINDOW)
-        self._banks: Mapping[Feature, scipy.sparse.csr_array] = {
-            feature: _sparse_bank(settings, feature) for feature in settings.features
-        }
+        self._banks = {feature: _Bank(settings, feature) for feature in settings.features}
 
     def clip(self, stereo: NDArray[np.float32]) -> dict[Feature, ClipFeatures]:
         """Every feature of a clip: of the whole, and of each second as if it were alone.
 
         Args:
-            stereo: float32 [2 (left, right), clip_seconds * 16000].
+            stereo: float32 [2 (left, right), S * 16000].
         """
-        rate, seconds = timebase.SAMPLE_RATE_HZ, self.settings.clip_seconds
-        assert stereo.shape == (2, seconds * rate), stereo.shape
         channels = average_and_difference(stereo)
-        whole = self._features(_frames(channels), self.settings.features)
-        apart = self._features(_frames(channels.reshape(2, seconds, rate)), self.settings.features)
+        whole = self._features(_frames(channels), list(self._banks))
+        by_second = channels.reshape(2, -1, timebase.SAMPLE_RATE_HZ)
+        apart = self._features(_frames(by_second), list(self._banks))
         return {name: ClipFeatures(whole[name], apart[name]) for name in whole}
 
     def frames(self, stereo: NDArray[np.float32], feature: Feature) -> NDArray[np.float32]:
         """One feature of a piece of any length: float32 [2, n] to float32 [F, 2, B]."""
-        return self._features(_frames(average_and_difference(stereo)), (feature,))[feature]
+        return self._features(_frames(average_and_difference(stereo)), [feature])[feature]
 
     def _features(
-        self, frames: NDArray[np.float32], names: Sequence[Feature]
+        self, frames: NDArray[np.float64], names: Sequence[Feature]
     ) -> dict[Feature, NDArray[np.float32]]:
         # [n, ..., 2, N] -> [n, ..., 2, B] each
         shape = frames.shape[:-1]
-        out = {
-            name: np.empty((*shape, self.settings.bank(name).bands), np.float32) for name in names
-        }
+        out = {name: np.empty((*shape, self._banks[name].bands), np.float32) for name in names}
         at_once = max(1, BLOCK_ROWS // math.prod(shape[1:]))
         for start in range(0, len(frames), at_once):
             windowed = frames[start : start + at_once] * self._window
-            magnitudes = _tilted_magnitudes(windowed.reshape(-1, timebase.WINDOW))
+            magnitudes = _magnitudes(windowed.reshape(-1, timebase.WINDOW))
             for name, whole in out.items():
                 block = whole[start : start + at_once]
-                block[:] = self._log_bands(name, magnitudes).reshape(block.shape)
+                block[:] = self._banks[name].logs(magnitudes).reshape(block.shape)
         return out
 
-    def _log_bands(self, feature: Feature, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-        # tilted [K, rows] -> [rows, B]
-        settings = self.settings.bank(feature)
-        spectrum = magnitudes if settings.spectrum == "magnitude" else magnitudes**2
-        bands = np.maximum(self._banks[feature] @ spectrum, np.float32(settings.log_floor))
-        logs: NDArray[np.float32] = np.log(bands, out=bands).T
-        return logs
+
+class _Bank:
+    """A filter bank, kept sparse, and the logarithm behind it."""
+
+    def __init__(self, settings: FeatureSettings, feature: Feature) -> None:
+        bank: BankSettings
+        if feature == "scalogram":
+            bank, rows = settings.scalogram, morlet.filter_bank(settings.scalogram)
+        else:
+            bank, rows = settings.fbank, mel.filter_bank(settings.fbank)
+        kept = np.where(rows >= NEGLIGIBLE * rows.max(axis=1, keepdims=True), rows, 0)
+        self.bands = bank.bands
+        self._weights = scipy.sparse.csr_array(kept.astype(np.float32))  # [B, K]
+        self._power = bank.spectrum == "power"
+        self._floor = np.float32(bank.log_floor)
+
+    def logs(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        # [K, rows] -> [rows, B]
+        spectrum = magnitudes**2 if self._power else magnitudes
+        return np.asarray(np.log(np.maximum(self._weights @ spectrum, self._floor)).T)
 
 
-def average_and_difference(stereo: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The two channels that the model hears, [2 (L, R), n] to [2 (average, difference), n]."""
-    left, right = stereo
-    return np.stack([(left + right) * np.float32(0.5), left - right])
+def average_and_difference(stereo: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The two channels that the model is given, [2 (L, R), n] to [2 (average, difference), n]."""
+    left, right = stereo.astype(np.float64)
+    return np.stack([(left + right) / 2, left - right])
 
 
-def hann_window(length: int) -> NDArray[np.float32]:
-    """The periodic Hann window, float32 [length].
+def hann_window(length: int) -> NDArray[np.float64]:
+    """The periodic Hann window, float64 [length].
 
     >>> hann_window(4).tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
-    phase = 2 * np.pi * np.arange(length) / length
-    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length))
 
 
-def _frames(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _frames(channels: NDArray[np.float64]) -> NDArray[np.float64]:
     # A view, [2, ..., n] -> [..., F, 2, N]: nothing is copied before the window is applied.
     if channels.shape[-1] < timebase.WINDOW:
-        return np.empty((*channels.shape[1:-1], 0, 2, timebase.WINDOW), np.float32)
+        return np.empty((*channels.shape[1:-1], 0, 2, timebase.WINDOW))
     pieces = np.lib.stride_tricks.sliding_window_view(channels, timebase.WINDOW, axis=-1)
     return np.moveaxis(pieces[..., :: timebase.HOP, :], 0, -2)
 
 
-def _tilted_magnitudes(windowed: NDArray[np.float32]) -> NDArray[np.float32]:
+def _magnitudes(windowed: NDArray[np.float64]) -> NDArray[np.float32]:
     # [rows, N], which is overwritten, -> [K, rows]: bins first, as the sparse product needs them.
-    delayed = np.float32(TILT) * windowed
-    windowed[:, 1:] -= delayed[:, :-1]
-    windowed[:, 0] -= delayed[:, -1]
     spectra = scipy.fft.rfft(windowed, overwrite_x=True, workers=1)
-    return np.ascontiguousarray(np.abs(spectra).T)
-
-
-def _sparse_bank(settings: StoreSettings, feature: Feature) -> scipy.sparse.csr_array:
-    # [B, K], for tilted magnitudes
-    if feature == "scalogram":
-        rows = morlet.filter_bank(settings.scalogram)
-    else:
-        rows = mel.filter_bank(settings.fbank)
-    kept = np.where(rows >= NEGLIGIBLE * rows.max(axis=1, keepdims=True), rows, 0)
-    bins = np.linspace(0, np.pi, rows.shape[1])
-    tilt = np.abs(1 - TILT * np.exp(-1j * bins))
-    if settings.bank(feature).spectrum == "power":
-        tilt = tilt**2
-    return scipy.sparse.csr_array((kept / tilt).astype(np.float32))
+    return np.abs(spectra).T.astype(np.float32, order="C")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.errors import AvscError
-from avsc.store.schema import FBankSettings
+from avsc.signal.settings import FBankSettings
 
 
 def to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:

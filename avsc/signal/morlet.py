@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.errors import AvscError
-from avsc.store.schema import ScalogramSettings
+from avsc.signal.settings import ScalogramSettings
 
 SIGMA0 = 2 / math.sqrt(3)
 LEAST_PEAK = 0.5  # of a wavelet's response on its best bin; T = 8192, Q = 41 reaches 0.8

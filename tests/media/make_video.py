@@ -4,7 +4,7 @@ Every frame has its number as ten black or white blocks along the top, so that a
 which frame a decoded picture is, whatever the codec did to it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -77,13 +77,65 @@ def write_video(
     return path
 
 
-def write_two_videos(path: Path, sizes: Sequence[tuple[int, int]], frames: int = 30) -> Path:
-    """Writes a file with a video stream of each size."""
+def write_two_videos(
+    path: Path, sizes: Sequence[tuple[int, int]], frames: Sequence[Sequence[int]] = (range(30),) * 2
+) -> Path:
+    """Writes a file with a video stream of each size, and the periods at which each shows one."""
     with av.open(str(path), "w") as container:
         streams = [_add_stream(container, NTSC, size, "mpeg4", "yuv420p", {}) for size in sizes]
-        for stream in streams:
-            _mux_numbered(container, stream, NTSC, range(frames))
+        for stream, shown_at in zip(streams, frames, strict=True):
+            _mux_numbered(container, stream, NTSC, shown_at)
     return path
+
+
+def rewrite_packets(
+    source: Path, target: Path, change: "Callable[[av.Packet[av.VideoStream]], bytes]"
+) -> Path:
+    """Copies a video packet by packet, each with the bytes that ``change`` gives of it."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(original.streams.video[0])
+        for packet in original.demux(video=0):
+            if packet.size:
+                changed = av.Packet(change(packet))
+                changed.pts, changed.dts, changed.time_base = (
+                    packet.pts,
+                    packet.dts,
+                    packet.time_base,
+                )
+                changed.duration, changed.is_keyframe = packet.duration or 0, packet.is_keyframe
+                changed.stream = stream
+                copy.mux(changed)
+    return target
+
+
+def write_fields(source: Path, target: Path, *, joined: bool) -> Path:
+    """Copies a field-coded video whose packets are one field each, of which every other has a time.
+
+    Args:
+        source: The video.
+        target: Where to; the suffix decides the container.
+        joined: Whether a packet of the copy holds both fields of a picture; otherwise each field
+            has a packet and a time of its own.
+    """
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        video = original.streams.video[0]
+        stream = copy.add_stream_from_template(video)
+        fields = [packet for packet in original.demux(video) if packet.size]
+        for first, second in zip(fields[::2], fields[1::2], strict=True):
+            assert first.pts is not None
+            assert first.dts is not None
+            assert second.pts is None
+            half = (first.duration or 0) // 2
+            contents = [bytes(first) + bytes(second)] if joined else [bytes(first), bytes(second)]
+            for number, content in enumerate(contents):
+                packet = av.Packet(content)
+                packet.time_base = first.time_base
+                packet.pts, packet.dts = first.pts + number * half, first.dts + number * half
+                packet.duration = half * 2 // len(contents)
+                packet.is_keyframe = first.is_keyframe and number == 0
+                packet.stream = stream
+                copy.mux(packet)
+    return target
 
 
 def _add_stream(
@@ -154,6 +206,17 @@ def patch_edit_list(path: Path, skipped_ticks: int) -> None:
     assert int.from_bytes(data[at + 8 : at + 12], "big") == 1
     media_time = int.from_bytes(data[at + 16 : at + 20], "big")
     data[at + 16 : at + 20] = (media_time + skipped_ticks).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def patch_display_matrix(path: Path, matrix: Sequence[Sequence[int]]) -> None:
+    """Makes an MP4's video be shown through ((a, b), (c, d))."""
+    data = bytearray(path.read_bytes())
+    one = (1 << 16).to_bytes(4, "big")
+    at = data.index(one + bytes(12) + one, data.index(b"tkhd"))
+    (a, b), (c, d) = matrix
+    values = (a, b, 0, c, d, 0)
+    data[at : at + 24] = b"".join((v << 16).to_bytes(4, "big", signed=True) for v in values)
     path.write_bytes(data)
 
 

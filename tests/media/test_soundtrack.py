@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avsc.errors import AvscError
 from avsc.media import soundtrack
 from avsc.media.audio import read_stereo
-from avsc.media.demux import read_timeline
+from avsc.media.timeline import read_timeline
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real"
 Samples = NDArray[np.float32]
@@ -91,7 +91,7 @@ def test_sound_and_picture_count_from_the_same_zero(tmp_path: Path) -> None:
     assert not first[:, :7_900].any()
     assert np.array_equal(second.T, samples[8_000:24_000])
     timeline = read_timeline(path)
-    assert timeline.seconds(timeline.packets[0].pts) == pytest.approx(0.5, abs=0.002)
+    assert timeline.seconds(timeline.shown[0]) == pytest.approx(0.5, abs=0.002)
 
 
 def test_one_channel_is_used_as_both(tmp_path: Path) -> None:
@@ -103,7 +103,6 @@ def test_one_channel_is_used_as_both(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real media are not here")
 def test_the_real_videos_tracks_last_as_long_as_they_say() -> None:
-    assert soundtrack.has_sound(REAL / "video" / "nasa_two_streams.mp4")
     assert len(list(soundtrack.stream_seconds(REAL / "video" / "nasa_two_streams.mp4"))) == 13
 
 
@@ -130,8 +129,9 @@ def test_what_is_no_sound_is_refused(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / name)
-    with pytest.raises(AvscError, match=name):
+    with pytest.raises(AvscError) as caught:
         list(soundtrack.stream_seconds(tmp_path / name))
+    assert name in caught.value.got
 
 
 def test_a_video_without_sound_says_what_to_give(tmp_path: Path) -> None:
@@ -143,6 +143,7 @@ def test_a_video_without_sound_says_what_to_give(tmp_path: Path) -> None:
         grey = np.full((64, 64, 3), 99, np.uint8)
         container.mux(picture.encode(av.VideoFrame.from_ndarray(grey)))
         container.mux(picture.encode())
-    assert not soundtrack.has_sound(path)
-    with pytest.raises(AvscError, match="--audio"):
+    with pytest.raises(AvscError) as caught:
         list(soundtrack.stream_seconds(path))
+    assert str(path) in caught.value.got
+    assert "--audio" in caught.value.remedy

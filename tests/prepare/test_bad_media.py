@@ -51,7 +51,7 @@ BAD: dict[int, tuple[str, Callable[[Path], None], str]] = {
     1: ("video", html, "video"),
     2: ("video", cut, "video"),
     3: ("video", zeros_inside, "video"),
-    4: ("audio", cut, "truncated"),
+    4: ("audio", cut, "lasts 5.000 s"),
     5: ("audio", html, "HTML"),
     6: ("audio", sound(WITH_NAN), "1 samples are"),
     7: ("audio", sound(NOISE[: int(7.4 * RATE)]), "lasts 7.400 s"),
