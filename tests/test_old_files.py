@@ -15,6 +15,8 @@ import pytest
 
 from avsc import recipe as recipes
 from avsc.evaluate.evaluation import evaluate
+from avsc.models import visual_weights
+from avsc.recipe import VisualRecipe
 from avsc.store.read import Store
 from avsc.store.verify import verify
 from avsc.train.log import read_log
@@ -62,3 +64,17 @@ def test_an_old_run_goes_on(before: Path, run: str) -> None:
     rows = read_log(before / run)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert recipes.load(before / run / "config.toml").train.epochs == 3
+
+
+def test_an_old_folder_of_visual_weights_is_read(tmp_path: Path) -> None:
+    recipe = VisualRecipe(model="test_resnet", weights="random", image_size=32)
+    encoder = visual_weights.build(recipe)
+    state = dict(encoder.backbone.state_dict())
+    visual_weights.save_folder(tmp_path, "test_resnet", state, encoder.config)
+    config = tmp_path / "config.json"
+    content = json.loads(config.read_text())
+    content["image"]["deviation"] = content["image"].pop("std")  # its name in version 0.1
+    del content["image"]["crop_mode"]  # there was none
+    config.write_text(json.dumps(content))
+    again = visual_weights.build(recipe.model_copy(update={"weights": str(tmp_path)}))
+    assert (again.sha256, again.config) == (encoder.sha256, encoder.config)

@@ -8,9 +8,10 @@ Shape legend: n images, H x W pixels, D features.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import AliasChoices, Field
 from torch import Tensor, nn
 
 from avsc.models.weights import sha256_state
@@ -22,11 +23,11 @@ class ImageConfig:
     """What the weights expect of an image.
 
     Attributes:
-        size: Pixels of a side.
-        mean: Of each channel, pixels scaled to 0..1.
-        deviation: Of each channel, likewise.
-        interpolation: ``bilinear`` or ``bicubic``.
-        crop_pct: The part of a resized image's side that the central crop keeps.
+        size: Side of the square image in pixels.
+        mean: Mean of each channel, of pixels scaled to 0..1.
+        std: Standard deviation of each channel, of pixels scaled to 0..1.
+        interpolation: Interpolation of the resize, such as ``bilinear`` or ``bicubic``.
+        crop_pct: Part of a resized image's side that the central crop keeps.
         crop_mode: timm's way from any image to a square: ``center`` (scale the shorter side, cut
             out the middle), ``squash`` (change the aspect ratio) or ``border`` (scale the longer
             side, add a border).
@@ -34,7 +35,10 @@ class ImageConfig:
 
     size: int
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    # Files of version 0.1 call it `deviation`.
+    std: Annotated[
+        tuple[float, float, float], Field(validation_alias=AliasChoices("std", "deviation"))
+    ]
     interpolation: str
     crop_pct: float
     crop_mode: Literal["center", "squash", "border"] = "center"
@@ -83,10 +87,10 @@ class VisualEncoder(nn.Module):
         self.name = name
         self.config = config
         self.sha256 = sha256_state(backbone.state_dict())
-        deviation = torch.tensor(config.deviation)
-        # (x / 255 - mean) / deviation as one multiplication and one addition.
-        self.register_buffer("scale", 1 / (255 * deviation), persistent=False)
-        self.register_buffer("shift", -torch.tensor(config.mean) / deviation, persistent=False)
+        std = torch.tensor(config.std)
+        # (x / 255 - mean) / std as one multiplication and one addition.
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("shift", -torch.tensor(config.mean) / std, persistent=False)
         self._encode: Callable[[Tensor], Tensor] = self._normalise_and_encode
         self._execution = Execution(torch.device("cpu"))
         self._largest_batch = 0  # so far

@@ -87,7 +87,7 @@ def image_config(backbone: nn.Module, size: int | None = None) -> ImageConfig:
     return ImageConfig(
         size=size or int(data["input_size"][1]),
         mean=tuple(data["mean"]),
-        deviation=tuple(data["std"]),
+        std=tuple(data["std"]),
         interpolation=str(data["interpolation"]),
         crop_pct=float(data["crop_pct"]),
         crop_mode=data["crop_mode"],

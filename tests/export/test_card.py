@@ -95,7 +95,7 @@ def test_the_card_names_the_inputs_the_normalisation_and_the_tensors(
     assert rows["`audio`"] == "float32 [n, 2, 32]"
     assert rows["`image`"] == "uint8 [n, 32, 32, 3]"
     (found,) = re.findall(r"image / 255 - (\(.*?\))\) / (\(.*?\))", text)
-    assert found == (str(visual.image.mean), str(visual.image.deviation))
+    assert found == (str(visual.image.mean), str(visual.image.std))
     tensors = _section(text, "Tensors")
     module, _, name = re.findall(r"`(avsc\.\S+)`", tensors)[0].rpartition(".")
     assert hasattr(importlib.import_module(module), name)
