@@ -1,1 +1,10 @@
-"""The paper's model: encoders, classifier, weights, stored embeddings."""
+"""The paper's model: encoders, classifier, weights, stored embeddings.
+
+In the order of reading:
+
+- ``scene_model``: Figure 1 and equations (1) and (2); ``acoustic`` and ``visual`` are its encoders
+- ``protocol``: the probabilities of a one-second segment, for all who score
+- ``weights``, ``visual_weights``: files of weights, and the visual encoder they belong to
+- ``embedding_cache``: embeddings of a store's images, computed once
+- ``image_classifier``: the model of pre-training, a visual encoder with a head of its own
+"""

@@ -1,1 +1,10 @@
-"""Names the scene of each second of any recording with a trained run."""
+"""Prediction: the scene of each second of any recording.
+
+In the order of reading:
+
+- ``predict``: recordings in, time-lines and their files out
+- ``recording``: a recording's seconds, each with its sound and its picture
+- ``score``: the probabilities of these seconds by one run
+- ``timeline``: what was predicted; ``downsample`` keeps it small enough to draw
+- ``formats``: table, CSV and JSON of a time-line (its page is in ``avsc.report``)
+"""

@@ -1,1 +1,13 @@
-"""Stage 2: streams of triples, the model, its optimisation. Never imports dask."""
+"""Training: from a store and a recipe to a folder of checkpoints and logs.
+
+In the order of reading:
+
+- ``run``: a whole run; ``session`` (device, folder, recipe) and ``run_data`` (batches) open it
+- ``trainer``: the epochs: train, validate, log, keep, stop early; ``stopping``: a polite end
+- ``epoch``: the step (forward, loss, backward) and an epoch of steps
+- ``validate``: how a model does on what is held out
+- ``checkpoint``, ``manifest``, ``log``, ``run_dir``: the files of a run
+- ``distributed``, ``device``: the processes and devices of a run
+- ``pretrain``: the same for a visual encoder on labelled images
+- ``load``: a trained run opened for use
+"""
