@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from avsc.errors import BadClipError
@@ -43,8 +44,29 @@ def read_timeline(path: Path) -> Timeline:
         ]
         timeline = timelines[_main(streams, timelines)]
     if 0 < timeline.first_key < len(timeline.packets):
-        return replace(timeline, begin=_first_picture(path, timeline))
+        first = first_frame(path, timeline)
+        return replace(timeline, begin=first.pts if first else None)
     return timeline
+
+
+def first_frame(path: Path, timeline: Timeline) -> VideoFrame | None:
+    """The first picture that the decoder gives; None if it gives none.
+
+    Raises:
+        BadClipError: The file cannot be read.
+    """
+    with open_video(path, timeline.stream) as (container, stream):
+        for row, packet in zip(timeline.packets, demux(path, container, [stream]), strict=False):
+            packet.pts = row.pts
+            if row.pts < timeline.packets[timeline.first_key].pts:
+                continue
+            try:
+                frames = stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                continue  # it refers to what is not there
+            if frames:
+                return frames[0]
+    return None
 
 
 def _video_streams(path: Path, container: InputContainer) -> list[VideoStream]:
@@ -117,19 +139,3 @@ def _length_s(timeline: Timeline) -> float:
         return 0.0
     ticks = [*timeline.shown, timeline.end()]
     return sum(min(1.0, float((b - a) * timeline.tick_s)) for a, b in pairwise(ticks))
-
-
-def _first_picture(path: Path, timeline: Timeline) -> int | None:
-    """The tick of the first picture that the decoder gives; None if it gives none."""
-    with open_video(path, timeline.stream) as (container, stream):
-        for row, packet in zip(timeline.packets, demux(path, container, [stream]), strict=False):
-            packet.pts = row.pts
-            if row.pts < timeline.packets[timeline.first_key].pts:
-                continue
-            try:
-                pictures = stream.codec_context.decode(packet)
-            except av.FFmpegError:
-                continue  # it refers to what is not there
-            if pictures:
-                return pictures[0].pts
-    return None

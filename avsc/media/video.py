@@ -282,20 +282,18 @@ def _upright(rgb: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
     """A picture turned and mirrored by the display matrix, which maps column p and row q to
     column a p + c q and row b p + d q.
     """
-    matrix = _display_matrix(frame)
-    if matrix is None:
-        return rgb
-    (a, b), (c, d) = matrix
+    (a, b), (c, d) = display_matrix(frame)
     if abs(b) + abs(c) > abs(a) + abs(d):
         rgb, a, d = rgb.swapaxes(0, 1), c, b
     return rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
-def _display_matrix(frame: VideoFrame) -> NDArray[np.int32] | None:
+def display_matrix(frame: VideoFrame) -> NDArray[np.int32]:
+    """The part ((a, b), (c, d)) of a picture's display matrix (ISO/IEC 14496-12)."""
     try:
         data = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item]
     except KeyError:
-        return None
+        return np.asarray(_ROTATIONS[0])
     except ValueError:  # beside it is a kind of side data that PyAV does not know
         return np.asarray(_ROTATIONS[round(frame.rotation / 90) % 4])
     return np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2]

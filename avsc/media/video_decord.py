@@ -1,9 +1,9 @@
-"""The same pictures through decord, for those who want its decoder.
+"""The same pictures through decord (or decord2, which is imported by the same name).
 
-decord mends damage inside pictures without a word, which PyAV's way does not: prefer that. It also
-miscounts pictures, or hangs, where a file does not start at 0 or has an edit list that cuts; such
-files are refused here. Pictures of sound files are the same, bit for bit, if they are 8-bit and
-progressive.
+decord repairs damage inside pictures without saying so, which PyAV's way does not: prefer that. It
+also miscounts pictures, or hangs, where a file does not start at 0 or has an edit list that cuts,
+and does not mirror; such files are refused here. The pictures of undamaged files are the same, bit
+for bit, if they are 8-bit and progressive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from avsc.media.demux import bad
 from avsc.media.frames import Timeline
+from avsc.media.timeline import first_frame
+from avsc.media.video import display_matrix
 
 _SAME_S = 1e-3  # Matroska's tick; decord keeps times as float32 seconds
 _REMEDY = "use --video-backend pyav"
@@ -42,9 +44,12 @@ def decode(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[NDA
         or timeline.by_order
     ):
         raise bad(path, "decord cannot read its times", _REMEDY)
+    first = first_frame(path, timeline)
+    if first and np.linalg.det(display_matrix(first)) < 0:
+        raise bad(path, "decord does not mirror its pictures", _REMEDY)
     decord.logging.set_level(decord.logging.QUIET)
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = decord.VideoReader(f"file:{path}", num_threads=1)
         starts_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0].astype(np.float64)
         read = 0
         for tick in ticks:

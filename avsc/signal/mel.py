@@ -56,7 +56,7 @@ def filter_bank(settings: FBankSettings) -> NDArray[np.float64]:
     rising = (bins_hz - left) / (centre - left)
     falling = (right - bins_hz) / (right - centre)
     rows = np.maximum(0, np.minimum(rising, falling))
-    _check_heard(settings, rows)
+    _check_bins(settings, rows)
     return rows / rows.sum(axis=1, keepdims=True) if settings.row_norm == "sum" else rows
 
 
@@ -70,7 +70,7 @@ def _check_range(settings: FBankSettings) -> None:
         )
 
 
-def _check_heard(settings: FBankSettings, rows: NDArray[np.float64]) -> None:
+def _check_bins(settings: FBankSettings, rows: NDArray[np.float64]) -> None:
     empty = np.flatnonzero(rows.sum(axis=1) == 0)
     if len(empty):
         raise AvscError(

@@ -8,16 +8,17 @@ the authors' own bank to the last digit.
 With u = 2^(-1/Q), the ratio of neighbouring centres, and s0 = 2 / sqrt(3):
 
 * J = 1 + round(Q log2(T / 4Q)) filters of constant Q: centre (1 + u)/2 pi u^j, width in time
-  sigma_psi u^-j with sigma_psi = s0 / 2(1 - u), which puts neighbours 1.8 deviations apart;
+  sigma_psi u^-j with sigma_psi = s0 / 2(1 - u), which puts neighbours 1.8 standard deviations
+  apart;
 * P = round((u - c) / (1 - u)), with c = s0 / 4 sigma_psi, filters of constant bandwidth: all as
   wide as the lowest of the former, from there towards 0 in equal steps pi u^J (1 - c / u) / P.
 
 Each responds with exp(-(w - xi)^2 sigma^2 / 2) less as much of a Gaussian at 0 of the same width as
-makes it 0 at w = 0, so that a constant offset of the microphone is heard by no filter.
+makes it 0 at w = 0, so that no filter responds to a constant offset of the microphone.
 
 For T = 8192 and Q = 41 at 16 kHz: J = 232, from 7,933 Hz to 160 Hz; P = 58, 2.7 Hz apart, down to
-2.7 Hz. A filter of the second kind has a deviation of 1.49 Hz and the bins are 1.95 Hz apart: it
-weighs some five bins, and where its centre lies between two of them both get about 0.8.
+2.7 Hz. A filter of the second kind has a standard deviation of 1.49 Hz and the bins are 1.95 Hz
+apart: it weighs some five bins, and where its centre lies between two of them both get about 0.8.
 """
 
 import math
@@ -40,8 +41,8 @@ class Wavelets:
 
     Attributes:
         centres: Centre frequencies in rad/sample, strictly falling, shape [bands].
-        widths: Deviations of the Gaussian envelopes in samples (time), shape [bands].
-        constant_q: How many of them, from the first, are of constant Q.
+        widths: Standard deviations of the Gaussian envelopes in samples (time), shape [bands].
+        constant_q: Number of wavelets, from the first, that are of constant Q.
     """
 
     centres: NDArray[np.float64]
@@ -108,8 +109,8 @@ def filter_bank(settings: ScalogramSettings) -> NDArray[np.float64]:
     """The bank on the bins of the 8192-point real FFT at 16 kHz, shape [bands, 4097].
 
     Rows go from the highest centre to the lowest. ``peak`` makes a row 1 at its centre (which is
-    seldom a bin), so that a tone sounds equally loud in every band; ``sum`` makes a row add up to
-    1, so that white noise does.
+    seldom a bin), so that a tone is equally loud in every band; ``sum`` makes a row add up to
+    1, so that white noise is.
 
     Raises:
         AvscError: ``bands`` is not what ``t`` and ``q`` give, or the narrowest wavelets fall
@@ -119,7 +120,7 @@ def filter_bank(settings: ScalogramSettings) -> NDArray[np.float64]:
     _check_bands(settings, bank)
     bins = np.linspace(0, np.pi, timebase.WINDOW // 2 + 1)
     rows = response(bank, bins)
-    _check_heard(settings, bank, rows)
+    _check_bins(settings, bank, rows)
     # At its own centre a wavelet is 1 less the correction there, exp(-(centre * width)^2).
     peaks = 1 - np.exp(-((bank.centres * bank.widths) ** 2))
     scale = peaks if settings.row_norm == "peak" else rows.sum(axis=1)
@@ -138,13 +139,13 @@ def _check_bands(settings: ScalogramSettings, bank: Wavelets) -> None:
         )
 
 
-def _check_heard(settings: ScalogramSettings, bank: Wavelets, rows: NDArray[np.float64]) -> None:
-    deaf = np.flatnonzero(rows.max(axis=1) < LEAST_PEAK)
-    if len(deaf):
-        hz = bank.centres[deaf[0]] * timebase.SAMPLE_RATE_HZ / (2 * np.pi)
+def _check_bins(settings: ScalogramSettings, bank: Wavelets, rows: NDArray[np.float64]) -> None:
+    empty = np.flatnonzero(rows.max(axis=1) < LEAST_PEAK)
+    if len(empty):
+        hz = bank.centres[empty[0]] * timebase.SAMPLE_RATE_HZ / (2 * np.pi)
         raise AvscError(
             f"with scalogram.t = {settings.t}, q = {settings.q} the wavelet at {hz:.2f} Hz and"
-            f" {len(deaf) - 1} others fall between the bins of the {timebase.WINDOW}-point FFT",
+            f" {len(empty) - 1} others fall between the bins of the {timebase.WINDOW}-point FFT",
             f"no bin further from a centre than where the wavelet is {LEAST_PEAK}",
             "set a shorter scalogram.t",
         )

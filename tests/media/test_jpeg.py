@@ -51,14 +51,14 @@ def test_scaling_down_averages_areas() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.99])
 def test_a_cut_jpeg_is_refused(picture: np.ndarray, share: float) -> None:
     data = jpeg.encode(picture, 360, 90)
-    with pytest.raises(AvscError, match="cannot be decoded"):
+    with pytest.raises(AvscError):
         jpeg.decode(data[: int(share * len(data))])
 
 
 def test_bytes_that_are_no_jpeg_are_refused() -> None:
-    with pytest.raises(AvscError, match="cannot be decoded"):
+    with pytest.raises(AvscError):
         jpeg.decode(b"<html><body>404</body></html>" * 20)
-    with pytest.raises(AvscError, match="cannot be decoded"):
+    with pytest.raises(AvscError):
         jpeg.size(bytes(1000))
 
 

@@ -355,6 +355,21 @@ def test_decord_refuses_what_it_would_mistake(tmp_path: Path) -> None:
     assert "--video-backend pyav" in caught.value.remedy
 
 
+@needs_decord
+@pytest.mark.parametrize("matrix", SIGNED_UNITS)
+def test_decord_turns_pictures_and_refuses_those_that_it_would_not_mirror(
+    plain: Path, tmp_path: Path, matrix: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    path = tmp_path / "turned.mp4"
+    path.write_bytes(plain.read_bytes())
+    make_video.patch_display_matrix(path, matrix)
+    if np.linalg.det(matrix) > 0:
+        _assert_backends_agree(path, [0.5])
+    else:
+        with pytest.raises(BadClipError):
+            read(path, [0.5], ImageSettings(backend="decord"))
+
+
 def _assert_backends_agree(path: Path, times_s: list[float]) -> None:
     ours = read(path, times_s)
     theirs = read(path, times_s, ImageSettings(backend="decord"))

@@ -70,8 +70,9 @@ def test_an_impossible_range_is_refused(low: float, high: float, bands: int) -> 
 
 
 def test_filters_that_fall_between_bins_are_refused() -> None:
-    with pytest.raises(AvscError, match="fall between the bins"):
+    with pytest.raises(AvscError) as failure:
         mel.filter_bank(FBankSettings(bands=2048))
+    assert "fbank.bands = 2048" in failure.value.got
 
 
 @given(st.floats(0, 8000))
