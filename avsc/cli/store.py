@@ -35,7 +35,7 @@ def _part(text: str) -> "Part":
         raise typer.BadParameter(str(error)) from None
 
 
-WHAT, WHERE, BAD = "What a store holds", "Where the work is done", "Bad clips"
+WHAT, WHERE, BAD = "What the store holds", "Where the work is done", "Bad clips"
 
 Features = Annotated[
     str, typer.Option(help="Audio features, separated by commas.", rich_help_panel=WHAT)
@@ -76,7 +76,8 @@ PartitionClips = Annotated[
     typer.Option(
         min=1,
         max=4096,
-        help="Clips a partition: what one task writes, and what is lost when it is killed.",
+        help="Number of clips in a partition: what is written at once, and the most that is "
+        "lost by a kill.",
         rich_help_panel=WHAT,
     ),
 ]
@@ -84,15 +85,15 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Worker processes on this machine; by default one a core. 0 works in this "
-        "process, without a watch over decoders that hang.",
+        help="Number of worker processes on this machine, by default one a core. 0 works in "
+        "this process, where a decoder that hangs is not stopped.",
         rich_help_panel=WHERE,
     ),
 ]
 Cluster = Annotated[
     Path | None,
     typer.Option(
-        help="A cluster profile instead, such as pipelines/clusters/slurm.toml.",
+        help="Profile of a Dask cluster to work on instead, such as pipelines/clusters/slurm.toml.",
         rich_help_panel=WHERE,
     ),
 ]
@@ -100,8 +101,8 @@ PartOption = Annotated[
     str | None,
     typer.Option(
         metavar="I/N",
-        help="Only the I-th of N shares, for a job array: all parts write one store at once, "
-        "and the last to end finds everything done.",
+        help="Only part I of N, for a job array: all parts write one store at the same time, "
+        "and the last to end marks it complete.",
         rich_help_panel=WHERE,
     ),
 ]
@@ -109,7 +110,7 @@ MaxBad = Annotated[
     int,
     typer.Option(
         min=0,
-        help="So many clips that cannot be used are accepted; above, the exit code is 1 and "
+        help="Number of quarantined clips that is accepted; above it the exit code is 1 and "
         "training refuses the store.",
         rich_help_panel=BAD,
     ),
@@ -118,7 +119,7 @@ RetryBad = Annotated[
     bool,
     typer.Option(
         "--retry-bad",
-        help="Try quarantined clips again, after their files were mended.",
+        help="Try quarantined clips again, after their files were repaired.",
         rich_help_panel=BAD,
     ),
 ]
@@ -126,7 +127,8 @@ ClipTimeout = Annotated[
     float,
     typer.Option(
         min=1,
-        help="Seconds after which a clip is given up; it is quarantined the second time.",
+        help="Time limit of a clip in seconds. Its worker process is ended; the second time "
+        "the clip is quarantined.",
         rich_help_panel=BAD,
     ),
 ]

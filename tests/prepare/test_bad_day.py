@@ -64,7 +64,7 @@ def test_killed_at_random_moments_the_store_is_the_same_in_the_end(
         run = start(larger, store, "--workers=2")
         try:
             # From before there is a store until the last partitions are being moved.
-            run.communicate(timeout=draw.uniform(0.3, 3.0))
+            run.communicate(timeout=draw.uniform(0.3, 8.0))
         except subprocess.TimeoutExpired:
             # By turns the command alone (its workers must notice) and everything at once.
             kill = os.killpg if killed % 2 else os.kill

@@ -24,7 +24,7 @@ def test_every_key_that_a_profile_suggests_is_one(tmp_path: Path) -> None:
     suggested = tmp_path / "slurm.toml"
     lines = (CLUSTERS / "slurm.toml").read_text(encoding="utf-8").splitlines()
     keys = [line.removeprefix("# ") for line in lines if line.startswith("# ") and " = " in line]
-    assert len(keys) == 6
+    assert len(keys) == 7
     rest = [line for line in lines if not line.startswith("#")]
     suggested.write_text("\n".join([*rest, *keys]).replace("ib0", "lo"), encoding="utf-8")
     profile = read_profile(suggested)
