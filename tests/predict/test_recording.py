@@ -17,13 +17,13 @@ needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not h
 
 
 def _open(file: Path, audio: Path | None = None, *, listens: bool, looks: bool) -> Recording:
-    return open_recording(file, audio, ImageSettings(), listens=listens, looks=looks)
+    return open_recording(file, audio, ImageSettings(), uses_audio=listens, uses_images=looks)
 
 
 @needs_cases
 @pytest.mark.parametrize(("listens", "looks"), [(True, True), (True, False), (False, True)])
 def test_a_recording_that_was_cut_off_gives_what_is_whole(listens: bool, looks: bool) -> None:
-    opened = _open(CASES / "cut.ts", listens=listens, looks=looks)
+    opened = _open(CASES / "cut.ts", uses_audio=listens, uses_images=looks)
     assert [second.number for second in opened.seconds()] == list(range(8))
     # The last packet of sound is not whole; the pictures end as those of a file do.
     assert any("0:08" in note and "cut.ts" in note for note in opened.notes) == listens
@@ -33,7 +33,7 @@ def test_a_video_whose_end_is_missing_gives_the_seconds_before_and_says_so(tmp_p
     path = write_video(tmp_path / "cut.mp4", 240, container_options={"movflags": "faststart"})
     position, _, _ = packets_of(path)[170]
     path.write_bytes(path.read_bytes()[: position + 5])
-    opened = _open(path, listens=False, looks=True)
+    opened = _open(path, uses_audio=False, uses_images=True)
     assert len(list(opened.seconds())) == 6
     assert any("0:05" in note and "cut.mp4" in note for note in opened.notes)
 
@@ -44,7 +44,7 @@ def test_damage_on_the_way_ends_a_recording_and_is_said(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[position + 6 : position + size] = np.random.default_rng(0).bytes(size - 6)
     path.write_bytes(data)
-    opened = _open(path, listens=False, looks=True)
+    opened = _open(path, uses_audio=False, uses_images=True)
     count = len(list(opened.seconds()))
     assert count in (5, 6)
     assert any(f"0:0{count}" in note and "damaged.mp4" in note for note in opened.notes)
@@ -54,7 +54,7 @@ def test_a_truncated_wav_gives_its_whole_seconds_and_is_said(tmp_path: Path) -> 
     path = tmp_path / "cut.wav"
     soundfile.write(path, sound(3), RATE_HZ)
     path.write_bytes(path.read_bytes()[:-100_000])
-    opened = _open(path, listens=True, looks=False)
+    opened = _open(path, uses_audio=True, uses_images=False)
     assert len(list(opened.seconds())) == 2
     assert any("0:02" in note and "cut.wav" in note for note in opened.notes)
 
@@ -69,6 +69,6 @@ def test_what_is_no_file_is_refused_with_what_helps(
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     with pytest.raises(AvscError) as caught:
-        _open(Path(name), listens=True, looks=True)
+        _open(Path(name), uses_audio=True, uses_images=True)
     assert name in caught.value.got
     assert help_ in caught.value.remedy
