@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
+from avsc.cli.options import STAGE_1, DryRun, PartOption
 from avsc.console import say
 from avsc.errors import AvscError
 
 if TYPE_CHECKING:
-    from avsc.part import Part
     from avsc.store.schema import Feature
-
-STAGE = "Stage 1: from clips to a store"
 
 
 def _features(text: str) -> "tuple[Feature, ...]":
@@ -24,15 +22,6 @@ def _features(text: str) -> "tuple[Feature, ...]":
     if len(chosen) != len(asked):
         raise typer.BadParameter(f"{text}: a list such as {','.join(FEATURES)}")
     return chosen
-
-
-def _part(text: str) -> "Part":
-    from avsc.part import Part
-
-    try:
-        return Part.parse(text)
-    except AvscError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 WHAT, WHERE, BAD = "What the store holds", "Where the work is done", "Bad clips"
@@ -97,15 +86,6 @@ Cluster = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
-PartOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="I/N",
-        help="Only part I of N, for a job array: all parts write one store at the same time, "
-        "and the last to end marks it complete.",
-        rich_help_panel=WHERE,
-    ),
-]
 MaxBad = Annotated[
     int,
     typer.Option(
@@ -138,15 +118,9 @@ Finalise = Annotated[
         "--finalise", help="Only the last step: name what is missing, or mark the store complete."
     ),
 ]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", help="Only say what would be done, how large it is and how long it takes."
-    ),
-]
 
 
-@app.command(rich_help_panel=STAGE)
+@app.command(rich_help_panel=STAGE_1)
 def prepare(
     dataset: Annotated[
         Path, typer.Argument(help="A data set in TAU's layout: audio/, video/, meta.csv, folds.")
@@ -197,13 +171,12 @@ def prepare(
         ),
     )
     profile = None if cluster is None else read_profile(cluster)
-    share = None if part is None else _part(part)
     if dry_run:
         plan = dry.describe(
             dataset,
             store,
             settings,
-            part=share,
+            part=part,
             workers=workers,
             cluster=profile,
             retry_bad=retry_bad,
@@ -219,7 +192,7 @@ def prepare(
             settings,
             workers=workers,
             cluster=profile,
-            part=share,
+            part=part,
             max_bad=max_bad,
             retry_bad=retry_bad,
             clip_timeout_s=clip_timeout,
@@ -228,7 +201,7 @@ def prepare(
     say(summary.text(store))
 
 
-@app.command(rich_help_panel=STAGE)
+@app.command(rich_help_panel=STAGE_1)
 def info(
     path: Annotated[Path, typer.Argument(help="A store, or the folder of a run.")],
     plot: Annotated[
@@ -253,7 +226,7 @@ def info(
     show(path)
 
 
-@app.command(rich_help_panel=STAGE)
+@app.command(rich_help_panel=STAGE_1)
 def verify(
     store: Annotated[Path, typer.Argument(help="A store.")],
 ) -> None:
