@@ -12,9 +12,9 @@ import pytest
 import simplejpeg
 
 from avsc.scenes import SCENES
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
 from avsc.store.schema import (
     FEATURES,
     SEGMENT_FRAMES,
@@ -26,7 +26,7 @@ from avsc.store.schema import (
     partition_count,
     partition_range,
 )
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -244,7 +244,7 @@ def _make_run(
 
     from avsc import recipe as recipes
     from avsc.models import visual_weights
-    from avsc.store.read import Store
+    from avsc.store.reader import Store
     from avsc.train import checkpoint, manifest
     from avsc.train.load import new_model
 

@@ -17,7 +17,7 @@ from avsc import recipe as recipes
 from avsc.evaluate.evaluation import evaluate
 from avsc.models import visual_weights
 from avsc.recipe import VisualRecipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.verify import verify
 from avsc.train.log import read_log
 from avsc.train.run import train

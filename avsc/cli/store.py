@@ -232,7 +232,7 @@ def verify(
 ) -> None:
     """Read every byte of a store, check every checksum, and name what is damaged."""
     from avsc.console import progress
-    from avsc.store.location import Location, read_attributes
+    from avsc.store.layout import Location, read_attributes
     from avsc.store.schema import partition_count
     from avsc.store.verify import verify as find_damage
 

@@ -14,7 +14,7 @@ from avsc.errors import AvscError
 from avsc.media import jpeg
 
 if TYPE_CHECKING:
-    from avsc.store.read import Store
+    from avsc.store.reader import Store
 
 Pixels = NDArray[np.uint8]
 Item = bytes | memoryview | Pixels  # a JPEG, or pixels [H, W, 3]

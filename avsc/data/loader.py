@@ -31,7 +31,7 @@ from avsc.recipe import AugmentRecipe, Recipe
 
 if TYPE_CHECKING:
     from avsc.data.split import Clips
-    from avsc.store.read import Store
+    from avsc.store.reader import Store
 
 Ints = NDArray[np.int64]
 

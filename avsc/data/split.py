@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from avsc.errors import AvscError
 from avsc.recipe import TrainRecipe
 from avsc.scenes import scene_index
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import Status
 
 Bools = NDArray[np.bool_]

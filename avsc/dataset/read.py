@@ -25,7 +25,7 @@ from avsc.dataset.table import (
 )
 from avsc.errors import AvscError
 from avsc.scenes import ClipName
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 
 if TYPE_CHECKING:
     import pandas as pd

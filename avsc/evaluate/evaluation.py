@@ -22,7 +22,7 @@ from avsc.evaluate.segments import Segments, segments_of
 from avsc.evaluate.summary import Summary, as_json, summarise
 from avsc.report import context
 from avsc.report.pages import report_page
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 if TYPE_CHECKING:
     from avsc.evaluate.score import Protocol

@@ -22,7 +22,7 @@ from avsc.metrics import Probabilities
 from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train.load import LoadedRun
 
 Protocol = Literal["segment", "context"]

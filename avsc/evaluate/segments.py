@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from avsc.errors import AvscError
 from avsc.scenes import scene_index
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
 UNLABELLED = -1

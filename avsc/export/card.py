@@ -14,7 +14,7 @@ from avsc.evaluate.bootstrap import Interval
 from avsc.export import weights
 from avsc.export.description import Description
 from avsc.report import formatting
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train.load import LoadedRun
 
 TEMPLATE = Path(__file__).with_name("model_card.md")

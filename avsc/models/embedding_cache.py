@@ -24,7 +24,7 @@ from avsc.data.eval_images import iter_eval_images
 from avsc.data.image_source import StoredImages
 from avsc.errors import AvscError
 from avsc.models.visual import VisualEncoder
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 if TYPE_CHECKING:
     import zarr

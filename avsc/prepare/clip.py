@@ -19,9 +19,9 @@ from avsc.media import jpeg
 from avsc.media.audio import read_stereo
 from avsc.media.video import read_pictures
 from avsc.signal.features import FeatureExtractor
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import StoreSettings
-from avsc.store.write import ClipData
+from avsc.store.writer import ClipData
 
 _MACHINE_ERRORS = {
     errno.ENOSPC,

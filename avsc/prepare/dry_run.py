@@ -10,10 +10,10 @@ from avsc.prepare.cluster import job_script, usable_cores
 from avsc.prepare.plan import Estimate, estimate, pending
 from avsc.prepare.profile import AddressProfile, LocalProfile, Profile, SlurmProfile
 from avsc.prepare.run import settings_for, stored_clips
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import unfinished
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings, partition_count, partition_range
 
 

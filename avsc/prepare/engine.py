@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 from avsc.errors import AvscError, BadClipError
 from avsc.prepare.clip import MachineError, prepare_clip, warm_up
 from avsc.prepare.watch import Watch
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import StoreSettings, partition_range
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -14,11 +14,10 @@ from avsc.prepare.engine import OnCluster, Report, Work, prepare_here
 from avsc.prepare.lock import hold
 from avsc.prepare.plan import pending, share
 from avsc.prepare.profile import LocalProfile, Profile
-from avsc.store import record
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete, mark_incomplete, unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import mark_complete, mark_incomplete, unfinished
+from avsc.store.layout import StoredClip, record_name
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings, array_specs, clips_in, partition_count, partition_range
 
 CLIP_TIMEOUT_S = 120.0
@@ -134,7 +133,7 @@ def _reporter(line: ProgressLine) -> Report:
 def _remove_partial(work: Work, partitions: Sequence[int]) -> None:
     specs = array_specs(work.clips, work.settings)
     for partition in partitions:
-        for name in (record.name(partition), *(spec.shard_name(partition) for spec in specs)):
+        for name in (record_name(partition), *(spec.shard_name(partition) for spec in specs)):
             remove_leftovers(work.store / name)
 
 

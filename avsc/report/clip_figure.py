@@ -13,7 +13,7 @@ from avsc import files, timebase
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.signal import mel, morlet
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import Feature, Status, StoreSettings
 
 if TYPE_CHECKING:

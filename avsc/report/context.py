@@ -20,7 +20,7 @@ from avsc.evaluate.summary import Summary
 from avsc.metrics import Probabilities
 from avsc.paper import Row
 from avsc.scenes import SCENES
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import Feature
 from avsc.train.log import read_log
 

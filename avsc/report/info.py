@@ -11,9 +11,9 @@ from avsc.console import byte_size, duration, out, table
 from avsc.evaluate import results
 from avsc.recipe import Recipe
 from avsc.report import formatting
-from avsc.store.clips import StoredClip
-from avsc.store.finish import describe, unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import describe, unfinished
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings, clips_in
 from avsc.train.log import read_log
 

@@ -11,7 +11,7 @@ from avsc.part import Part
 from avsc.reproduce import plan
 from avsc.reproduce.plan import PlannedRun, Request
 from avsc.reproduce.status import RunStatus, run_folder, status
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train.log import read_log
 
 

@@ -16,7 +16,7 @@ from avsc.reproduce.plan import FIGURE_2, Request
 from avsc.reproduce.runner import Runner
 from avsc.reproduce.status import run_folder
 from avsc.reproduce.table import Line, Table
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import Status
 
 SMOKE = "SMOKE RUN: tiny random encoders and two epochs; our numbers mean nothing."

@@ -19,7 +19,7 @@ from avsc.evaluate.embeddings import EMBEDDINGS
 from avsc.evaluate.results import EVALUATION
 from avsc.reproduce.plan import PlannedRun
 from avsc.reproduce.status import RunStatus, run_folder, status
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 POLL_S = 20.0
 REMIND_S = 600.0  # between messages of a process that waits

@@ -9,7 +9,7 @@ from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.recipe import Recipe
 from avsc.reproduce.plan import PlannedRun
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train import checkpoint, manifest, run_dir
 from avsc.train.manifest import RunManifest
 

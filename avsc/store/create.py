@@ -9,10 +9,8 @@ from pathlib import Path
 
 from avsc import files
 from avsc.errors import AvscError
-from avsc.store import clips as clip_list
 from avsc.store import metadata, schema
-from avsc.store.clips import StoredClip
-from avsc.store.location import Location, read_clips
+from avsc.store.layout import Location, StoredClip, clips_difference, encode_clips, read_clips
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import StoreSettings
 
@@ -101,7 +99,7 @@ def _write_skeleton(folder: Path, clips: Sequence[StoredClip], settings: StoreSe
 
 def _skeleton(clips: Sequence[StoredClip], settings: StoreSettings) -> dict[str, bytes]:
     """Every file of an empty store but its ``zarr.json``, by name."""
-    skeleton = {schema.CLIPS_CSV: clip_list.encode(clips)}
+    skeleton = {schema.CLIPS_CSV: encode_clips(clips)}
     for spec in schema.array_specs(len(clips), settings):
         group = metadata.group_document({})
         skeleton[f"{spec.group}/{ZARR_JSON}"] = metadata.render(group)
@@ -126,8 +124,8 @@ def _check_clips(clips: Sequence[StoredClip]) -> None:
 def _refuse_other(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     stored = _attributes(path)
     found = schema.difference(stored.settings, settings)
-    if stored.clips_csv_sha256 != _sha256(clip_list.encode(clips)):
-        found += clip_list.difference(read_clips(Location(str(path)), stored), clips)
+    if stored.clips_csv_sha256 != _sha256(encode_clips(clips)):
+        found += clips_difference(read_clips(Location(str(path)), stored), clips)
     if found:
         raise AvscError(
             f"{path} was prepared otherwise:\n  " + "\n  ".join(found),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.store import shard
-from avsc.store.damage import damage
+from avsc.store.layout import damage
 from avsc.store.schema import ArraySpec
 from avsc.store.shard import CRC_BYTES, ShardError
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.errors import AvscError
-from avsc.store.damage import damage
+from avsc.store.layout import damage
 from avsc.store.schema import ArraySpec
 
 if TYPE_CHECKING:

@@ -13,11 +13,18 @@ import numpy as np
 
 from avsc import files
 from avsc.errors import AvscError
-from avsc.store import metadata, record, schema
-from avsc.store.location import Location, read_attributes, read_clips, read_record
+from avsc.store import metadata, schema
+from avsc.store.layout import (
+    Location,
+    PartitionRecord,
+    content_sha256,
+    read_attributes,
+    read_clips,
+    read_record,
+    record_name,
+)
 from avsc.store.mapped import MappedArray
 from avsc.store.metadata import ZARR_JSON, Attributes
-from avsc.store.record import PartitionRecord
 from avsc.store.schema import ArraySpec
 from avsc.store.shard import crc32c
 
@@ -82,7 +89,7 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
             advance()
     if not found:
         found += _check_content(store, attributes, partitions)
-    expected = {*documents, schema.CLIPS_CSV, *map(record.name, partitions)}
+    expected = {*documents, schema.CLIPS_CSV, *map(record_name, partitions)}
     expected |= {spec.shard_name(number) for spec in specs for number in partitions}
     return found + _strangers(store.folder, expected)
 
@@ -97,7 +104,7 @@ def _check(store: Location, attributes: Attributes, number: int, ids: list[str])
     try:
         noted = read_record(store, number)
     except AvscError as error:
-        return [_small_file(store.name(record.name(number)), error, number)]
+        return [_small_file(store.name(record_name(number)), error, number)]
     rows = schema.partition_range(number, attributes.clips, attributes.settings)
     bad = {clip.row for clip in noted.quarantined}
     good = [row for row in rows if row not in bad]
@@ -119,7 +126,7 @@ def _difference(file: Path, noted: PartitionRecord, array: str) -> str:
     """What tells a shard from its record; empty when it is what was written."""
     expected = noted.shards.get(array)
     if expected is None:
-        return f"is not in {record.name(noted.partition)}"
+        return f"is not in {record_name(noted.partition)}"
     try:
         size = file.stat().st_size
         if size != expected.nbytes:
@@ -178,7 +185,7 @@ def _holds(store: Location, file: str, data: bytes) -> bool:
 def _check_content(store: Location, attributes: Attributes, partitions: range) -> list[Damage]:
     if not attributes.complete:
         return [Damage(store.name(ZARR_JSON), "the store was never marked complete")]
-    content = record.content_sha256(store.read(record.name(number)) for number in partitions)
+    content = content_sha256(store.read(record_name(number)) for number in partitions)
     if content == attributes.content_sha256:
         return []
     what = "these are not the partitions that were there at the end"

@@ -13,7 +13,7 @@ from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.scenes import SCENES
 from avsc.store import schema
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
 
 Role = Literal["best", "last"]

@@ -11,7 +11,7 @@ from avsc.models import visual, visual_weights
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train import checkpoint, load, manifest, run_dir
 from avsc.train.distributed import Ranks
 from avsc.train.manifest import RunManifest, new_manifest

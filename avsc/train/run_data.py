@@ -17,7 +17,7 @@ from avsc.data.split import Clips, TrainingFold, standardisation
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train.distributed import Ranks
 from avsc.train.validate import HeldOutClips
 

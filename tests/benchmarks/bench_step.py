@@ -21,11 +21,11 @@ from avsc import recipe
 from avsc.media import jpeg
 from avsc.models import visual, visual_weights
 from avsc.recipe import Recipe
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
 from avsc.store.schema import StoreSettings
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 from avsc.train.device import resolve_device
 from avsc.train.log import read_log
 from avsc.train.run import train

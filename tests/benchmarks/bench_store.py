@@ -20,13 +20,13 @@ import zarr
 from numpy.typing import NDArray
 
 from avsc.store import schema, shard
-from avsc.store.clips import StoredClip
 from avsc.store.create import create
-from avsc.store.finish import mark_complete
-from avsc.store.read import Store
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
 from avsc.store.verify import verify
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 from tests.benchmarks.results import write_section
 from tests.store.test_scale import simulate
 

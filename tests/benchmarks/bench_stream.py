@@ -34,12 +34,12 @@ from avsc.data.loader import TripleLoader, training_loader
 from avsc.data.split import Clips
 from avsc.media import jpeg
 from avsc.recipe import load
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete
-from avsc.store.read import Store
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tests.benchmarks.results import write_section

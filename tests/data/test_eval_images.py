@@ -18,7 +18,7 @@ from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.models.visual import ImageConfig
 from avsc.models.visual_weights import image_config
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 Pixels = NDArray[np.uint8]
 

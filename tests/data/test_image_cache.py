@@ -14,7 +14,7 @@ from avsc.data.loader import training_loader
 from avsc.data.split import Clips
 from avsc.errors import AvscError
 from avsc.recipe import load
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 Asked = Literal["auto", "device", "host", "none"]
 

@@ -23,7 +23,7 @@ from avsc.data.split import Clips
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.recipe import AugmentRecipe, load
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])
 LABELS = np.array([0, 2, 5, 7])

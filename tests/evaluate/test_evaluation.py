@@ -20,12 +20,12 @@ from avsc.evaluate.evaluation import evaluate, evaluate_file
 from avsc.evaluate.predictions import write_predictions
 from avsc.report.info import run_facts
 from avsc.scenes import SCENES
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete
-from avsc.store.read import Store
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
-from avsc.store.write import write_partition
+from avsc.store.writer import write_partition
 
 Make = Callable[..., Path]
 OTHERS = ("embeddings.npz", "metrics.json", "predictions.csv", "report.html")

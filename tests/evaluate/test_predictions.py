@@ -13,7 +13,7 @@ from avsc.errors import AvscError
 from avsc.evaluate.predictions import HEADER, align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.scenes import SCENES
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
 

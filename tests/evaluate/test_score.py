@@ -15,12 +15,12 @@ from avsc.evaluate.segments import Segments, segments_of
 from avsc.media import jpeg
 from avsc.models.visual import VisualEncoder
 from avsc.signal.features import FeatureExtractor
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete
-from avsc.store.read import Store
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import ScalogramSettings, StoreSettings
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 from avsc.train.load import LoadedRun, load_run
 from tests.train.by_hand import joint_embedding, sample_probabilities
 

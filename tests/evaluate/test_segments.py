@@ -5,7 +5,7 @@ import pytest
 
 from avsc.errors import AvscError
 from avsc.evaluate.segments import segments_of
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
 

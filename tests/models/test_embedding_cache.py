@@ -12,7 +12,7 @@ from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.recipe import TrainRecipe, VisualRecipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 
 @pytest.fixture

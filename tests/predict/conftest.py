@@ -11,11 +11,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from avsc.prepare.clip import prepare_clip
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete
+from avsc.store.finalize import mark_complete
+from avsc.store.layout import StoredClip
 from avsc.store.schema import ImageSettings, StoreSettings
-from avsc.store.write import write_partition
+from avsc.store.writer import write_partition
 from tests.media.make_video import write_video
 
 SECONDS = 3

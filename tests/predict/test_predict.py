@@ -15,7 +15,7 @@ from avsc.predict.predict import predict
 from avsc.predict.recording import open_recording
 from avsc.predict.score import ONE_CHANNEL, Predictor
 from avsc.predict.timeline import SceneTimeline
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings
 from avsc.train.load import load_run
 from tests.media.make_video import write_video

@@ -16,14 +16,14 @@ CASES = Path(__file__).parents[3] / "shared" / "cases"
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
 
 
-def _open(file: Path, audio: Path | None = None, *, listens: bool, looks: bool) -> Recording:
-    return open_recording(file, audio, ImageSettings(), uses_audio=listens, uses_images=looks)
+def _open(file: Path, audio: Path | None = None, *, uses_audio: bool, uses_images: bool) -> Recording:
+    return open_recording(file, audio, ImageSettings(), uses_audio=uses_audio, uses_images=uses_images)
 
 
 @needs_cases
 @pytest.mark.parametrize(("listens", "looks"), [(True, True), (True, False), (False, True)])
-def test_a_recording_that_was_cut_off_gives_what_is_whole(listens: bool, looks: bool) -> None:
-    opened = _open(CASES / "cut.ts", uses_audio=listens, uses_images=looks)
+def test_a_recording_that_was_cut_off_gives_what_is_whole(uses_audio: bool, uses_images: bool) -> None:
+    opened = _open(CASES / "cut.ts", uses_audio=uses_audio, uses_images=uses_images)
     assert [second.number for second in opened.seconds()] == list(range(8))
     # The last packet of sound is not whole; the pictures end as those of a file do.
     assert any("0:08" in note and "cut.ts" in note for note in opened.notes) == listens

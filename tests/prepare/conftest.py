@@ -13,9 +13,9 @@ import soundfile
 from avsc.prepare import clip as clips_read
 from avsc.prepare.run import prepare
 from avsc.scenes import SCENES
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import ImageSettings, StoreSettings
-from avsc.store.write import ClipData
+from avsc.store.writer import ClipData
 
 MakeDataset = Callable[..., Path]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from avsc.prepare.run import prepare
-from avsc.store.finish import unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import unfinished
+from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings, StoreSettings
 
 FilesOf = Callable[[Path], dict[str, bytes]]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from avsc.cli.app import app
 from avsc.errors import AvscError
 from avsc.prepare.run import prepare
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings
 
 MakeDataset = Callable[..., Path]

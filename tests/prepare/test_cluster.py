@@ -17,7 +17,7 @@ from avsc.errors import AvscError
 from avsc.prepare.clip import MachineError
 from avsc.prepare.profile import AddressProfile
 from avsc.prepare.run import prepare
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
 
 FilesOf = Callable[[Path], dict[str, bytes]]

@@ -6,7 +6,7 @@ from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.prepare.run import prepare
 from avsc.recipe import Recipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.synth.make import make_dataset
 from avsc.synth.plan import SynthSettings
 

@@ -16,7 +16,7 @@ from avsc.prepare.clip import MachineError
 from avsc.prepare.cluster import connect
 from avsc.prepare.profile import LocalProfile
 from avsc.prepare.run import prepare
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings
 
 FilesOf = Callable[[Path], dict[str, bytes]]

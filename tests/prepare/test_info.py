@@ -13,7 +13,7 @@ from avsc.part import Part
 from avsc.prepare.run import prepare
 from avsc.report.clip_figure import centres_hz, plot_clip
 from avsc.report.info import clips_by_scene
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.schema import Status, StoreSettings
 
 

@@ -10,12 +10,12 @@ from avsc.errors import AvscError
 from avsc.part import Part
 from avsc.prepare import clip
 from avsc.prepare.run import finalise, prepare
-from avsc.store.clips import StoredClip
-from avsc.store.finish import mark_incomplete, unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import mark_incomplete, unfinished
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings, Status, StoreSettings
 from avsc.store.verify import verify
-from avsc.store.write import ClipData
+from avsc.store.writer import ClipData
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 MakeDataset = Callable[..., Path]

@@ -18,9 +18,9 @@ import numpy as np
 from avsc.prepare import clip
 from avsc.prepare.dry_run import describe
 from avsc.prepare.run import finalise, prepare
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import FBankSettings, ImageSettings, StoreSettings
-from avsc.store.write import ClipData
+from avsc.store.writer import ClipData
 
 dataset, store = map(Path, sys.argv[1:])
 settings = StoreSettings(

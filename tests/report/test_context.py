@@ -14,7 +14,7 @@ from avsc.evaluate.summary import summarise
 from avsc.report import context
 from avsc.report.context import worst
 from avsc.scenes import SCENES
-from avsc.store.read import Store
+from avsc.store.reader import Store
 
 Make = Callable[..., Path]
 

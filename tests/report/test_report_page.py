@@ -17,7 +17,7 @@ from avsc.report.context import Learning, Projection, ReportData, WorstSegment
 from avsc.report.figures import feature_png
 from avsc.report.pages import report_page
 from avsc.scenes import SCENES
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from tests.report.conftest import (
     NASTY,
     Show,

@@ -16,7 +16,7 @@ from avsc.reproduce import reproduce as reproducing
 from avsc.reproduce.plan import TARGETS, Options, Request
 from avsc.reproduce.reproduce import reproduce
 from avsc.reproduce.status import run_folder, status
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from tests.reproduce.conftest import SMOKE
 
 if TYPE_CHECKING:

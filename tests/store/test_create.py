@@ -9,10 +9,10 @@ import zarr
 from avsc import files
 from avsc.errors import AvscError
 from avsc.store import create, schema
-from avsc.store.clips import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import unfinished
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings, StoreSettings
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ SIMULATION = """
 import tempfile, time
 from pathlib import Path
 import numpy as np
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip
 from avsc.store.create import open_for_writing
-from avsc.store.finish import mark_complete, unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import mark_complete, unfinished
+from avsc.store.reader import Store
 from avsc.store.schema import *
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 
 N = 12_291
 began = time.monotonic()
@@ -63,8 +63,8 @@ def test_the_full_number_of_clips_is_written_finished_and_read_in_less_than_a_gi
 def test_a_store_is_begun_with_the_same_few_files_however_many_clips_it_has(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    from avsc.store.clips import StoredClip
     from avsc.store.create import create
+    from avsc.store.layout import StoredClip
     from avsc.store.schema import StoreSettings
 
     counts = []

@@ -8,7 +8,7 @@ import pytest
 
 from avsc.errors import AvscError
 from avsc.store import schema
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings, StoreSettings
 from avsc.store.verify import verify
 

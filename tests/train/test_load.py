@@ -12,7 +12,7 @@ from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.recipe import Recipe, VisualRecipe
 from avsc.scenes import SCENES
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train import checkpoint
 from avsc.train.load import load_run
 from avsc.train.run import train

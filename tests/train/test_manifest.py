@@ -5,7 +5,7 @@ import pytest
 
 from avsc.errors import AvscError
 from avsc.recipe import Recipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train import manifest
 from avsc.train.manifest import RunManifest
 

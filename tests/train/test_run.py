@@ -20,7 +20,7 @@ from avsc.data.split import standardisation, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
 from avsc.recipe import Recipe, VisualRecipe
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.train import checkpoint, run_dir
 from avsc.train.epoch import Optimization, step_seed
 from avsc.train.load import load_run

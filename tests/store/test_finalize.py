@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from avsc.errors import AvscError
-from avsc.store.finish import mark_complete, mark_incomplete, unfinished
-from avsc.store.read import Store
-from avsc.store.write import write_partition
+from avsc.store.finalize import mark_complete, mark_incomplete, unfinished
+from avsc.store.reader import Store
+from avsc.store.writer import write_partition
 
 if TYPE_CHECKING:
     from tests.conftest import MakeClipData, MakeStore

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
-from avsc.store.damage import damage
-from avsc.store.finish import describe, unfinished
-from avsc.store.location import Location, read_attributes, read_clips, read_record
+from avsc.store.finalize import describe, unfinished
+from avsc.store.layout import Location, damage, read_attributes, read_clips, read_record
 from avsc.store.mapped import MappedArray
 from avsc.store.metadata import ZARR_JSON
 from avsc.store.schema import ArraySpec, Feature, Status

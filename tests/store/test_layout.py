@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avsc.errors import AvscError
-from avsc.store import clips
-from avsc.store.clips import StoredClip
+from avsc.store.layout import StoredClip, clips_difference, decode_clips, encode_clips
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=12)
 CLIPS = st.lists(st.builds(StoredClip, *[TEXT] * 7), unique_by=lambda clip: clip.id, max_size=5)
@@ -16,18 +15,18 @@ def clip(name: str, fold: str = "train") -> StoredClip:
 
 @given(CLIPS)
 def test_clips_survive_the_file_exactly(listed: list[StoredClip]) -> None:
-    assert list(clips.decode(clips.encode(listed), "clips.csv")) == listed
+    assert list(decode_clips(encode_clips(listed), "clips.csv")) == listed
 
 
 @given(CLIPS, CLIPS)
 def test_a_difference_is_said_exactly_when_lists_differ(
     one: list[StoredClip], other: list[StoredClip]
 ) -> None:
-    assert bool(clips.difference(one, other)) == (one != other)
+    assert bool(clips_difference(one, other)) == (one != other)
 
 
 def test_a_difference_names_the_clips_and_what_changed() -> None:
-    lines = clips.difference(
+    lines = clips_difference(
         [clip("a"), clip("b"), clip("c")], [clip("b", fold="test"), clip("c"), clip("d")]
     )
     removed, added, changed = lines
@@ -38,11 +37,11 @@ def test_a_difference_names_the_clips_and_what_changed() -> None:
 
 
 def test_another_order_is_a_difference() -> None:
-    assert len(clips.difference([clip("a"), clip("b")], [clip("b"), clip("a")])) == 1
+    assert len(clips_difference([clip("a"), clip("b")], [clip("b"), clip("a")])) == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"id,scene\na,b\n", b"id,scene,city,location\n"])
 def test_a_file_with_other_columns_is_refused(data: bytes) -> None:
     with pytest.raises(AvscError) as caught:
-        clips.decode(data, "clips.csv")
+        decode_clips(data, "clips.csv")
     assert "clips.csv" in caught.value.got

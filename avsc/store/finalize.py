@@ -5,8 +5,15 @@ from pathlib import Path
 
 from avsc import files
 from avsc.errors import AvscError
-from avsc.store import metadata, record, schema
-from avsc.store.location import Location, read_attributes, read_clips, read_record
+from avsc.store import metadata, schema
+from avsc.store.layout import (
+    Location,
+    content_sha256,
+    read_attributes,
+    read_clips,
+    read_record,
+    record_name,
+)
 from avsc.store.metadata import ZARR_JSON, Attributes
 
 NAMED = 5  # partitions that a message names
@@ -43,7 +50,7 @@ def mark_complete(path: Path) -> str:
             "every partition written",
             "run the same `avsc prepare` again; what is complete is kept",
         )
-    content = record.content_sha256((path / record.name(p)).read_bytes() for p in range(total))
+    content = content_sha256((path / record_name(p)).read_bytes() for p in range(total))
     _replace(path, attributes, complete=True, content_sha256=content)
     return content
 
@@ -79,7 +86,7 @@ def _missing(path: Path, specs: tuple[schema.ArraySpec, ...], partition: int) ->
     for spec in specs:
         expected = noted.shards.get(spec.name)
         if expected is None:
-            return f"{record.name(partition)} has no {spec.name}"
+            return f"{record_name(partition)} has no {spec.name}"
         if what := _wrong_size(path / spec.shard_name(partition), expected.nbytes):
             return what
     if hashlib.sha256(status.read_bytes()).hexdigest() != noted.shards[schema.STATUS].sha256:

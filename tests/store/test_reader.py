@@ -12,9 +12,9 @@ from zarr.codecs import ZstdCodec
 from avsc.errors import AvscError
 from avsc.store import metadata, schema, shard
 from avsc.store.mapped import MappedArray
-from avsc.store.read import Store
+from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings, StoreSettings
-from avsc.store.write import ClipData
+from avsc.store.writer import ClipData
 
 if TYPE_CHECKING:
     from tests.conftest import MakeClipData, MakeStore
@@ -291,7 +291,7 @@ def test_metadata_that_are_none_are_named(copy: Path, text: str) -> None:
 def test_more_partitions_than_may_be_mapped_at_once_are_read(
     tmp_path: Path, make_store: "MakeStore", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avsc.store.read.MAPS", 2)
+    monkeypatch.setattr("avsc.store.reader.MAPS", 2)
     path = make_store(tmp_path / "s", 6, clip_seconds=1, partition_clips=1, features=("fbank",))
     store = Store.open(path)
     held = [store.jpeg(row, 0) for row in (*range(6), *range(6))]

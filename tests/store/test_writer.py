@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from avsc.errors import AvscError, BadClipError
 from avsc.store import schema
 from avsc.store.create import open_for_writing
-from avsc.store.finish import unfinished
-from avsc.store.read import Store
+from avsc.store.finalize import unfinished
+from avsc.store.reader import Store
 from avsc.store.schema import Feature, ImageSettings, StoreSettings
-from avsc.store.write import ClipData, write_partition
+from avsc.store.writer import ClipData, write_partition
 
 if TYPE_CHECKING:
     from tests.conftest import MakeClipData, MakeClips, MakeStore

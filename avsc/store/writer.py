@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from avsc import files
 from avsc.errors import BadClipError
-from avsc.store import record, schema, shard
-from avsc.store.record import PartitionRecord, Quarantined, ShardRecord
+from avsc.store import schema, shard
+from avsc.store.layout import PartitionRecord, Quarantined, ShardRecord, encode_record, record_name
 from avsc.store.schema import ArraySpec, Feature, Status, StoreSettings
 
 
@@ -202,7 +202,7 @@ def write_partition(
         AvscError: The disk is full, or the store cannot be written to.
     """
     specs = {spec.name: spec for spec in schema.array_specs(clips, settings)}
-    for name in (record.name(partition), *(s.shard_name(partition) for s in specs.values())):
+    for name in (record_name(partition), *(s.shard_name(partition) for s in specs.values())):
         files.remove_leftovers(path / name)
     with files.explain_disk_errors(path), ExitStack() as aside:
         shards = {
@@ -214,13 +214,13 @@ def write_partition(
         writer = PartitionWriter(rows, settings, shards)
         yield writer
         small = writer.finalize()
-        content = record.encode(writer.record(partition, small))
+        content = encode_record(writer.record(partition, small))
         _withdraw(path / specs[schema.STATUS].shard_name(partition))
         aside.close()
         status = small.pop(schema.STATUS)
         for name, data in small.items():
             files.write_bytes(path / specs[name].shard_name(partition), data)
-        files.write_bytes(path / record.name(partition), content)
+        files.write_bytes(path / record_name(partition), content)
         files.write_bytes(path / specs[schema.STATUS].shard_name(partition), status)
 
 
