@@ -16,17 +16,25 @@ CASES = Path(__file__).parents[3] / "shared" / "cases"
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
 
 
-def _open(file: Path, audio: Path | None = None, *, uses_audio: bool, uses_images: bool) -> Recording:
-    return open_recording(file, audio, ImageSettings(), uses_audio=uses_audio, uses_images=uses_images)
+def _open(
+    file: Path, audio: Path | None = None, *, uses_audio: bool, uses_images: bool
+) -> Recording:
+    return open_recording(
+        file, audio, ImageSettings(), uses_audio=uses_audio, uses_images=uses_images
+    )
 
 
 @needs_cases
-@pytest.mark.parametrize(("listens", "looks"), [(True, True), (True, False), (False, True)])
-def test_a_recording_that_was_cut_off_gives_what_is_whole(uses_audio: bool, uses_images: bool) -> None:
+@pytest.mark.parametrize(
+    ("uses_audio", "uses_images"), [(True, True), (True, False), (False, True)]
+)
+def test_a_recording_that_was_cut_off_gives_what_is_whole(
+    uses_audio: bool, uses_images: bool
+) -> None:
     opened = _open(CASES / "cut.ts", uses_audio=uses_audio, uses_images=uses_images)
     assert [second.number for second in opened.seconds()] == list(range(8))
     # The last packet of sound is not whole; the pictures end as those of a file do.
-    assert any("0:08" in note and "cut.ts" in note for note in opened.notes) == listens
+    assert any("0:08" in note and "cut.ts" in note for note in opened.notes) == uses_audio
 
 
 def test_a_video_whose_end_is_missing_gives_the_seconds_before_and_says_so(tmp_path: Path) -> None:
