@@ -84,7 +84,8 @@ class FeatureExtractor:
         out = {name: np.empty((*shape, self._banks[name].bands), np.float32) for name in names}
         at_once = max(1, BLOCK_ROWS // math.prod(shape[1:]))
         for start in range(0, len(frames), at_once):
-            windowed = frames[start : start + at_once] * self._window
+            # In C order, or numpy would follow the view's and ``reshape`` copy it all again.
+            windowed = np.multiply(frames[start : start + at_once], self._window, order="C")
             magnitudes = _magnitudes(windowed.reshape(-1, timebase.WINDOW))
             for name, whole in out.items():
                 block = whole[start : start + at_once]

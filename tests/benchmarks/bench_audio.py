@@ -74,7 +74,7 @@ def with_librosa() -> Job:
 
     def job(path: Path) -> object:
         stereo, _ = librosa.load(path, sr=RATE, mono=False, duration=SECONDS)
-        channels = average_and_difference(stereo)
+        channels = average_and_difference(stereo).astype(np.float32)
         seconds = np.array_split(channels, SECONDS, axis=1)
         return log_bands(channels), [log_bands(second) for second in seconds]
 
