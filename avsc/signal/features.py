@@ -123,7 +123,7 @@ def average_and_difference(stereo: NDArray[np.float32]) -> NDArray[np.float64]:
 def hann_window(length: int) -> NDArray[np.float64]:
     """The periodic Hann window, float64 [length].
 
-    >>> hann_window(4).tolist()
+    >>> hann_window(4).round(9).tolist()
     [0.0, 0.5, 1.0, 0.5]
     """
     return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length))
