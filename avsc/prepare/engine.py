@@ -163,7 +163,7 @@ class OnCluster:
         waiting = deque(partitions)
         while waiting or self._at_work or self._writing:
             # Twice the workers, so that none waits for this process to give out more.
-            while waiting and len(self._at_work) < 2 * self._watch.workers():
+            while waiting and len(self._at_work) < 2 * max(1, self._watch.workers()):
                 self._begin(waiting.popleft())
             future = self._watch.next_ended()
             if future in self._writing:
@@ -188,25 +188,26 @@ class OnCluster:
             self._watch.add(future)
 
     def _clip_ended(self, future: "Future", partition: _Partition, place: int) -> None:
-        from distributed import KilledWorker
-
         clip = self._clips[self._work.rows(partition.number)[place]]
         reason = ""
-        if future.status != "finished":
-            error = _error(future)
-            if isinstance(error, KilledWorker):
-                reason = self._why_killed(clip, error.allowed_failures + 1)
-            elif isinstance(error, BadClipError):
-                reason = error.one_line()
-            else:
-                raise self._failure(error, f"clip {clip.id}")
-            partition.results[place] = reason
-        else:
+        if future.status == "finished":
             self._deaths_in_a_row = 0
+        else:
+            reason = self._why_bad(_error(future), clip)
+            partition.results[place] = reason
         self._report(clip.id, reason)
         partition.at_work -= 1
         if partition.at_work == 0:
             self._write(partition)
+
+    def _why_bad(self, error: BaseException | str, clip: StoredClip) -> str:
+        from distributed import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            return self._why_killed(clip, error.allowed_failures + 1)
+        if isinstance(error, BadClipError):
+            return error.one_line()
+        raise self._failure(error, f"clip {clip.id}")
 
     def _why_killed(self, clip: StoredClip, times: int) -> str:
         self._deaths_in_a_row += 1
@@ -242,11 +243,13 @@ class OnCluster:
         if future.status == "finished":
             return
         error = _error(future)
-        # A clip that took its worker down took what waited there with it.
-        if isinstance(error, KilledWorker) and partition.attempts < WRITE_ATTEMPTS:
-            self._write(partition)
-            return
-        raise self._failure(error, f"partition {partition.number}")
+        if not isinstance(error, KilledWorker) or partition.attempts >= WRITE_ATTEMPTS:
+            raise self._failure(error, f"partition {partition.number}")
+        name, row = error.task[:2]
+        if name == f"clip-{self._run}":  # that went well once, was lost, and did not again
+            reason = self._why_bad(error, self._clips[row])
+            partition.results[row - self._work.rows(partition.number).start] = reason
+        self._write(partition)
 
     def _failure(self, error: BaseException | str, what: str) -> AvscError:
         if isinstance(error, AvscError):

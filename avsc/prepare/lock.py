@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,40 +75,28 @@ def _lease(path: Path) -> Iterator[None]:
     try:
         lease.acquire(timeout=0)
     except Timeout:
-        _wait_for_the_end(lease, path)
+        if _is_alive(lease, path):
+            raise _held(lease, path) from None
+        say(f"waiting {LEASE_S:g} s to see whether {_holder(lease, path)} is still at work")
+        try:
+            lease.acquire(timeout=LEASE_S * 1.2)
+        except Timeout:
+            raise _held(lease, path) from None
     try:
         yield
     finally:
         lease.release()
 
 
-def _wait_for_the_end(lease: SoftFileLease, path: Path) -> None:
-    """Takes over a lease that seems to have no holder any more, and refuses every other."""
-    if _is_renewed(lease, path):
-        raise _held(lease, path)
-    say(f"waiting {LEASE_S:g} s to see whether {_holder(lease, path)} is still at work")
-    try:
-        lease.acquire(timeout=LEASE_S * 1.2)
-    except Timeout:
-        raise _held(lease, path) from None
-
-
-def _is_renewed(lease: SoftFileLease, path: Path) -> bool:
+def _is_alive(lease: SoftFileLease, path: Path) -> bool:
+    """Whether a lease was renewed of late, by a process that is not known to be dead."""
     owner = lease.owner
-    # A killed process that nobody waits for keeps its process id.
-    if owner and owner.hostname.startswith(socket.gethostname()) and _is_zombie(owner.pid):
-        return False
-    try:
-        return abs(time.time() - path.stat().st_mtime) < LEASE_S
-    except OSError:
-        return False  # it has just been given back
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+    with suppress(OSError, psutil.NoSuchProcess):
+        # A killed process that nobody waits for keeps its process id.
+        here = owner is not None and owner.hostname.startswith(socket.gethostname())
+        dead = here and psutil.Process(owner.pid).status() == psutil.STATUS_ZOMBIE
+        return not dead and abs(time.time() - path.stat().st_mtime) < LEASE_S
+    return False  # it has just been given back
 
 
 def _held(lease: SoftFileLease, path: Path) -> AvscError:

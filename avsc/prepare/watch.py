@@ -1,4 +1,4 @@
-"""Waits for tasks to end, and sees when none does: a line every few seconds, and an end at last."""
+"""Waits for tasks to end; says what it waits for when none does, and gives up at last."""
 
 import queue
 import time
@@ -11,21 +11,20 @@ from avsc.errors import AvscError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-TELL_S = 10.0  # between the lines that say what is waited for
-ASK_S = 2.0  # between questions for the number of workers
-DEATHS = 5  # time limits that one clip may use up on several workers
+TELL_S = 10.0  # between two lines that say what is waited for
+TRIES = 5  # no clip uses up its time limit more often than that before it is quarantined
 
 
 class Watch:
     """Waits for tasks of one client.
 
     Args:
-        client: A client of the cluster.
+        client: Client of a Dask cluster.
         place: Name of the cluster in messages.
-        idle_limit_s: Seconds without a task that ends, after which the work is given up when
-            there are no workers; with workers, the clips' own time limit is added.
+        idle_limit_s: Seconds without a task that ends, after which the work is given up; where
+            there are workers, the time limits of clips are added.
         clip_timeout_s: Time limit of a clip in seconds.
-        details: Says more about what is waited for, such as the states of SLURM jobs.
+        details: Says more about the workers, such as the states of SLURM jobs.
     """
 
     def __init__(
@@ -42,16 +41,21 @@ class Watch:
         self._clip_timeout_s = clip_timeout_s
         self._details = details
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._workers = 0
-        self._asked_s = -ASK_S
 
     def add(self, future: "Future") -> None:
         """Waits for this task too."""
         future.add_done_callback(self._ended.put)
 
     def workers(self) -> int:
-        """Number of the cluster's threads, at least 1; a few seconds old."""
-        return max(1, self._count())
+        """Number of tasks that the cluster works on at once.
+
+        Raises:
+            AvscError: The scheduler is gone.
+        """
+        try:
+            return sum(self.client.nthreads().values())
+        except (OSError, TimeoutError, ValueError):
+            raise self.lost_scheduler() from None
 
     def next_ended(self) -> "Future":
         """The next task that has ended, well or not.
@@ -75,28 +79,16 @@ class Watch:
             " is kept",
         )
 
-    def _count(self) -> int:
-        now_s = time.monotonic()
-        if now_s - self._asked_s >= ASK_S:
-            try:
-                self._workers = sum(self.client.nthreads().values())
-            except (OSError, TimeoutError, ValueError):
-                raise self.lost_scheduler() from None
-            self._asked_s = now_s
-        return self._workers
-
     def _tell(self, idle_s: float) -> None:
-        if self.client.status != "running":
-            raise self.lost_scheduler()
-        workers = self._count()
-        details = self._details()
-        state = f"{workers} workers" + (f", {details}" if details else "")
-        limit_s = self._idle_limit_s + (DEATHS * self._clip_timeout_s if workers else 0)
-        if idle_s > limit_s:
-            raise AvscError(
-                f"no clip has ended on {self._place} for {idle_s:.0f} s: {state}",
-                f"one at least in {limit_s:.0f} s (idle_limit_s in the cluster profile)",
-                "see why its workers do not start or do not work (their logs, the queue), or raise"
-                " the limit; what is complete is kept",
-            )
-        say(f"waiting for {self._place} for {idle_s:.0f} s: {state}")
+        workers = self.workers()
+        state = ", ".join(filter(None, [f"{workers} workers", self._details()]))
+        limit_s = self._idle_limit_s + (TRIES * self._clip_timeout_s if workers else 0)
+        if idle_s <= limit_s:
+            say(f"no clip has ended for {idle_s:.0f} s on {self._place}: {state}")
+            return
+        raise AvscError(
+            f"no clip has ended for {idle_s:.0f} s on {self._place}: {state}",
+            f"one at least in {limit_s:.0f} s (idle_limit_s in the cluster profile)",
+            "see why its workers do not start or do not work (their logs, the queue), or raise"
+            " the limit; what is complete is kept",
+        )

@@ -208,3 +208,17 @@ def test_workers_end_when_the_process_that_started_them_is_killed(
     parent.wait()
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not alive
+
+
+def test_a_clip_that_went_well_was_lost_and_then_kills_is_quarantined_too(
+    dataset: Path, settings: StoreSettings, tmp_path: Path, ids: list[str], sabotage: Sabotage
+) -> None:
+    well, lost = tmp_path / "well", tmp_path / "lost"
+    sabotage(
+        {
+            ids[0]: f"p = pathlib.Path({str(well)!r}); {CRASH} if p.exists() else p.touch()",
+            ids[2]: f"p = pathlib.Path({str(lost)!r}); p.exists() or (p.touch(), {CRASH})",
+        }
+    )
+    summary = prepare(dataset, tmp_path / "store", settings, workers=1, max_bad=1)
+    assert summary.quarantined.keys() == {ids[0]}
