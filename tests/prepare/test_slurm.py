@@ -1,4 +1,4 @@
-"""SLURM jobs that are lost, and jobs that never work; ``sbatch`` runs the script on this machine."""
+"""SLURM jobs that are lost, and jobs that never work; ``sbatch`` runs the script right here."""
 
 import os
 import signal
