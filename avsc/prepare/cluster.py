@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,8 +62,8 @@ def connect(profile: Profile, clip_timeout_s: float) -> Iterator[Watch]:
 
                     # Jobs that end are replaced; the watch ends it when none of them works.
                     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
-                    with Client(cluster) as client:
-                        details = partial(_job_states, cluster)
+                    with _refusals() as refused, Client(cluster) as client:
+                        details = partial(_job_states, cluster, refused)
                         yield Watch(client, "the SLURM jobs", *limits, details)
 
 
@@ -168,8 +168,11 @@ def slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
             "a profile that fits this machine",
             "correct the cluster profile",
         ) from None
-    with cluster:
+    try:
         yield cluster
+    finally:
+        with suppress(AssertionError):  # of a job that SLURM never took
+            cluster.close()
 
 
 def job_script(profile: SlurmProfile) -> str:
@@ -178,11 +181,31 @@ def job_script(profile: SlurmProfile) -> str:
         return str(cluster.job_script())
 
 
-def _job_states(cluster: "SLURMCluster") -> str:
+@contextmanager
+def _refusals() -> Iterator[list[str]]:
+    """Collects what ``sbatch`` says when it takes no job; Dask only logs it, with a traceback."""
+    said: list[str] = []
+
+    def keep(entry: logging.LogRecord) -> bool:
+        error = entry.exc_info[1] if entry.exc_info else None
+        if error is None or "sbatch" not in str(error):
+            return True
+        said.append(str(error).partition("stderr:")[2].strip() or str(error))
+        return False
+
+    log = logging.getLogger("tornado.application")
+    log.addFilter(keep)
+    try:
+        yield said
+    finally:
+        log.removeFilter(keep)
+
+
+def _job_states(cluster: "SLURMCluster", refused: Sequence[str]) -> str:
     """The states of our jobs in SLURM's words, such as ``2 PENDING (Resources)``."""
     ids = [job.job_id for job in cluster.workers.values() if job.job_id]
     if not ids:
-        return "no SLURM jobs"
+        return refused[-1] if refused else "no SLURM jobs"
     words = ["squeue", "--noheader", "--format=%T (%r)", f"--jobs={','.join(ids)}"]
     try:
         said = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)

@@ -93,8 +93,11 @@ def _is_alive(lease: SoftFileLease, path: Path) -> bool:
     owner = lease.owner
     with suppress(OSError, psutil.NoSuchProcess):
         # A killed process that nobody waits for keeps its process id.
-        here = owner is not None and owner.hostname.startswith(socket.gethostname())
-        dead = here and psutil.Process(owner.pid).status() == psutil.STATUS_ZOMBIE
+        dead = (
+            owner is not None
+            and owner.hostname.startswith(socket.gethostname())
+            and psutil.Process(owner.pid).status() == psutil.STATUS_ZOMBIE
+        )
         return not dead and abs(time.time() - path.stat().st_mtime) < LEASE_S
     return False  # it has just been given back
 

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """SLURM jobs that are lost, and jobs that never work; ``sbatch`` runs the script right here."""
+=======
+"""SLURM jobs that are lost or never work; the test's ``sbatch`` runs them on this machine."""
+>>>>>>> h-prepare
 
 import os
 import signal
@@ -21,7 +25,8 @@ Sabotage = Callable[[dict[str, str]], None]
 HANG = "time.sleep(3600)"
 SBATCH = """#!/bin/bash
 export PATH=$PATH_OF_TESTS
-setsid bash "${@: -1}" >/dev/null 2>&1 &
+cp "${@: -1}" "$JOBS-script"
+setsid bash "$JOBS-script" >/dev/null 2>&1 &
 echo $! >> "$JOBS"
 echo "Submitted batch job $!"
 """
@@ -99,15 +104,20 @@ def test_a_job_that_is_lost_is_replaced(
     assert files_of(tmp_path / "store") == files_of(prepared)
 
 
-@pytest.mark.parametrize("sbatch", [REFUSES, SBATCH.replace('"${@: -1}"', "/dev/null")])
-def test_jobs_that_never_work_end_the_work_after_the_limit(
-    slurm: Callable[[str], Path],
-    dataset: Path,
-    settings: StoreSettings,
-    tmp_path: Path,
-    sbatch: str,
+def test_jobs_that_never_start_end_the_work_after_the_limit(
+    slurm: Callable[[str], Path], dataset: Path, settings: StoreSettings, tmp_path: Path
 ) -> None:
-    slurm(sbatch)
+    slurm(SBATCH.replace("setsid bash", "setsid true"))
     with pytest.raises(AvscError) as caught:
         prepare(dataset, tmp_path / "store", settings, cluster=profile(15.0))
     assert "0 workers" in caught.value.got
+    assert "PENDING (Resources)" in caught.value.got
+
+
+def test_what_sbatch_says_against_a_job_is_told(
+    slurm: Callable[[str], Path], dataset: Path, settings: StoreSettings, tmp_path: Path
+) -> None:
+    slurm(REFUSES)
+    with pytest.raises(AvscError) as caught:
+        prepare(dataset, tmp_path / "store", settings, cluster=profile(15.0))
+    assert "invalid partition specified: nowhere" in caught.value.got
