@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""SLURM jobs that are lost, and jobs that never work; ``sbatch`` runs the script right here."""
-=======
 """SLURM jobs that are lost or never work; the test's ``sbatch`` runs them on this machine."""
->>>>>>> h-prepare
 
 import os
 import signal
