@@ -32,7 +32,7 @@ from tests.benchmarks.bench_video import write_clip
 from tests.benchmarks.results import write_section
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-CLIPS = int(os.environ.get("CLIPS", "48"))
+CLIPS = int(os.environ.get("CLIPS", "144"))
 PARTITION_CLIPS = int(os.environ.get("PARTITION_CLIPS", "16"))
 PROCESSES = usable_cores()
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
