@@ -124,7 +124,9 @@ def load_run(
     """
     if not (run / "config.toml").is_file():
         raise AvscError(
-            f"{run} is no run: it has no config.toml", "a folder that `avsc train --out` made"
+            f"{run} is no run: it has no config.toml",
+            "a folder that `avsc train --out` made",
+            "check the path",
         )
     place = run / "checkpoints" / which
     saved = checkpoint.load(place, training=False)
