@@ -7,7 +7,7 @@ from avsc.errors import AvscError
 from avsc.evaluate.embeddings import Embeddings
 from avsc.reproduce import figure2
 from avsc.reproduce.figure2 import Panel
-from avsc.scenes import SCENES
+from avsc.scenes import SCENES, ClipName
 from avsc.store.layout import StoredClip
 
 
@@ -43,7 +43,11 @@ def test_segments_of_the_same_location_are_no_neighbours() -> None:
 def test_a_location_is_the_same_for_all_its_clips_and_seconds() -> None:
     names = ["park-lyon-1-40_0", "park-lyon-1-41_9", "park-lyon-2-40_0", "bus-paris-1-40_0"]
     ids = [name.rpartition("_")[0] for name in names]
-    clips = [StoredClip(i, *i.split("-")[:3], "test", "", "") for i in ids]
+    parts = [ClipName.parse(i) for i in ids]
+    clips = [
+        StoredClip(i, p.scene, p.city, p.location, "test", "", "")
+        for i, p in zip(ids, parts, strict=True)
+    ]
     first, same, other, city = figure2.locations(names, clips).tolist()
     assert first == same
     assert len({first, other, city}) == 3
