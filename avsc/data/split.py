@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from avsc.errors import AvscError
 from avsc.recipe import TrainRecipe
-from avsc.scenes import scene_index
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 
@@ -78,7 +77,8 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     by_clip = recipe.val_split == "clip"
     groups = [(c.id,) if by_clip else (c.city, c.location) for c in clips]
     split = split_clips([c.scene for c in clips], groups, recipe.val_fraction, recipe.seed)
-    labels = np.array([scene_index(c.scene) for c in clips], np.int64)
+    number = {scene: k for k, scene in enumerate(store.scenes)}
+    labels = np.array([number[c.scene] for c in clips], np.int64)
     held = split.validation
     notes = list(split.notes)
     if len(rows) < len(of_fold):

@@ -38,6 +38,7 @@ class Store:
         place: Folder or URL of the store.
         settings: Settings with which the store was made.
         clips: Clips in the order of the arrays' rows.
+        scenes: Scenes of the data set, in the order of all tables of probabilities.
         is_complete: Whether the store was marked complete.
         sha256: Digest of the store's clips, settings and content.
         content_sha256: Digest of the content alone; empty until complete.
@@ -48,6 +49,7 @@ class Store:
         self.place = store.place
         self.settings = attributes.settings
         self.clips = read_clips(store, attributes)
+        self.scenes = attributes.scenes
         self.is_complete = attributes.complete
         self.sha256 = attributes.sha256
         self.content_sha256 = attributes.content_sha256
