@@ -116,7 +116,7 @@ def write(work: Work, partition: int, results: Iterable[ClipData | str]) -> None
                 writer.quarantine(row, result)
                 continue
             try:
-                writer.add(row, result)
+                writer.add(row, result, seconds=len(result.jpegs))
             except BadClipError as error:
                 writer.quarantine(row, error.one_line())
 

@@ -11,7 +11,14 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.scenes import check_scenes, scenes_of
 from avsc.store import metadata, schema
-from avsc.store.layout import Location, StoredClip, clips_difference, encode_clips, read_clips
+from avsc.store.layout import (
+    Location,
+    StoredClip,
+    clips_difference,
+    encode_clips,
+    have_lengths,
+    read_clips,
+)
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import StoreSettings
 
@@ -112,7 +119,7 @@ def _write_skeleton(
     for name, data in skeleton.items():
         files.write_bytes(folder / name, data)
     attributes = Attributes(
-        schema_version=schema.VERSION,
+        schema_version=_version(clips, settings),
         clips=len(clips),
         clips_csv_sha256=_sha256(skeleton[schema.CLIPS_CSV]),
         settings=settings,
@@ -120,6 +127,11 @@ def _write_skeleton(
     )
     document = metadata.store_document(attributes)
     files.write_bytes(folder / ZARR_JSON, metadata.render(document))
+
+
+def _version(clips: Sequence[StoredClip], settings: StoreSettings) -> int:
+    own = have_lengths(clips) or settings.split is not None
+    return schema.LENGTHS_VERSION if own else schema.VERSION
 
 
 def _skeleton(clips: Sequence[StoredClip], settings: StoreSettings) -> dict[str, bytes]:
