@@ -10,16 +10,17 @@ from avsc.prepare.cluster import job_script, usable_cores
 from avsc.prepare.plan import Estimate, estimate, pending
 from avsc.prepare.profile import AddressProfile, LocalProfile, Profile, SlurmProfile
 from avsc.prepare.run import settings_for, stored_clips
-from avsc.store.create import open_for_writing
+from avsc.store.create import is_vacant, open_for_writing
 from avsc.store.finalize import unfinished
 from avsc.store.layout import StoredClip
+from avsc.store.location import Location, locate
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings, partition_count, partition_range
 
 
 def describe(
     dataset: Path,
-    store: Path,
+    store: Path | str,
     settings: StoreSettings | None = None,
     *,
     part: Part | None = None,
@@ -31,7 +32,7 @@ def describe(
 
     Args:
         dataset: A data set in TAU's layout.
-        store: Path of the store, which may not exist yet.
+        store: Folder or address of the store, which may not exist yet.
         settings: Settings of the store; the length of clips comes from the data set.
         part: Share of the partitions of a job array.
         workers: Number of worker processes on this machine; None is one a core.
@@ -45,13 +46,14 @@ def describe(
     data = read_dataset(dataset)
     settings = settings_for(data, settings)
     clips = stored_clips(data)
-    to_do = _partitions(store, clips, settings, part, retry_bad)
+    there = locate(store)
+    to_do = _partitions(there, clips, settings, part, retry_bad)
     where, at_once, script = _place(workers, cluster)
     expected = estimate(to_do, len(clips), settings)
     rows = [row for p in to_do for row in partition_range(p, len(clips), settings)]
     lines = [
         f"data set     {data.root} ({data.edition}, {len(clips)} clips of {data.clip_seconds} s)",
-        f"store        {store}" + ("" if store.exists() else " (new)"),
+        f"store        {store}" + (" (new)" if is_vacant(there) else ""),
         *(f"warning      {warning}" for warning in data.warnings),
         f"to do        {_count(expected, clips, settings, part)}",
         f"reads        {byte_size(_bytes(data.root, [clips[row] for row in rows]))}",
@@ -66,13 +68,13 @@ def describe(
 
 
 def _partitions(
-    store: Path,
+    store: Location,
     clips: Sequence[StoredClip],
     settings: StoreSettings,
     part: Part | None,
     retry_bad: bool,
 ) -> list[int]:
-    if not store.exists() or not any(store.iterdir()):
+    if is_vacant(store):
         return pending(range(partition_count(len(clips), settings)), len(clips), settings, part)
     open_for_writing(store, clips, settings)  # it is there: this only compares
     reasons = Store.open(store, complete=False).reasons() if retry_bad else {}
