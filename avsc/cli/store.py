@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_1, DryRun, PartOption
+from avsc.cli.options import STAGE_1, DryRun, PartOption, Store
 from avsc.console import say
 from avsc.errors import AvscError
 
@@ -203,7 +203,11 @@ def prepare(
         ),
     ],
     store: Annotated[
-        Path, typer.Argument(help="The store to make, or to go on with where it was stopped.")
+        str,
+        typer.Argument(
+            help="The store to make, or to go on with where it was stopped: a folder, or an "
+            "address such as s3://bucket/tau.zarr."
+        ),
     ],
     *,
     features: Features = "scalogram,fbank",
@@ -298,7 +302,7 @@ def prepare(
 
 @app.command(rich_help_panel=STAGE_1)
 def info(
-    path: Annotated[Path, typer.Argument(help="A store, or the folder of a run.")],
+    path: Annotated[str, typer.Argument(help="A store, or the folder of a run.")],
     plot: Annotated[
         str | None,
         typer.Option(metavar="CLIP", help="Draw this clip of a store: features and pictures."),
@@ -323,15 +327,16 @@ def info(
 
 @app.command(rich_help_panel=STAGE_1)
 def verify(
-    store: Annotated[Path, typer.Argument(help="A store.")],
+    store: Store,
 ) -> None:
     """Read every byte of a store, check every checksum, and name what is damaged."""
     from avsc.console import progress
-    from avsc.store.layout import Location, read_attributes
+    from avsc.store.layout import read_attributes
+    from avsc.store.location import locate
     from avsc.store.schema import partition_count
     from avsc.store.verify import verify as find_damage
 
-    attributes = read_attributes(Location(str(store)))
+    attributes = read_attributes(locate(store))
     total = partition_count(attributes.clips, attributes.settings)
     with progress("verify", total, "partitions") as line:
         damaged = find_damage(store, line.advance)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from avsc.errors import AvscError, BadClipError
 from avsc.prepare.watch import Watch
 from avsc.store.layout import StoredClip
+from avsc.store.location import Location
 from avsc.store.schema import StoreSettings, partition_range
 from avsc.store.writer import ClipData, write_partition
 
@@ -50,16 +51,16 @@ class Work:
 
     Attributes:
         dataset: Root of the data set.
-        store: The store, which has been created.
-        proof: File in the store that every machine at work must see.
+        store: Location of the store, which has been created.
+        proof: Name of a file in the store that every machine at work must see.
         clips: Number of clips of the store.
         settings: Settings of the store.
         clip_timeout_s: Time limit of a clip in seconds; its worker process is ended.
     """
 
     dataset: Path
-    store: Path
-    proof: Path
+    store: Location
+    proof: str
     clips: int
     settings: StoreSettings
     clip_timeout_s: float
@@ -279,7 +280,7 @@ def _clip_task(work: Work, clip: StoredClip) -> ClipData:
     from avsc.prepare.clip import prepare_clip, warm_up
 
     cv2.setNumThreads(1)  # the cores are shared out by processes
-    _require_store(work.proof)
+    _require_store(work)
     warm_up(work.settings)
     with _time_limit(clip.id, work.clip_timeout_s):
         return prepare_clip(work.dataset, clip, work.settings)
@@ -287,16 +288,26 @@ def _clip_task(work: Work, clip: StoredClip) -> ClipData:
 
 def _write_task(work: Work, partition: int, results: list[ClipData | str]) -> None:
     """Runs on a worker."""
-    _require_store(work.proof)
+    _require_store(work)
     write(work, partition, results)
 
 
+<<<<<<< HEAD
 def _require_store(proof: Path) -> None:
     from avsc.prepare.clip import MachineError
 
     if not proof.exists():
+=======
+def _require_store(work: Work) -> None:
+    try:
+        is_seen = work.store.has(work.proof)
+    except AvscError as error:
+        got = f"{socket.gethostname()}: {error.got}"
+        raise MachineError(got, error.expected, error.remedy) from error
+    if not is_seen:
+>>>>>>> h-real
         raise MachineError(
-            f"{socket.gethostname()} does not see the store at {proof.parent}",
+            f"{socket.gethostname()} does not see the store at {work.store.place}",
             "every machine that works sees the store under the same path",
             "mount it there, or take that machine away, and run the same command again; nothing"
             " was quarantined for it",

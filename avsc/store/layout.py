@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
+from avsc.store.location import Location
 from avsc.store.metadata import ZARR_JSON, Attributes
 
 NAMED = 5  # differing clips that a message names
@@ -210,35 +210,6 @@ def content_sha256(files: Iterable[bytes]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Location:
-    """A folder, or a URL that fsspec understands."""
-
-    place: str
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder, if the store is in one."""
-        return None if "://" in self.place else Path(self.place)
-
-    def name(self, file: str) -> str:
-        """A file of the store, as messages name it."""
-        return f"{self.place}/{file}"
-
-    def read(self, file: str) -> bytes:
-        """The bytes of a file of the store.
-
-        Raises:
-            OSError: It is not there, or cannot be read.
-        """
-        if self.folder is not None:
-            return (self.folder / file).read_bytes()
-        import fsspec
-
-        with fsspec.open(self.name(file), "rb") as opened:
-            return bytes(opened.read())
-
-
 def read_attributes(store: Location) -> Attributes:
     """The store's attributes.
 
@@ -247,11 +218,11 @@ def read_attributes(store: Location) -> Attributes:
     """
     try:
         data = store.read(ZARR_JSON)
-    except (OSError, ImportError, ValueError) as error:
+    except OSError as error:
         raise AvscError(
             f"no store at {store.place}: {error}",
-            "a folder that `avsc prepare` made",
-            "check the path, or run `avsc prepare DATASET STORE` first",
+            "a folder or address that `avsc prepare` wrote to",
+            "check it, or run `avsc prepare DATASET STORE` first",
         ) from None
     return metadata.parse_store(data, store.name(ZARR_JSON))
 
@@ -266,7 +237,9 @@ def read_clips(store: Location, attributes: Attributes) -> tuple[StoredClip, ...
     try:
         data = store.read(schema.CLIPS_CSV)
     except OSError as error:
-        raise _other_clips(where, f"cannot be read: {error.strerror}", attributes) from None
+        raise _other_clips(
+            where, f"cannot be read: {error.strerror or error}", attributes
+        ) from None
     found = hashlib.sha256(data).hexdigest()
     if found != attributes.clips_csv_sha256:
         raise _other_clips(where, f"was altered or damaged: its SHA-256 is {found}", attributes)
@@ -286,7 +259,7 @@ def read_record(store: Location, partition: int) -> PartitionRecord:
     try:
         record = decode_record(store.read(record_name(partition)), where)
     except OSError as error:
-        raise damage(where, f"cannot be read: {error.strerror}") from None
+        raise damage(where, f"cannot be read: {error.strerror or error}") from None
     if record.partition != partition:
         raise damage(where, f"it is the record of partition {record.partition}")
     return record

@@ -11,10 +11,11 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc import files, timebase
+from avsc import timebase
 from avsc.errors import BadClipError
 from avsc.store import schema, shard
 from avsc.store.layout import PartitionRecord, Quarantined, ShardRecord, encode_record, record_name
+from avsc.store.location import Location, locate
 from avsc.store.schema import ArraySpec, Feature, Status, StoreSettings
 
 
@@ -189,7 +190,7 @@ class _ShardFile:
 
 @contextmanager
 def write_partition(
-    path: Path, clips: int, settings: StoreSettings, partition: int
+    place: Path | str | Location, clips: int, settings: StoreSettings, partition: int
 ) -> Iterator[PartitionWriter]:
     """Writes one partition; leaving the block moves it into place, an exception drops it.
 
@@ -197,7 +198,7 @@ def write_partition(
     removed first, so that a crash leaves it absent, never half old and half new.
 
     Args:
-        path: Folder of the store.
+        place: Folder or address of the store.
         clips: Number of clips in the store.
         settings: Settings of the store.
         partition: Number of the partition.
@@ -205,12 +206,13 @@ def write_partition(
     Raises:
         AvscError: The disk is full, or the store cannot be written to.
     """
+    store = locate(place)
     specs = {spec.name: spec for spec in schema.array_specs(clips, settings)}
     for name in (record_name(partition), *(s.shard_name(partition) for s in specs.values())):
-        files.remove_leftovers(path / name)
-    with files.explain_disk_errors(path), ExitStack() as aside:
+        store.remove_leftovers(name)
+    with store.explain_errors(), ExitStack() as aside:
         shards = {
-            name: _open_aside(aside, path, spec, partition)
+            name: _open_aside(aside, store, spec, partition)
             for name, spec in specs.items()
             if name not in schema.TABLES
         }
@@ -219,23 +221,18 @@ def write_partition(
         yield writer
         small = writer.finalize()
         content = encode_record(writer.record(partition, small))
-        _withdraw(path / specs[schema.STATUS].shard_name(partition))
+        # Before any shard is replaced.
+        store.remove(specs[schema.STATUS].shard_name(partition))
         aside.close()
         status = small.pop(schema.STATUS)
         for name, data in small.items():
-            files.write_bytes(path / specs[name].shard_name(partition), data)
-        files.write_bytes(path / record_name(partition), content)
-        files.write_bytes(path / specs[schema.STATUS].shard_name(partition), status)
+            store.write(specs[name].shard_name(partition), data)
+        store.write(record_name(partition), content)
+        store.write(specs[schema.STATUS].shard_name(partition), status)
 
 
-def _withdraw(status: Path) -> None:
-    if status.exists():
-        status.unlink()
-        files.sync_folder(status.parent)  # before any shard is replaced
-
-
-def _open_aside(aside: ExitStack, path: Path, spec: ArraySpec, partition: int) -> _ShardFile:
-    file = aside.enter_context(files.open_aside(path / spec.shard_name(partition)))
+def _open_aside(aside: ExitStack, store: Location, spec: ArraySpec, partition: int) -> _ShardFile:
+    file = aside.enter_context(store.open_aside(spec.shard_name(partition)))
     return _ShardFile(file, spec.chunks)
 
 
