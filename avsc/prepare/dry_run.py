@@ -9,13 +9,8 @@ from avsc.part import Part
 from avsc.prepare.cluster import job_script, usable_cores
 from avsc.prepare.plan import Estimate, estimate, pending
 from avsc.prepare.profile import AddressProfile, LocalProfile, Profile, SlurmProfile
-<<<<<<< HEAD
 from avsc.prepare.run import settings_for
-from avsc.store.create import open_for_writing
-=======
-from avsc.prepare.run import settings_for, stored_clips
 from avsc.store.create import is_vacant, open_for_writing
->>>>>>> h-real
 from avsc.store.finalize import unfinished
 from avsc.store.layout import StoredClip
 from avsc.store.location import Location, locate
@@ -36,15 +31,9 @@ def describe(
     """Describes a prepare without doing any of it.
 
     Args:
-<<<<<<< HEAD
         dataset: A data set: a folder a scene, a table of recordings, or TAU's layout.
-        store: Path of the store, which may not exist yet.
-        settings: Settings of the store, as in `prepare`.
-=======
-        dataset: A data set in TAU's layout.
         store: Folder or address of the store, which may not exist yet.
-        settings: Settings of the store; the length of clips comes from the data set.
->>>>>>> h-real
+        settings: Settings of the store, as in `prepare`.
         part: Share of the partitions of a job array.
         workers: Number of worker processes on this machine; None is one a core.
         cluster: Profile of a cluster to work on instead.
@@ -54,31 +43,19 @@ def describe(
         AvscError: The data set, the store or the cluster profile is not what it should be, as in
             `prepare`.
     """
-<<<<<<< HEAD
     asked = settings or StoreSettings()
     data = read_dataset(dataset, asked.split, asked.clip_seconds)
     settings = settings_for(data, asked)
     clips = data.clips
-    to_do = _partitions(store, clips, settings, part, retry_bad)
-=======
-    data = read_dataset(dataset)
-    settings = settings_for(data, settings)
-    clips = stored_clips(data)
     there = locate(store)
     to_do = _partitions(there, clips, settings, part, retry_bad)
->>>>>>> h-real
     where, at_once, script = _place(workers, cluster)
     expected = estimate(to_do, len(clips), settings)
     rows = [row for p in to_do for row in partition_range(p, len(clips), settings)]
     lines = [
-<<<<<<< HEAD
         f"data set     {data.root} ({data.edition}, {len(clips)} clips of {_up_to(data)} s)",
-        f"store        {store}" + ("" if store.exists() else " (new)"),
-        *(f"note         {note}" for note in data.notes),
-=======
-        f"data set     {data.root} ({data.edition}, {len(clips)} clips of {data.clip_seconds} s)",
         f"store        {store}" + (" (new)" if is_vacant(there) else ""),
->>>>>>> h-real
+        *(f"note         {note}" for note in data.notes),
         *(f"warning      {warning}" for warning in data.warnings),
         f"to do        {_count(expected, clips, settings, part)}",
         f"reads        {byte_size(_bytes(data.root, [clips[row] for row in rows]))}",

@@ -292,20 +292,15 @@ def _write_task(work: Work, partition: int, results: list[ClipData | str]) -> No
     write(work, partition, results)
 
 
-<<<<<<< HEAD
-def _require_store(proof: Path) -> None:
+def _require_store(work: Work) -> None:
     from avsc.prepare.clip import MachineError
 
-    if not proof.exists():
-=======
-def _require_store(work: Work) -> None:
     try:
         is_seen = work.store.has(work.proof)
     except AvscError as error:
         got = f"{socket.gethostname()}: {error.got}"
         raise MachineError(got, error.expected, error.remedy) from error
     if not is_seen:
->>>>>>> h-real
         raise MachineError(
             f"{socket.gethostname()} does not see the store at {work.store.place}",
             "every machine that works sees the store under the same path",

@@ -69,17 +69,11 @@ def prepare(
     """Prepares a data set into a store, or what is still missing of it.
 
     Args:
-<<<<<<< HEAD
         dataset: A data set: a folder a scene, a table of recordings, or TAU's layout.
-        store: Path of the store; it is created or gone on with.
+        store: Folder or address of the store; it is created or gone on with.
         settings: Settings of the store. ``clip_seconds`` is the length that longer recordings are
             cut into, in TAU's layout that of its clips; ``split`` puts clips into other folds than
             those of the data set.
-=======
-        dataset: A data set in TAU's layout.
-        store: Folder or address of the store; it is created or gone on with.
-        settings: Settings of the store; the length of clips comes from the data set.
->>>>>>> h-real
         workers: Number of worker processes on this machine; None is one a core, and 0 is this
             process, in which nothing ends a decoder that hangs.
         cluster: Profile of a cluster to work on instead.
@@ -92,23 +86,15 @@ def prepare(
         AvscError: The data set or the store is not what it should be, somebody else prepares the
             store, a machine cannot read or write, or more than ``max_bad`` clips are quarantined.
     """
-<<<<<<< HEAD
     asked = settings or StoreSettings()
-    data = read_dataset(dataset, asked.split, asked.clip_seconds)
+    data = read_dataset(Path(dataset), asked.split, asked.clip_seconds)
     for note in data.notes:
         say(f"note: {note}")
     for warning in data.warnings:
         say(f"warning: {warning}")
     settings = settings_for(data, asked)
     clips = data.clips
-=======
-    data = read_dataset(Path(dataset))
-    for warning in data.warnings:
-        say(f"warning: {warning}")
-    settings = settings_for(data, settings)
-    clips = stored_clips(data)
     there = locate(store).absolute()  # workers may have another working directory
->>>>>>> h-real
     open_for_writing(store, clips, settings)
     count = len(clips)
     with hold(store, part) as proof:

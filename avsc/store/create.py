@@ -11,42 +11,31 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.scenes import check_scenes, scenes_of
 from avsc.store import metadata, schema
-<<<<<<< HEAD
 from avsc.store.layout import (
-    Location,
     StoredClip,
     clips_difference,
     encode_clips,
     have_lengths,
     read_clips,
 )
-=======
-from avsc.store.layout import StoredClip, clips_difference, encode_clips, read_clips
 from avsc.store.location import Location, locate
->>>>>>> h-real
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import StoreSettings
 
 
 def open_for_writing(
-<<<<<<< HEAD
-    path: Path,
+    place: Path | str | Location,
     clips: Sequence[StoredClip],
     settings: StoreSettings,
     scenes: Sequence[str] | None = None,
 ) -> None:
-    """Makes sure a store of exactly these clips and settings is at ``path``.
-=======
-    place: Path | str | Location, clips: Sequence[StoredClip], settings: StoreSettings
-) -> None:
     """Makes sure a store of exactly these clips and settings is at ``place``.
->>>>>>> h-real
 
     Any number of processes may do so at once: one creates it, the others find it. Metadata and
     list of clips are written again where they were deleted.
 
     Args:
-        path: Folder of the store.
+        place: Folder or address of the store.
         clips: Clips, one a row of the arrays.
         settings: Settings that decide what the bytes are.
         scenes: Scenes of the data set; None for those of the clips (``avsc.scenes.scenes_of``).
@@ -55,22 +44,14 @@ def open_for_writing(
         AvscError: Something else is there, or the scenes cannot be used; for a store, the message
             shows the differences.
     """
-<<<<<<< HEAD
-    named = _scenes(clips, scenes)
-    if not _is_taken(path):
-        with contextlib.suppress(_TakenError):
-            _create(path, clips, settings, named)
-    _refuse_other(path, clips, settings, named)
-    _repair_skeleton(path, clips, settings)
-=======
-    store = locate(place)
+    store, named = locate(place), _scenes(clips, scenes)
     if is_vacant(store):
         if store.folder is None:
-            _create_remote(store, clips, settings)
+            _create_remote(store, clips, settings, named)
         else:
             with contextlib.suppress(_TakenError):
-                _create(store.folder, clips, settings)
-    _refuse_other(store, clips, settings)
+                _create(store.folder, clips, settings, named)
+    _refuse_other(store, clips, settings, named)
     _repair_skeleton(store, clips, settings)
 
 
@@ -79,7 +60,6 @@ def is_vacant(store: Location) -> bool:
     if store.folder is None:
         return not store.listing()
     return not _is_taken(store.folder)
->>>>>>> h-real
 
 
 def create(
@@ -129,10 +109,15 @@ def _create(
     files.remove_leftovers(path)
 
 
-def _create_remote(store: Location, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _create_remote(
+    store: Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: tuple[str, ...],
+) -> None:
     """Begins a store where nothing can be renamed: what makes it a store comes first."""
     _check_clips(clips)
-    store.write(ZARR_JSON, _first_document(clips, settings))
+    store.write(ZARR_JSON, _first_document(clips, settings, scenes))
 
 
 @contextlib.contextmanager
@@ -153,10 +138,12 @@ def _write_skeleton(
     (folder / schema.RECORDS).mkdir()
     for name, data in _skeleton(clips, settings).items():
         files.write_bytes(folder / name, data)
-    files.write_bytes(folder / ZARR_JSON, _first_document(clips, settings))
+    files.write_bytes(folder / ZARR_JSON, _first_document(clips, settings, scenes))
 
 
-def _first_document(clips: Sequence[StoredClip], settings: StoreSettings) -> bytes:
+def _first_document(
+    clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+) -> bytes:
     """The ``zarr.json`` of a store without any partition."""
     attributes = Attributes(
         schema_version=_version(clips, settings),
@@ -197,7 +184,6 @@ def _check_clips(clips: Sequence[StoredClip]) -> None:
         )
 
 
-<<<<<<< HEAD
 def _scenes(clips: Sequence[StoredClip], scenes: Sequence[str] | None) -> tuple[str, ...]:
     """The scenes of a store, checked: every labelled clip's is among them."""
     named = scenes_of(clip.scene for clip in clips) if scenes is None else tuple(scenes)
@@ -215,13 +201,12 @@ def _scenes(clips: Sequence[StoredClip], scenes: Sequence[str] | None) -> tuple[
 
 
 def _refuse_other(
-    path: Path, clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+    store: Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: tuple[str, ...],
 ) -> None:
-    stored = _attributes(path)
-=======
-def _refuse_other(store: Location, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     stored = _attributes(store)
->>>>>>> h-real
     found = schema.difference(stored.settings, settings)
     if stored.scenes != scenes:
         found.append(

@@ -17,8 +17,9 @@ from avsc.prepare.clip import MachineError
 from avsc.prepare.cluster import connect
 from avsc.prepare.engine import OnCluster, Work
 from avsc.prepare.profile import LocalProfile
-from avsc.prepare.run import prepare, settings_for, stored_clips
+from avsc.prepare.run import prepare, settings_for
 from avsc.store.create import open_for_writing
+from avsc.store.location import locate
 from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings
 
@@ -196,10 +197,10 @@ def test_a_clip_whose_result_is_lost_before_it_is_looked_at_is_prepared_again(
     slow_again = f"m = pathlib.Path({str(marker)!r}); m.exists() and time.sleep(4); m.touch()"
     sabotage({ids[4]: slow_again, ids[5]: CRASH})
     data = read_dataset(dataset)
-    clips, settings = stored_clips(data), settings_for(data, settings)
+    clips, settings = data.clips, settings_for(data, settings)
     store = tmp_path / "store"
     open_for_writing(store, clips, settings)
-    work = Work(data.root, store, store / "zarr.json", len(clips), settings, 60)
+    work = Work(data.root, locate(store), "zarr.json", len(clips), settings, 60)
 
     def report(clip: str, reason: str) -> None:
         # Meanwhile the only worker ends the next clip, dies of the one after it, and is at work
