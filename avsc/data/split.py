@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avsc.data.triples import within
 from avsc.errors import AvscError
 from avsc.folds import split_clips
 from avsc.recipe import TrainRecipe
@@ -88,14 +89,17 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     )
 
 
-def standardisation(audio: Floats) -> tuple[Floats, Floats]:
+def standardisation(audio: Floats, frames: Ints | None = None) -> tuple[Floats, Floats]:
     """Mean and standard deviation of each (channel, band), float32 [2, B].
 
     Sums are in float64. A band that never changes is given the standard deviation 1.
 
     Args:
         audio: Training frames, [n, F, 2, B].
+        frames: Number of frames of each clip, [n]; None for F.
     """
+    if frames is not None and (frames < audio.shape[1]).any():
+        audio = audio[within(frames, audio.shape[1])][:, None]  # [m, 1, 2, B]
     count = audio.shape[0] * audio.shape[1]
     mean = audio.sum(axis=(0, 1), dtype=np.float64) / count
     squares = np.zeros_like(mean)

@@ -22,7 +22,7 @@ class Segments:
     Attributes:
         fold: Name of the fold.
         rows: Rows of the store, one a clip, [K].
-        seconds: Number of segments of a clip, S; there are n = K * S segments.
+        seconds: Number of segments of each clip, [K]; there are n in all.
         names: Names of the segments in ``predictions.csv``, n.
         scenes: Names of the scenes, C.
         labels: Scenes by number, -1 where unknown, [n].
@@ -33,7 +33,7 @@ class Segments:
 
     fold: str
     rows: NDArray[np.int64]
-    seconds: int
+    seconds: NDArray[np.int64]
     names: tuple[str, ...]
     scenes: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -45,6 +45,16 @@ class Segments:
     def labelled(self) -> bool:
         """Whether every segment's scene is known."""
         return bool((self.labels != UNLABELLED).all())
+
+    @property
+    def clip(self) -> NDArray[np.int64]:
+        """Number of each segment's clip, as in ``rows``, [n]."""
+        return np.repeat(np.arange(len(self.rows)), self.seconds)
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """Number of each clip's first segment, [K]."""
+        return np.cumsum(self.seconds) - self.seconds
 
 
 def segments_of(
@@ -63,7 +73,7 @@ def segments_of(
     Args:
         clips: Clips of the store.
         status: Status of each clip.
-        seconds: Number of seconds of a clip.
+        seconds: Number of seconds of a clip that has no length of its own.
         fold: Name of the fold.
         scenes: Names of the scenes that are told apart, in the order of the probabilities.
 
@@ -87,15 +97,19 @@ def segments_of(
     number = {scene: k for k, scene in enumerate(scenes)} | {"": UNLABELLED}
     labels = [number[clip.scene] for clip in chosen]
     _all_or_none_labelled(chosen, labels)
+    counts = [clip.seconds or seconds for clip in chosen]
+    places = ["-".join(filter(None, (clip.city, clip.location))) for clip in chosen]
     return Segments(
         fold="evaluation" if whole and no_folds else fold,
         rows=np.asarray(rows, np.int64),
-        seconds=seconds,
-        names=tuple(name for clip in chosen for name in _names(clip, seconds)),
+        seconds=np.asarray(counts, np.int64),
+        names=tuple(
+            name for clip, count in zip(chosen, counts, strict=True) for name in _names(clip, count)
+        ),
         scenes=scenes,
-        labels=np.repeat(np.asarray(labels, np.int64), seconds),
-        cities=tuple(clip.city for clip in chosen for _ in range(seconds)),
-        locations=tuple(f"{c.city}-{c.location}" for c in chosen for _ in range(seconds)),
+        labels=np.repeat(np.asarray(labels, np.int64), counts),
+        cities=tuple(np.repeat([clip.city for clip in chosen], counts).tolist()),
+        locations=tuple(np.repeat(places, counts).tolist()),
         quarantined=len(mine) - len(rows),
     )
 

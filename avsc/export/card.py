@@ -27,7 +27,7 @@ class TrainingData:
     Attributes:
         store: Name of the store's folder.
         sha256: Digest of the store.
-        clip_seconds: Length of a clip.
+        clip_seconds: Length of the longest clip.
         clips: Number of clips in the training fold; None if the store cannot be opened any more.
         official: Whether they are TAU's official training fold; None if that cannot be told.
     """
