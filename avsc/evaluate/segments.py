@@ -12,6 +12,7 @@ from avsc.store.schema import Status
 
 UNLABELLED = -1
 EVERY = "all"  # the fold of all clips
+EACH = "folds"  # all clips that are in a fold, as cross-validation scores them
 SHOWN = 10  # names in a message
 
 
@@ -64,7 +65,7 @@ def segments_of(
     fold: str,
     scenes: tuple[str, ...],
 ) -> Segments:
-    """The usable segments of a fold; the fold ``all`` has every clip.
+    """The usable segments of a fold; ``all`` has every clip, ``folds`` every clip of a fold.
 
     A store of the challenge's evaluation edition has neither folds nor labels: there ``test``
     means every clip too, and segments have the names of the sound files, as the challenge
@@ -83,7 +84,10 @@ def segments_of(
     """
     no_folds = not any(clip.fold for clip in clips)
     whole = fold == EVERY or (no_folds and fold == "test")
-    mine = [row for row, clip in enumerate(clips) if whole or clip.fold == fold]
+    each = fold == EACH
+    mine = [
+        row for row, clip in enumerate(clips) if whole or clip.fold == fold or (each and clip.fold)
+    ]
     rows = [row for row in mine if status[row] == Status.GOOD]
     if not rows:
         folds = sorted({clip.fold for clip in clips if clip.fold})
