@@ -135,3 +135,11 @@ def test_a_bare_word_is_a_string_because_shells_eat_quotes() -> None:
         None, ['visual.model="resnet50"']
     )
     assert isinstance(recipe.load(), Recipe)
+
+
+@pytest.mark.parametrize("strategy", ["audio", "pipeline"])
+def test_views_are_for_raw_images_alone(strategy: str) -> None:
+    with pytest.raises(AvscError) as caught:
+        recipe.load(None, [f"train.strategy={strategy}", "train.views=4"])
+    assert "views" in caught.value.got
+    assert recipe.load(None, ["train.views=4"]).train.views == 4

@@ -17,6 +17,7 @@ class Purpose(IntEnum):
 
     ORDER = 0
     AUGMENT = 1
+    VIEW = 2  # of a bank: which one a sample sees; with an image's number, how it is augmented
 
 
 def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:

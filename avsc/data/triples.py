@@ -60,6 +60,10 @@ class Views:
         """Largest number of triples that share a view."""
         return int(np.diff(self.bounds).max(initial=0))
 
+    def where(self, views: Ints) -> Ints:
+        """Clip and second of the images of some views, [m, 2]."""
+        return np.stack([self.clip[views], self.second[views]], axis=1)
+
     def triples_of(self, views: Ints) -> tuple[Ints, Ints]:
         """The triples of some views, [t], and the position of each one's view in ``views``, [t]."""
         counts = np.diff(self.bounds)[views]
