@@ -54,8 +54,8 @@ class Summary:
 
 
 def prepare(
-    dataset: Path,
-    store: Path,
+    dataset: Path | str,
+    store: Path | str,
     settings: StoreSettings | None = None,
     *,
     workers: int | None = 0,
@@ -83,7 +83,8 @@ def prepare(
         AvscError: The data set or the store is not what it should be, somebody else prepares the
             store, a machine cannot read or write, or more than ``max_bad`` clips are quarantined.
     """
-    data = read_dataset(dataset)
+    store = Path(store)
+    data = read_dataset(Path(dataset))
     for warning in data.warnings:
         say(f"warning: {warning}")
     settings = settings_for(data, settings)
