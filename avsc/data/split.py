@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avsc.errors import AvscError
 from avsc.recipe import TrainRecipe
-from avsc.scenes import scene_index
+from avsc.scenes import SCENES, scene_index
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 
@@ -81,6 +81,11 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     labels = np.array([scene_index(c.scene) for c in clips], np.int64)
     held = split.validation
     notes = list(split.notes)
+    absent = sorted(set(SCENES) - {clip.scene for clip in clips})
+    if absent:
+        notes.append(
+            f"no clip of {', '.join(absent)} in the training fold: the system cannot learn it"
+        )
     if len(rows) < len(of_fold):
         notes.append(f"{len(of_fold) - len(rows)} quarantined clips are left out")
     return TrainingFold(
@@ -130,7 +135,9 @@ def split_clips(
         raise AvscError(
             f"{len(scenes)} training clips in which every scene has one group only",
             "a scene with two locations (or clips) at least, one of them for validation",
-            "add clips; with several clips a location, --set train.val_split=clip works too",
+            "add clips"
+            if len(group_names) == len(scenes)  # each clip is a group
+            else "add clips of other locations, or split by clip: --set train.val_split=clip",
         )
     absent = scene_names[(counts[held].sum(axis=0) == 0) & (counts.sum(axis=0) > 0)]
     notes = [f"no clip of {name} is in validation: it has one group only" for name in absent]

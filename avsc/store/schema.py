@@ -17,6 +17,7 @@ from avsc import timebase
 
 VERSION = 1
 CLIPS_CSV = "clips.csv"
+SYNTHETIC = "SYNTHETIC.txt"  # is there in a store of `avsc synth`'s clips
 RECORDS = "partitions"  # folder of one JSON a partition: reasons and every shard's SHA-256
 CLIP_COLUMNS = ("id", "scene", "city", "location", "fold", "audio", "video")
 JPEG_CHUNK = 4 * 1024 * 1024  # bytes
