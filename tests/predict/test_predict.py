@@ -138,9 +138,9 @@ def _nothing(path: Path) -> None:
     ("strategy", "name", "make", "words"),
     [
         ("joint", "absent.mp4", _nothing, "check the path"),
-        ("joint", "page.mp4", _page, "opened as a video"),
+        ("joint", "page.mp4", _page, "web page"),
         ("joint", "only.wav", _wav, "no video stream"),
-        ("audio", "page.wav", _page, "WAV"),
+        ("audio", "page.wav", _page, "web page"),
         ("audio", "short.wav", _short, "too short"),
     ],
 )
@@ -223,7 +223,7 @@ def test_real_recordings_of_several_makes_are_predicted(runs: Runs) -> None:
 
 
 def test_a_run_on_synthetic_data_says_so(dataset: Path, runs: Runs) -> None:
-    wav = sorted((dataset / "audio").glob("*.wav"))[0]
+    wav = sorted(dataset.glob("*.wav"))[0]
     run = load_run(runs("audio"), "cpu")
     for synthetic in (False, True):
         manifest = run.manifest.model_copy(update={"synthetic": synthetic})
