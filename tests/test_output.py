@@ -37,7 +37,7 @@ def test_any_encoding_can_be_printed_to(
 
 def test_a_name_that_is_not_utf8_is_printed_as_it_is(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/gr\xf6sse"
-    command = [sys.executable, "-m", "avsc", "info", name]
+    command: list[str | bytes] = [sys.executable, "-m", "avsc", "info", name]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     assert name in done.stderr

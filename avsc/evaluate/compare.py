@@ -14,9 +14,11 @@ from avsc.errors import AvscError
 from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Intervals, LocationSums
 from avsc.evaluate.predictions import PREDICTIONS, SHOWN, Predictions, read_predictions
-from avsc.evaluate.results import EVALUATION
+from avsc.evaluate.results import EVALUATION, METRICS, read_metrics
 from avsc.metrics import Labels, Probabilities, Scores
-from avsc.scenes import ClipName, scene_index
+from avsc.scenes import SCENES, ClipName
+from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,10 @@ def compare(paths: Sequence[Path]) -> list[Compared]:
         AvscError: A path has no predictions, the segments differ, or they have no labels.
     """
     files = [predictions_of(path) for path in paths]
-    read = [read_predictions(file) for file in files]
-    names = read[0].names
-    labels, locations = truth(files[0], names)
+    first = read_predictions(files[0])
+    read = [first, *(read_predictions(file, first.scenes) for file in files[1:])]
+    names = first.names
+    labels, locations = truth(files[0], first)
     systems = []
     for name, file, found in zip(_names(paths), files, read, strict=True):
         probabilities = _aligned(files[0], names, file, found)
@@ -85,25 +88,43 @@ def predictions_of(path: Path) -> Path:
     )
 
 
-def truth(path: Path, names: Sequence[str]) -> tuple[Labels, list[str]]:
-    """Scene numbers [n] and location keys [n] of segments, from their names.
+def truth(path: Path, read: Predictions) -> tuple[Labels, list[str]]:
+    """Scene numbers [n] and location keys [n] of a file's segments.
+
+    TAU's clips have them in their names; those of other data sets are looked up in the store that
+    ``metrics.json`` beside the file names.
 
     Raises:
-        AvscError: A name is not ``<scene>-<city>-<location>-<segment>_<second>``.
+        AvscError: They are in neither.
     """
-    labels, locations = np.empty(len(names), np.int64), []
-    for number, name in enumerate(names):
+    clips = {} if read.scenes == SCENES else _clips_of(path.with_name(METRICS))
+    number = {scene: k for k, scene in enumerate(read.scenes)}
+    labels, locations = np.empty(len(read.names), np.int64), []
+    for row, name in enumerate(read.names):
         clip_id, mark, second = name.rpartition("_")
-        if not (mark and second.isdecimal()):
+        clip = clips[clip_id] if clip_id in clips else ClipName.parse(clip_id) if mark else None
+        if clip is None or not second.isdecimal() or clip.scene not in number:
             raise AvscError(
                 f"{path}: segment {name!r}",
                 "<clip id>_<second>, whose clip id has scene and location",
                 "compare predictions of labelled clips; the evaluation edition has no labels",
             )
-        parts = ClipName.parse(clip_id)
-        labels[number] = scene_index(parts.scene)
-        locations.append(f"{parts.city}-{parts.location}")
+        labels[row] = number[clip.scene]
+        locations.append(f"{clip.city}-{clip.location}")
     return labels, locations
+
+
+def _clips_of(metrics_file: Path) -> dict[str, StoredClip]:
+    """The clips of the store that an evaluation is of, by id."""
+    named = read_metrics(metrics_file.parent)["store"]
+    store = Store.open(named["path"])
+    if store.sha256 != named["sha256"]:
+        raise AvscError(
+            f"{store.place} is not the store that {metrics_file} is of any more",
+            "the store as it was evaluated: it knows each clip's scene and location",
+            "evaluate again, then compare",
+        )
+    return {clip.id: clip for clip in store.clips}
 
 
 def _compared(system: _System, first: _System, labels: Labels) -> Compared:

@@ -18,12 +18,12 @@ from avsc.errors import AvscError
 from avsc.evaluate.segments import Segments
 from avsc.files import write_text
 from avsc.metrics import Probabilities, predicted
-from avsc.scenes import SCENES
 
 PREDICTIONS = "predictions.csv"
-HEADER = ("filename", "scene_label", *SCENES)
+OWN_COLUMNS = ("filename", "scene_label")  # those that are no scene
 SUM_TOLERANCE = 1e-3  # others may write four decimals
 SHOWN = 3  # examples in a message
+HEADER = "filename, scene_label and one column for each scene"
 
 
 @dataclass(frozen=True)
@@ -33,52 +33,64 @@ class Predictions:
     Attributes:
         names: Names of the segments, n.
         labels: Predicted scenes as the column ``scene_label`` has them, n.
-        probabilities: Probabilities with columns in the order of ``SCENES``, [n, 10].
+        scenes: Names of the scenes, C.
+        probabilities: Probabilities with columns in the order of ``scenes``, [n, C].
     """
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
+    scenes: tuple[str, ...]
     probabilities: Probabilities
 
     def disagreeing(self) -> int:
         """Number of rows whose ``scene_label`` is less probable than another scene."""
         most = self.probabilities.max(axis=1)
+        number = {scene: k for k, scene in enumerate(self.scenes)}
         own = self.probabilities[
-            np.arange(len(self.labels)), [SCENES.index(label) for label in self.labels]
+            np.arange(len(self.labels)), [number[label] for label in self.labels]
         ]
         return int((own < most).sum())
 
 
-def write_predictions(path: Path, names: Sequence[str], probabilities: Probabilities) -> None:
-    """Writes the file whole; ``probabilities`` is [n, 10] in the order of ``SCENES``."""
-    lines = ["\t".join(HEADER)]
+def write_predictions(
+    path: Path, names: Sequence[str], probabilities: Probabilities, scenes: Sequence[str]
+) -> None:
+    """Writes the file whole; ``probabilities`` is [n, C] in the order of ``scenes``."""
+    lines = ["\t".join([*OWN_COLUMNS, *scenes])]
     for name, scene, row in zip(names, predicted(probabilities), probabilities, strict=True):
         numbers = [_number(float(share)) for share in row]
-        lines.append("\t".join([name, SCENES[scene], *numbers]))
+        lines.append("\t".join([name, scenes[scene], *numbers]))
     write_text(path, "\n".join(lines) + "\n")
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, scenes: Sequence[str] | None = None) -> Predictions:
     """Reads a file and checks every row.
+
+    Args:
+        path: Path of the file.
+        scenes: Names of the scenes, in the order of the probabilities that are wanted; None for
+            those of the file's header, sorted.
 
     Raises:
         AvscError: The file is not such a table, or a row's numbers are not probabilities.
     """
     lines = _lines(path)
-    columns = _columns(path, lines[0])
+    columns = _columns(path, lines[0], scenes)
+    if scenes is None:
+        scenes = sorted(name for name in columns if name not in OWN_COLUMNS)
     rows = [
-        _row(path, number, line, columns)
+        _row(path, number, line, columns, scenes)
         for number, line in enumerate(lines[1:], start=2)
         if line.strip()
     ]
     if not rows:
         raise AvscError(f"{path} has a header and no rows", "one row a segment", "write it again")
     names, labels, shares = zip(*rows, strict=True)
-    return Predictions(names, labels, np.asarray(shares, np.float64))
+    return Predictions(names, labels, tuple(scenes), np.asarray(shares, np.float64))
 
 
 def align(path: Path, read: Predictions, segments: Segments) -> Probabilities:
-    """The probabilities in the order of a fold's segments, [n, 10].
+    """The probabilities in the order of a fold's segments, [n, C].
 
     Raises:
         AvscError: Segments are missing, doubled, or not of this fold.
@@ -117,13 +129,14 @@ def _lines(path: Path) -> list[str]:
         ) from None
     except UnicodeDecodeError:
         raise AvscError(f"{path} is not text", "UTF-8, tab-separated", "write it again") from None
-    lines = text.splitlines()
-    if not lines:
-        raise AvscError(f"{path} is empty", f"the header {' '.join(HEADER)}", "write it again")
+    # Not splitlines: names may hold what it takes for line ends in other scripts.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not text.strip():
+        raise AvscError(f"{path} is empty", f"a header, {HEADER}", "write it again")
     return lines
 
 
-def _columns(path: Path, header: str) -> dict[str, int]:
+def _columns(path: Path, header: str, scenes: Sequence[str] | None) -> dict[str, int]:
     names = [name.strip() for name in header.split("\t")]
     if len(names) == 1:
         used = next(
@@ -139,8 +152,9 @@ def _columns(path: Path, header: str) -> dict[str, int]:
             "tabs between the columns",
             "write it with the tab as separator, as in pandas' to_csv(sep='\\t')",
         )
-    unknown = [name for name in names if name not in HEADER]
-    missing = [name for name in HEADER if name not in names]
+    wanted = {*OWN_COLUMNS, *(names if scenes is None else scenes)}
+    unknown = [name for name in names if name not in wanted]
+    missing = [name for name in (*OWN_COLUMNS, *(scenes or ())) if name not in names]
     doubled = [name for name, times in Counter(names).items() if times > 1]
     if unknown or missing or doubled:
         faults = [
@@ -150,25 +164,27 @@ def _columns(path: Path, header: str) -> dict[str, int]:
         ]
         raise AvscError(
             f"columns of {path}: {'; '.join(faults)}",
-            "filename, scene_label and one column for each of " + ", ".join(SCENES),
+            HEADER if scenes is None else f"{HEADER}: {', '.join(scenes)}",
             "correct the header",
         )
+    if scenes is None and len(names) < len(OWN_COLUMNS) + 2:
+        raise AvscError(f"columns of {path}: {', '.join(names)}", HEADER, "write it again")
     return {name: number for number, name in enumerate(names)}
 
 
 def _row(
-    path: Path, number: int, line: str, columns: dict[str, int]
+    path: Path, number: int, line: str, columns: dict[str, int], scenes: Sequence[str]
 ) -> tuple[str, str, list[float]]:
     fields = line.split("\t")
     where = f"{path} line {number}"
     if len(fields) != len(columns):
         raise AvscError(f"{where}: {len(fields)} fields", f"{len(columns)}", "correct the row")
     name, label = fields[columns["filename"]].strip(), fields[columns["scene_label"]].strip()
-    if label not in SCENES:
+    if label not in scenes:
         raise AvscError(
-            f"{where}: unknown scene {label!r}", f"one of {', '.join(SCENES)}", "correct the row"
+            f"{where}: unknown scene {label!r}", f"one of {', '.join(scenes)}", "correct the row"
         )
-    shares = [_share(where, scene, fields[columns[scene]]) for scene in SCENES]
+    shares = [_share(where, scene, fields[columns[scene]]) for scene in scenes]
     total = math.fsum(shares)
     if abs(total - 1) > SUM_TOLERANCE:
         raise AvscError(

@@ -15,7 +15,6 @@ from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Interval, Intervals
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Calibration, Probabilities, Scores
-from avsc.scenes import SCENES
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def summarise(probabilities: Probabilities, segments: Segments) -> Summary:
     city_of = np.array([city_at[location] for location in locations])
     by_city = metrics.score_by(segments.cities, probabilities, segments.labels)
     return Summary(
-        scenes=SCENES,
+        scenes=segments.scenes,
         scores=metrics.score(probabilities, segments.labels),
         intervals=bootstrap.intervals(sums),
         confusion=metrics.confusion(probabilities, segments.labels),

@@ -76,9 +76,11 @@ def prepare(
     """Prepares a data set into a store, or what is still missing of it.
 
     Args:
-        dataset: A data set in TAU's layout.
+        dataset: A data set: a folder a scene, a table of recordings, or TAU's layout.
         store: Folder or address of the store; it is created or gone on with.
-        settings: Settings of the store; the length of clips comes from the data set.
+        settings: Settings of the store. ``clip_seconds`` is the length that longer recordings are
+            cut into, in TAU's layout that of its clips; ``split`` puts clips into other folds than
+            those of the data set.
         workers: Number of worker processes on this machine; None is one a core, and 0 is this
             process, in which nothing ends a decoder that hangs.
         cluster: Profile of a cluster to work on instead.
@@ -91,11 +93,14 @@ def prepare(
         AvscError: The data set or the store is not what it should be, somebody else prepares the
             store, a machine cannot read or write, or more than ``max_bad`` clips are quarantined.
     """
-    data = read_dataset(Path(dataset))
+    asked = settings or StoreSettings()
+    data = read_dataset(Path(dataset), asked.split, asked.clip_seconds)
+    for note in data.notes:
+        say(f"note: {note}")
     for warning in data.warnings:
         say(f"warning: {warning}")
-    settings = settings_for(data, settings)
-    clips = stored_clips(data)
+    settings = settings_for(data, asked)
+    clips = data.clips
     there = locate(store).absolute()  # workers may have another working directory
     open_for_writing(store, clips, settings)
     _mark_synthetic(data.root, there)
@@ -166,17 +171,15 @@ def finalise(store: Path | str, max_bad: int = 0) -> Summary:
         return _conclude(store, None, max_bad, 0)
 
 
-def settings_for(data: Dataset, settings: StoreSettings | None) -> StoreSettings:
-    """The settings with the data set's own clip length."""
-    asked = settings or StoreSettings()
-    return asked.model_copy(update={"clip_seconds": data.clip_seconds})
+def settings_for(data: Dataset, asked: StoreSettings) -> StoreSettings:
+    """The settings with the data set's own length of clips and split.
 
-
-def stored_clips(data: Dataset) -> tuple[StoredClip, ...]:
-    """The data set's clips as rows of ``clips.csv``."""
-    return tuple(
-        StoredClip(c.id, c.scene, c.city, c.location, c.fold, c.audio, c.video) for c in data.clips
-    )
+    One channel is used for left and right in somebody's own recordings, unless they say otherwise.
+    """
+    update: dict[str, object] = {"clip_seconds": data.clip_seconds, "split": data.split}
+    if data.edition == "own" and "mono" not in asked.model_fields_set:
+        update["mono"] = "duplicate"
+    return asked.model_copy(update=update)
 
 
 def _to_do(

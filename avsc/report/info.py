@@ -19,6 +19,7 @@ from avsc.store.schema import Status, StoreSettings, clips_in
 from avsc.train.log import read_log
 
 CONFIG = "config.toml"
+SHOWN_SCENES = 10
 
 Facts = list[tuple[str, str]]
 
@@ -107,6 +108,7 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
             f" {counts[Status.GOOD]} good, {counts[Status.QUARANTINED]} quarantined,"
             f" {clips - written} not yet",
         ),
+        ("scenes", _scenes(store.scenes)),
         ("features", ", ".join(_feature(settings, name) for name in settings.features)),
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
@@ -114,6 +116,11 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
         ("settings", settings.model_dump_json()),
         ("identity", store.sha256),
     ]
+
+
+def _scenes(scenes: tuple[str, ...]) -> str:
+    more = f" and {len(scenes) - SHOWN_SCENES} more" if len(scenes) > SHOWN_SCENES else ""
+    return f"{len(scenes)}: {', '.join(scenes[:SHOWN_SCENES])}{more}"
 
 
 def _lacks(store: Store, missing: dict[int, str]) -> str:

@@ -147,7 +147,8 @@ def _publish_figure(request: Request, runner: Runner) -> None:
             continue
         say(f"figure 2: mapping the embeddings of {name}")
         found = read_embeddings(run_folder(runner.out, name) / EVALUATION)
-        columns.append(figure2.panels(found, name.partition("-")[0]))
+        clips, scenes = runner.store.clips, runner.store.scenes
+        columns.append(figure2.panels(found, name.partition("-")[0], clips, scenes))
     if not columns:
         return
     smoke = " SMOKE RUN: MEANS NOTHING" if request.options.smoke else ""

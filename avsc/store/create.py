@@ -9,32 +9,49 @@ from pathlib import Path
 
 from avsc import files
 from avsc.errors import AvscError
+from avsc.scenes import check_scenes, scenes_of
 from avsc.store import metadata, schema
-from avsc.store.layout import StoredClip, clips_difference, encode_clips, read_clips
+from avsc.store.layout import (
+    StoredClip,
+    clips_difference,
+    encode_clips,
+    have_lengths,
+    read_clips,
+)
 from avsc.store.location import Location, locate
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import StoreSettings
 
 
 def open_for_writing(
-    place: Path | str | Location, clips: Sequence[StoredClip], settings: StoreSettings
+    place: Path | str | Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: Sequence[str] | None = None,
 ) -> None:
     """Makes sure a store of exactly these clips and settings is at ``place``.
 
     Any number of processes may do so at once: one creates it, the others find it. Metadata and
     list of clips are written again where they were deleted.
 
+    Args:
+        place: Folder or address of the store.
+        clips: Clips, one a row of the arrays.
+        settings: Settings that decide what the bytes are.
+        scenes: Scenes of the data set; None for those of the clips (``avsc.scenes.scenes_of``).
+
     Raises:
-        AvscError: Something else is there; for a store, the message shows the differences.
+        AvscError: Something else is there, or the scenes cannot be used; for a store, the message
+            shows the differences.
     """
-    store = locate(place)
+    store, named = locate(place), _scenes(clips, scenes)
     if is_vacant(store):
         if store.folder is None:
-            _create_remote(store, clips, settings)
+            _create_remote(store, clips, settings, named)
         else:
             with contextlib.suppress(_TakenError):
-                _create(store.folder, clips, settings)
-    _refuse_other(store, clips, settings)
+                _create(store.folder, clips, settings, named)
+    _refuse_other(store, clips, settings, named)
     _repair_skeleton(store, clips, settings)
 
 
@@ -45,14 +62,20 @@ def is_vacant(store: Location) -> bool:
     return not _is_taken(store.folder)
 
 
-def create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
-    """Makes a store without any partition yet.
+def create(
+    path: Path,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: Sequence[str] | None = None,
+) -> None:
+    """Makes a store without any partition yet; see ``open_for_writing`` for the arguments.
 
     Raises:
-        AvscError: Something is at ``path`` already, or the folder cannot be written to.
+        AvscError: Something is at ``path`` already, the folder cannot be written to, or the
+            scenes cannot be used.
     """
     try:
-        _create(path, clips, settings)
+        _create(path, clips, settings, _scenes(clips, scenes))
     except _TakenError:
         raise AvscError(
             f"{path} exists already", "no file or an empty folder", "name another store"
@@ -67,13 +90,15 @@ def _is_taken(path: Path) -> bool:
     return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
-def _create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _create(
+    path: Path, clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+) -> None:
     _check_clips(clips)
     try:
         with files.explain_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with _folder_aside(path) as folder:
-                _write_skeleton(folder, clips, settings)
+                _write_skeleton(folder, clips, settings, scenes)
                 # Replaces nothing or an empty folder; fails if somebody was faster.
                 folder.rename(path)
     except AvscError:
@@ -84,10 +109,15 @@ def _create(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) ->
     files.remove_leftovers(path)
 
 
-def _create_remote(store: Location, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _create_remote(
+    store: Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: tuple[str, ...],
+) -> None:
     """Begins a store where nothing can be renamed: what makes it a store comes first."""
     _check_clips(clips)
-    store.write(ZARR_JSON, _first_document(clips, settings))
+    store.write(ZARR_JSON, _first_document(clips, settings, scenes))
 
 
 @contextlib.contextmanager
@@ -102,22 +132,32 @@ def _folder_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_skeleton(folder: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _write_skeleton(
+    folder: Path, clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+) -> None:
     (folder / schema.RECORDS).mkdir()
     for name, data in _skeleton(clips, settings).items():
         files.write_bytes(folder / name, data)
-    files.write_bytes(folder / ZARR_JSON, _first_document(clips, settings))
+    files.write_bytes(folder / ZARR_JSON, _first_document(clips, settings, scenes))
 
 
-def _first_document(clips: Sequence[StoredClip], settings: StoreSettings) -> bytes:
+def _first_document(
+    clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+) -> bytes:
     """The ``zarr.json`` of a store without any partition."""
     attributes = Attributes(
-        schema_version=schema.VERSION,
+        schema_version=_version(clips, settings),
         clips=len(clips),
         clips_csv_sha256=_sha256(encode_clips(clips)),
         settings=settings,
+        scenes=scenes,
     )
     return metadata.render(metadata.store_document(attributes))
+
+
+def _version(clips: Sequence[StoredClip], settings: StoreSettings) -> int:
+    own = have_lengths(clips) or settings.split is not None
+    return schema.LENGTHS_VERSION if own else schema.VERSION
 
 
 def _skeleton(clips: Sequence[StoredClip], settings: StoreSettings) -> dict[str, bytes]:
@@ -144,9 +184,34 @@ def _check_clips(clips: Sequence[StoredClip]) -> None:
         )
 
 
-def _refuse_other(store: Location, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _scenes(clips: Sequence[StoredClip], scenes: Sequence[str] | None) -> tuple[str, ...]:
+    """The scenes of a store, checked: every labelled clip's is among them."""
+    named = scenes_of(clip.scene for clip in clips) if scenes is None else tuple(scenes)
+    check_scenes(named)
+    known = set(named)
+    strangers = [clip for clip in clips if clip.scene and clip.scene not in known]
+    if strangers:
+        raise AvscError(
+            f"{len(strangers)} clips of other scenes, such as {strangers[0].id} of "
+            f"{strangers[0].scene!r}",
+            f"one of the data set's scenes: {', '.join(named)}",
+            "name these scenes too, or correct the clips' rows",
+        )
+    return named
+
+
+def _refuse_other(
+    store: Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: tuple[str, ...],
+) -> None:
     stored = _attributes(store)
     found = schema.difference(stored.settings, settings)
+    if stored.scenes != scenes:
+        found.append(
+            f"scenes: the store has {', '.join(stored.scenes)}, asked for {', '.join(scenes)}"
+        )
     if stored.clips_csv_sha256 != _sha256(encode_clips(clips)):
         found += clips_difference(read_clips(store, stored), clips)
     if found:

@@ -34,8 +34,11 @@ class StoredClip(NamedTuple):
         city: City of the recording.
         location: Number of the place in the city; its clips are cut from one recording.
         fold: Fold, ``train`` or ``test``.
-        audio: POSIX path of its WAV file relative to the data set.
-        video: POSIX path of its MP4 file relative to the data set.
+        audio: POSIX path of the file with its sound relative to the data set; that of the video
+            where the sound is its own track.
+        video: POSIX path of its video relative to the data set.
+        start: Where the clip begins in its files, in seconds.
+        seconds: Number of its seconds; None for a clip as long as the store's ``clip_seconds``.
     """
 
     id: str
@@ -45,17 +48,28 @@ class StoredClip(NamedTuple):
     fold: str
     audio: str
     video: str
+    start: float = 0.0
+    seconds: int | None = None
 
 
-assert StoredClip._fields == schema.CLIP_COLUMNS
+assert StoredClip._fields == schema.CLIP_COLUMNS + schema.PIECE_COLUMNS
+
+
+def have_lengths(clips: Sequence[StoredClip]) -> bool:
+    """Whether clips have starts and lengths of their own."""
+    return any(clip.start or clip.seconds is not None for clip in clips)
 
 
 def encode_clips(clips: Sequence[StoredClip]) -> bytes:
-    """The file's bytes: UTF-8, a header, Unix line ends."""
+    """The file's bytes: UTF-8, a header, Unix line ends.
+
+    Starts and lengths are written where clips have their own.
+    """
+    width = len(_columns(have_lengths(clips)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(schema.CLIP_COLUMNS)
-    writer.writerows(clips)
+    writer.writerow(StoredClip._fields[:width])
+    writer.writerows(clip[:width] for clip in clips)
     return text.getvalue().encode()
 
 
@@ -69,14 +83,34 @@ def decode_clips(data: bytes, where: str) -> tuple[StoredClip, ...]:
         rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error):
         rows = []
-    width = len(schema.CLIP_COLUMNS)
-    if not rows or tuple(rows[0]) != schema.CLIP_COLUMNS or any(len(r) != width for r in rows):
+    columns = tuple(rows[0]) if rows else ()
+    try:
+        if columns not in (_columns(False), _columns(True)):
+            raise ValueError
+        return tuple(_decoded(row, len(columns)) for row in rows[1:])
+    except ValueError:
         raise AvscError(
             f"{where} is not a store's list of clips",
-            f"the columns {','.join(schema.CLIP_COLUMNS)}",
+            f"the columns {','.join(schema.CLIP_COLUMNS)}, and perhaps "
+            + ",".join(schema.PIECE_COLUMNS),
             "prepare the store again",
-        )
-    return tuple(StoredClip(*row) for row in rows[1:])
+        ) from None
+
+
+def _columns(lengths: bool) -> tuple[str, ...]:
+    return schema.CLIP_COLUMNS + (schema.PIECE_COLUMNS if lengths else ())
+
+
+def _decoded(row: list[str], width: int) -> StoredClip:
+    if len(row) != width:
+        raise ValueError
+    named = len(schema.CLIP_COLUMNS)
+    name, scene, city, location, fold, audio, video = row[:named]
+    clip = StoredClip(name, scene, city, location, fold, audio, video)
+    if width == named:
+        return clip
+    start, seconds = row[named:]
+    return clip._replace(start=float(start), seconds=int(seconds) if seconds else None)
 
 
 def clips_difference(stored: Sequence[StoredClip], requested: Sequence[StoredClip]) -> list[str]:
@@ -99,7 +133,7 @@ def clips_difference(stored: Sequence[StoredClip], requested: Sequence[StoredCli
 
 
 def _changes(old: StoredClip, new: StoredClip) -> str:
-    fields = zip(schema.CLIP_COLUMNS, old, new, strict=True)
+    fields = zip(StoredClip._fields, old, new, strict=True)
     return ", ".join(f"{name} {a!r}, asked for {b!r}" for name, a, b in fields if a != b)
 
 

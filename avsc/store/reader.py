@@ -1,6 +1,7 @@
 """A store opened for reading: what is missing or damaged is named, never returned as zeros.
 
-Shape legend: n rows asked for, N clips, S seconds, F frames a clip, f frames a second, B bands.
+Shape legend: n rows asked for, N clips, S seconds and F frames of the longest clip, f frames a
+second, B bands. What lies behind the end of a shorter clip is NaN.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avsc import timebase
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
 from avsc.store.finalize import describe, unfinished
@@ -40,6 +42,7 @@ class Store:
         place: Folder or address of the store, as the user gave it.
         settings: Settings with which the store was made.
         clips: Clips in the order of the arrays' rows.
+        scenes: Scenes of the data set, in the order of all tables of probabilities.
         is_complete: Whether the store was marked complete.
         sha256: Digest of the store's clips, settings and content.
         is_synthetic: Whether its clips were made by `avsc synth`.
@@ -51,6 +54,7 @@ class Store:
         self.place = store.place
         self.settings = attributes.settings
         self.clips = read_clips(store, attributes)
+        self.scenes = attributes.scenes
         self.is_complete = attributes.complete
         self.sha256 = attributes.sha256
         self.content_sha256 = attributes.content_sha256
@@ -61,7 +65,8 @@ class Store:
         self._status = self._read_status()
         # Single items of bytes and lists are got much faster than those of arrays.
         self._status_bytes = self._status.tobytes()
-        self._run, self._seconds = self.settings.partition_clips, self.settings.clip_seconds
+        self._run = self.settings.partition_clips
+        self._seconds = [clip.seconds or self.settings.clip_seconds for clip in self.clips]
         # Bounded, so that a store of very many partitions cannot use up the file descriptors. A
         # map that is dropped lives on until the last view of it is gone.
         self._images = lru_cache(maxsize=MAPS)(self._open_images)
@@ -91,6 +96,17 @@ class Store:
     def status(self) -> NDArray[np.uint8]:
         """Status of each clip, one of ``schema.Status``, uint8 [N]."""
         return self._status.copy()
+
+    def seconds(self, rows: Rows | None = None) -> NDArray[np.int64]:
+        """Number of seconds of some clips or of all, [n]."""
+        every = np.array(self._seconds, np.int64)
+        return every if rows is None else every[np.asarray(rows, np.int64)]
+
+    def frames(self, rows: Rows | None = None) -> NDArray[np.int64]:
+        """Number of audio frames of some clips or of all, [n]."""
+        count = timebase.frame_count
+        seconds = self.seconds(rows)
+        return np.array([count(s * timebase.SAMPLE_RATE_HZ) for s in seconds.tolist()], np.int64)
 
     def reasons(self) -> dict[str, str]:
         """Why clips were quarantined, by clip id.
@@ -137,7 +153,7 @@ class Store:
             AvscError: The clip is not good, or its picture is missing or damaged; clip, second
                 and file are named.
         """
-        if not (0 <= row < len(self.clips) and 0 <= second < self._seconds):
+        if not (0 <= row < len(self.clips) and 0 <= second < self._seconds[row]):
             raise IndexError(f"second {second} of row {row}")
         if self._status_bytes[row] != Status.GOOD:
             raise self._not_good(row)

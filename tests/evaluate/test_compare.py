@@ -27,7 +27,7 @@ def _run(folder: Path, skill: float, names: list[str] = NAMES, seed: int = 0) ->
         logits[row, SCENES.index(name.partition("-")[0])] += skill
     shares = np.exp(logits)
     shares /= shares.sum(axis=1, keepdims=True)
-    write_predictions(folder / "evaluation" / "predictions.csv", names, shares)
+    write_predictions(folder / "evaluation" / "predictions.csv", names, shares, SCENES)
     return folder
 
 
@@ -72,7 +72,7 @@ def test_a_doubled_segment_is_refused(tmp_path: Path) -> None:
 
 def test_unlabelled_predictions_cannot_be_compared(tmp_path: Path) -> None:
     file = tmp_path / "predictions.csv"
-    write_predictions(file, ["0.wav", "1.wav"], np.full((2, 10), 0.1))
+    write_predictions(file, ["0.wav", "1.wav"], np.full((2, 10), 0.1), SCENES)
     with pytest.raises(AvscError) as caught:
         compare([file, file])
     assert str(file) in caught.value.got

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate.predictions import HEADER, align, read_predictions, write_predictions
+from avsc.evaluate.predictions import align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.scenes import SCENES
 from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
+
+HEADER = ("filename", "scene_label", *SCENES)
 
 
 def _clip(scene: str, number: int, fold: str = "test") -> StoredClip:
@@ -27,7 +29,7 @@ GOOD = np.full(4, Status.GOOD, np.uint8)
 
 
 def _segments() -> Segments:
-    return segments_of(CLIPS, GOOD, 2, "test")
+    return segments_of(CLIPS, GOOD, 2, "test", SCENES)
 
 
 def _probabilities(n: int, seed: int = 0) -> metrics.Probabilities:
@@ -40,7 +42,7 @@ def _probabilities(n: int, seed: int = 0) -> metrics.Probabilities:
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     path = tmp_path / "predictions.csv"
-    write_predictions(path, _segments().names, _probabilities(6))
+    write_predictions(path, _segments().names, _probabilities(6), SCENES)
     return path
 
 
@@ -77,7 +79,7 @@ def test_numbers_have_nine_significant_digits_and_keep_their_bits(
     path = tmp_path_factory.getbasetemp() / "numbers.csv"
     row = np.zeros((1, 10))
     row[0, :2] = share, 1 - share
-    write_predictions(path, ["x_0"], row)
+    write_predictions(path, ["x_0"], row, SCENES)
     cell = path.read_text().splitlines()[1].split("\t")[2]
     digits = cell.partition("e")[0].replace(".", "").lstrip("0")
     assert share == 0 or len(digits) >= 9
@@ -130,7 +132,7 @@ def test_a_comma_for_a_tab_is_recognised(written: Path) -> None:
 def test_a_column_that_is_no_scene_is_named(written: Path) -> None:
     written.write_text(written.read_text().replace("\tpark\t", "\tparc\t", 1))
     with pytest.raises(AvscError) as caught:
-        read_predictions(written)
+        read_predictions(written, SCENES)
     assert "'parc'" in caught.value.got
     assert "'park'" in caught.value.got
 

@@ -395,7 +395,7 @@ def test_what_a_failed_download_left_is_downloaded_again(
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_a_torchscript_archive_is_refused_without_unsafe_advice(tmp_path: Path) -> None:
-    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")  # type: ignore[no-untyped-call]
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")
     with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(tmp_path / "w.pt"))
     assert "TorchScript" in caught.value.got

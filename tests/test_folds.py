@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsc.data.split import Split, split_clips, training_fold
+from avsc.data.split import training_fold
 from avsc.errors import AvscError
+from avsc.folds import Split, split_clips
 from avsc.recipe import TrainRecipe
 from avsc.scenes import SCENES
 from avsc.store.reader import Store
