@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights
-from avsc.console import out as console_out
-from avsc.console import say, table
+from avsc.cli.options import STAGE_2, Device, MovedWeights, TableForm
+from avsc.console import say
 
 if TYPE_CHECKING:
     from avsc.evaluate.evaluation import Result
@@ -63,6 +62,10 @@ Out = Annotated[
         help="Write DIR/evaluation/ instead of RUN/evaluation/. With --predictions, nothing is "
         "written without it.",
     ),
+]
+ComparisonOut = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write DIR/comparison.html: curves, scenes, confusion."),
 ]
 Report = Annotated[bool, typer.Option(help="Write report.html too, one page that opens offline.")]
 
@@ -121,9 +124,13 @@ def compare(
         typer.Argument(
             metavar="RUN RUN ...",
             help="Two or more evaluated runs (or evaluation folders, or predictions files); the "
-            "first is what the others are compared with.",
+            "first is what the others are compared with. A folder of seeds (RUN/seed-0, ...) is "
+            "one system: the mean over its seeds.",
         ),
     ],
+    *,
+    out: ComparisonOut = None,
+    form: TableForm = "table",
 ) -> None:
     """Set systems side by side, with paired intervals of their differences.
 
@@ -134,21 +141,26 @@ def compare(
     """
     from avsc.evaluate.compare import compare as compare_systems
     from avsc.report import tables
+    from avsc.report.table_formats import print_tables
 
     if len(runs) < 2:
         raise typer.BadParameter("two systems at least")
-    systems = compare_systems(runs)
-    table(f"{systems[0].scores.n_segments:,} segments", *tables.systems(systems))
-    table(f"differences to {systems[0].name}", *tables.differences(systems))
+    found = compare_systems(runs)
+    print_tables(tables.of_comparison(found, form), form, tables.comparison_notes(found))
+    if out is not None:
+        from avsc.report.comparison import write_comparison
+
+        say(f"written to {write_comparison(found, out)}")
 
 
 def _show(result: "Result") -> None:
     from avsc.report import tables
+    from avsc.report.table_formats import print_tables
 
     if result.summary is not None:
         segments = result.segments
         title = f"fold {segments.fold}, {len(segments.names):,} segments"
-        table(title, *tables.scores(result.summary))
-        console_out.print(tables.scores_footer(result.summary), markup=False)
+        footer = tables.scores_footer(result.summary)
+        print_tables([tables.scores(result.summary, title)], "table", [footer])
     if result.folder is not None:
         say(f"written to {result.folder}")

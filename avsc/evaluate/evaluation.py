@@ -17,9 +17,11 @@ from avsc.console import say
 from avsc.errors import AvscError
 from avsc.evaluate import embeddings, environment, results
 from avsc.evaluate.embeddings import Embeddings, write_embeddings
+from avsc.evaluate.labels import read_labels
 from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.evaluate.summary import Summary, as_json, summarise
+from avsc.evaluate.systems import name_column_notes
 from avsc.report import context
 from avsc.report.pages import report_page
 from avsc.store.reader import Store
@@ -84,7 +86,7 @@ def evaluate(
     probabilities = score.score(loaded, opened, segments, protocol)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
     folder = evaluation_folder(out or run, elsewhere, segments.fold, protocol)
-    write_predictions(folder / PREDICTIONS, segments.names, probabilities)
+    write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     if not segments.labelled:
         return Result(folder, segments, None)
     summary = summarise(probabilities, segments)
@@ -133,7 +135,6 @@ def evaluate_file(
     Raises:
         AvscError: The file is not in the format, or not of the fold's segments.
     """
-    read = read_predictions(predictions)
     opened = Store.open(store)
     segments = _segments(opened, fold)
     if not segments.labelled:
@@ -142,17 +143,17 @@ def evaluate_file(
             "a labelled fold to score against",
             "send such predictions to the challenge; `avsc evaluate` cannot score them",
         )
+    labels = read_labels(store)
+    read = read_predictions(predictions, segments.scenes, labels)
     probabilities = align(predictions, read, segments)
-    if read.disagreeing():
-        say(
-            f"note: in {read.disagreeing()} rows of {predictions} scene_label is not the most "
-            "probable scene; accuracy here is of the most probable"
-        )
+    true = [labels.clips[clip].scene for clip in read.clips]
+    for note in (*read.notes, *name_column_notes(read, true)):
+        say(f"note: {predictions}: {note}")
     summary = summarise(probabilities, segments)
     if out is None:
         return Result(None, segments, summary)
     folder = evaluation_folder(out, None, segments.fold, None)
-    write_predictions(folder / PREDICTIONS, segments.names, probabilities)
+    write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     about = _about(opened, segments, None) | {"predictions": str(predictions.resolve())}
     _write_metrics(folder, summary, about)
     if with_report:

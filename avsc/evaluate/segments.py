@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.errors import AvscError
-from avsc.scenes import scene_index
+from avsc.scenes import SCENES, scene_index
 from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
@@ -38,6 +38,16 @@ class Segments:
     cities: tuple[str, ...]
     locations: tuple[str, ...]
     quarantined: int
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """Names of the scenes, C."""
+        return SCENES
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips."""
+        return len(self.rows)
 
     @property
     def labelled(self) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate.predictions import HEADER, align, read_predictions, write_predictions
+from avsc.evaluate.predictions import align, read_predictions, write_predictions
 from avsc.evaluate.segments import Segments, segments_of
 from avsc.scenes import SCENES
 from avsc.store.layout import StoredClip
@@ -22,6 +22,7 @@ def _clip(scene: str, number: int, fold: str = "test") -> StoredClip:
     return StoredClip(name, scene, "lyon", str(number), fold, f"audio/{name}.wav", "")
 
 
+HEADER = ("filename", "scene_label", *SCENES)
 CLIPS = [_clip("airport", 1), _clip("bus", 2), _clip("tram", 3, "train"), _clip("tram", 4)]
 GOOD = np.full(4, Status.GOOD, np.uint8)
 
@@ -40,7 +41,7 @@ def _probabilities(n: int, seed: int = 0) -> metrics.Probabilities:
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     path = tmp_path / "predictions.csv"
-    write_predictions(path, _segments().names, _probabilities(6))
+    write_predictions(path, _segments().names, _probabilities(6), SCENES)
     return path
 
 
@@ -77,7 +78,7 @@ def test_numbers_have_nine_significant_digits_and_keep_their_bits(
     path = tmp_path_factory.getbasetemp() / "numbers.csv"
     row = np.zeros((1, 10))
     row[0, :2] = share, 1 - share
-    write_predictions(path, ["x_0"], row)
+    write_predictions(path, ["x_0"], row, SCENES)
     cell = path.read_text().splitlines()[1].split("\t")[2]
     digits = cell.partition("e")[0].replace(".", "").lstrip("0")
     assert share == 0 or len(digits) >= 9
@@ -87,7 +88,9 @@ def test_numbers_have_nine_significant_digits_and_keep_their_bits(
 def test_columns_in_another_order_are_read_by_their_names(written: Path) -> None:
     table = pd.read_csv(written, sep="\t", dtype=str)
     table[["scene_label", *reversed(SCENES), "filename"]].to_csv(written, sep="\t", index=False)
-    np.testing.assert_array_equal(read_predictions(written).probabilities, _probabilities(6))
+    read = read_predictions(written)
+    assert read.scenes == SCENES
+    np.testing.assert_array_equal(read.probabilities, _probabilities(6))
 
 
 def test_rows_in_another_order_and_with_windows_line_ends_are_aligned(written: Path) -> None:
@@ -101,12 +104,11 @@ def test_rows_in_another_order_and_with_windows_line_ends_are_aligned(written: P
     ("cells", "fault"),
     [
         ({"bus": "nan"}, "'nan'"),
-        ({"bus": "-0.1"}, "'-0.1'"),
+        ({"bus": "-0.1"}, "-0.1"),
         ({"bus": "inf"}, "'inf'"),
         ({"bus": "0,1"}, "'0,1'"),
         ({"bus": "0.99", "tram": "0.99"}, "airport-lyon-1-1_0"),
-        ({"scene_label": "beach"}, "'beach'"),
-        ({"tram": "0.1\t0.1"}, "13"),
+        ({"tram": "0.1\t0.1"}, "airport-lyon-1-1_0"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_with_its_line(
@@ -115,24 +117,22 @@ def test_a_row_that_is_wrong_is_named_with_its_line(
     _edit(written, 1, **cells)
     with pytest.raises(AvscError) as caught:
         read_predictions(written)
-    assert f"{written} line 2" in caught.value.got
+    assert str(written) in caught.value.got
+    assert "line 2:" in caught.value.got
     assert fault in caught.value.got
 
 
-def test_a_comma_for_a_tab_is_recognised(written: Path) -> None:
+def test_commas_are_as_good_as_tabs(written: Path) -> None:
     written.write_text(written.read_text().replace("\t", ","))
-    with pytest.raises(AvscError) as caught:
-        read_predictions(written)
-    assert str(written) in caught.value.got
-    assert "commas" in caught.value.got
+    np.testing.assert_array_equal(read_predictions(written).probabilities, _probabilities(6))
 
 
 def test_a_column_that_is_no_scene_is_named(written: Path) -> None:
     written.write_text(written.read_text().replace("\tpark\t", "\tparc\t", 1))
     with pytest.raises(AvscError) as caught:
-        read_predictions(written)
+        read_predictions(written, SCENES)
     assert "'parc'" in caught.value.got
-    assert "'park'" in caught.value.got
+    assert "park" in caught.value.got
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,9 @@ def test_a_doubled_segment_is_named(written: Path) -> None:
     lines = written.read_text().splitlines()
     written.write_text("\n".join([*lines, lines[3]]) + "\n")
     with pytest.raises(AvscError) as caught:
-        align(written, read_predictions(written), _segments())
+        read_predictions(written)
     assert "bus-lyon-2-2_0" in caught.value.got
+    assert "line 8:" in caught.value.got
 
 
 def test_a_segment_of_another_fold_is_named(written: Path) -> None:
