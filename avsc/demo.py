@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from avsc import recipe
 from avsc.console import out, say, table
 from avsc.recipe import Recipe, Strategy
-from avsc.scenes import SCENES
 
 if TYPE_CHECKING:
     from avsc.store.schema import StoreSettings
@@ -74,7 +73,7 @@ def show(folder: Path, scored: list[Scored]) -> None:
         [one.strategy, f"{one.metrics['log_loss']:.3f}", f"{100 * one.metrics['accuracy']:.1f}"]
         for one in scored
     ]
-    chance = 1 / len(SCENES)
+    chance = 1 / len(scored[0].metrics["per_class"])
     rows.append(["chance", f"{-math.log(chance):.3f}", f"{100 * chance:.1f}"])
     table(
         "Synthetic data, test fold, one-second segments",

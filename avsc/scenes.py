@@ -1,9 +1,17 @@
-"""The ten scenes of TAU Urban Audio-Visual Scenes 2021 and the names of its clips."""
+"""Scenes: those of TAU Urban Audio-Visual Scenes 2021, and what a data set may call its own.
 
+The scenes are a property of the data set: the store records them, and run, predictions, metrics
+and report take them from there. Their order is that of the columns of every table of probabilities.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from avsc.errors import AvscError
 
+# TAU's ten. A store that does not name its scenes has these: every store of version 0.1.
 SCENES = (
     "airport",
     "bus",
@@ -16,6 +24,9 @@ SCENES = (
     "street_traffic",
     "tram",
 )
+# The other columns of the tables in which each scene has a column of its name.
+COLUMNS = ("filename", "scene_label", "file", "second", "scene", "probability")
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class ClipName:
         'lyon'
 
         Raises:
-            AvscError: The id has not four parts, or its scene is none of the ten.
+            AvscError: The id has not four parts.
         """
         parts = clip_id.split("-")
         if len(parts) != 4 or not all(parts):
@@ -44,20 +55,53 @@ class ClipName:
                 "<scene>-<city>-<location>-<segment>, such as airport-lyon-1095-40158",
                 "check the file names and the CSV they come from",
             )
-        scene_index(parts[0])
         return cls(*parts)
 
 
-def scene_index(scene: str) -> int:
-    """The row of a scene in every confusion matrix and probability table.
+def scenes_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The scenes of a data set whose clips have these.
+
+    TAU's ten where there are no others, so that a part of TAU has the columns of the whole; else
+    the names that occur, sorted. An empty name is that of an unlabelled clip.
+
+    >>> scenes_of(["tram", "bus", ""]) == SCENES, scenes_of(["office", "bus", "office"])
+    (True, ('bus', 'office'))
+    """
+    found = {name for name in names if name}
+    return SCENES if found <= set(SCENES) else tuple(sorted(found))
+
+
+def check_scenes(scenes: Sequence[str]) -> None:
+    """Refuses names that no table could hold.
 
     Raises:
-        AvscError: The scene is none of the ten.
+        AvscError: There are fewer than two scenes, or some names are empty, repeated, padded with
+            spaces, taken by another column, or have tabs, line ends or other control characters.
     """
-    if scene not in SCENES:
+    faults = [f"{name!r} ({fault})" for name in scenes if (fault := _fault(name))]
+    faults += [f"{name!r} (twice)" for name, times in Counter(scenes).items() if times > 1]
+    if faults:
+        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise AvscError(
-            f"unknown scene {scene!r}",
-            f"one of {', '.join(SCENES)}",
-            "correct the scene_label, or remove the row",
+            f"names of scenes that cannot be used: {', '.join(faults[:SHOWN])}{more}",
+            "names that differ, of letters in any script, digits, signs and inner spaces",
+            "rename these scenes",
         )
-    return SCENES.index(scene)
+    if len(scenes) < 2:
+        raise AvscError(
+            f"one scene only: {', '.join(scenes)}" if scenes else "no scene",
+            "at least two scenes to tell apart",
+            "add clips of another scene",
+        )
+
+
+def _fault(name: str) -> str:
+    if not name.strip():
+        return "empty"
+    if name != name.strip():
+        return "begins or ends with a space"
+    if name in COLUMNS:
+        return "the name of a column beside the scenes'"
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        return "has a tab, a line end or another control character"
+    return ""

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,6 +66,7 @@ class MakeStore(Protocol):
         learnable: bool = False,
         settings: StoreSettings | None = None,
         complete: bool = True,
+        scenes: Sequence[str] = SCENES,
     ) -> Path: ...
 
 
@@ -75,7 +76,7 @@ def make_store() -> MakeStore:
 
     Scenes take turns; every third location of a scene is in the test fold. ``quarantined`` are
     rows; ``learnable`` makes sound and picture depend on the scene; ``settings`` replaces
-    everything that describes arrays.
+    everything that describes arrays; clips of other ``scenes`` than TAU's have numbers for ids.
     """
     return _make_store
 
@@ -142,6 +143,7 @@ def _make_store(
     learnable: bool = False,
     settings: StoreSettings | None = None,
     complete: bool = True,
+    scenes: Sequence[str] = SCENES,
 ) -> Path:
     settings = settings or StoreSettings(
         features=features,
@@ -149,31 +151,34 @@ def _make_store(
         partition_clips=partition_clips,
         image=ImageSettings(short_side=min(size)),
     )
-    clips = _clips(n_clips, clips_per_location)
+    clips = _clips(n_clips, clips_per_location, scenes)
     bad = set(quarantined)
-    open_for_writing(path, clips, settings)
+    open_for_writing(path, clips, settings, scenes)
     for partition in range(partition_count(n_clips, settings)):
         with write_partition(path, n_clips, settings, partition) as writer:
             for row in partition_range(partition, n_clips, settings):
                 if row in bad:
                     writer.quarantine(row, "made bad by the test")
                     continue
-                scene = SCENES.index(clips[row].scene) if learnable else None
-                writer.add(row, _clip_data(settings, size, (seed, row), scene))
+                scene = scenes.index(clips[row].scene) if learnable else None
+                data = _clip_data(settings, size, (seed, row), scene, len(scenes))
+                writer.add(row, data)
     if complete:
         mark_complete(path)
     return path
 
 
-def _clips(n_clips: int, clips_per_location: int = 1) -> list[StoredClip]:
+def _clips(
+    n_clips: int, clips_per_location: int = 1, scenes: Sequence[str] = SCENES
+) -> list[StoredClip]:
     """Clips of all scenes in turn, sorted by id."""
     clips = []
     for number in range(n_clips):
-        scene = SCENES[number % len(SCENES)]
-        location = number // len(SCENES) // clips_per_location
+        scene = scenes[number % len(scenes)]
+        location = number // len(scenes) // clips_per_location
         city = ("lyon", "paris", "prague", "vienna")[location % 4]
-        place = str(1000 + 10 * location + number % len(SCENES))
-        name = f"{scene}-{city}-{place}-{40000 + number}"
+        place = str(1000 + 10 * location + number % len(scenes))
+        name = f"{scene}-{city}-{place}-{40000 + number}" if scenes == SCENES else f"{number:06}"
         fold = "test" if location % 3 == 1 else "train"
         clips.append(
             StoredClip(name, scene, city, place, fold, f"audio/{name}.wav", f"video/{name}.mp4")
@@ -186,8 +191,9 @@ def _clip_data(
     size: tuple[int, int],
     seed: tuple[int, ...],
     scene: int | None = None,
+    scenes: int = len(SCENES),
 ) -> ClipData:
-    """Random features and pictures; those of a ``scene`` can be told apart."""
+    """Random features and pictures; those of a ``scene`` of so many can be told apart."""
     rng = np.random.default_rng(seed)
     seconds = settings.clip_seconds
     audio, segments = {}, {}
@@ -195,11 +201,11 @@ def _clip_data(
         bands = settings.bank(feature).bands
         bump = np.zeros(bands, np.float32)
         if scene is not None:
-            bump[scene * bands // len(SCENES) : (scene + 1) * bands // len(SCENES)] = 1.0
+            bump[scene * bands // scenes : (scene + 1) * bands // scenes] = 1.0
         clip = rng.standard_normal((settings.clip_frames, 2, bands), np.float32) - 5
         cut = rng.standard_normal((seconds, SEGMENT_FRAMES, 2, bands), np.float32) - 5
         audio[feature], segments[feature] = clip + bump, cut + bump
-    colour = rng.integers(0, 256, 3) if scene is None else _colour(scene)
+    colour = rng.integers(0, 256, 3) if scene is None else _colour(scene / scenes)
     jpegs = []
     for _ in range(seconds):
         noise = rng.normal(0, 30, (*size, 3))
@@ -209,8 +215,8 @@ def _clip_data(
     return ClipData(audio, segments, jpegs, pts_s.tolist())
 
 
-def _colour(scene: int) -> np.ndarray:
-    angle = 2 * np.pi * (scene / len(SCENES) + np.arange(3) / 3)
+def _colour(turn: float) -> np.ndarray:
+    angle = 2 * np.pi * (turn + np.arange(3) / 3)
     return 128 + 80 * np.cos(angle)
 
 

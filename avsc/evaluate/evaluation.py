@@ -82,7 +82,7 @@ def evaluate(
     loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
     opened = Store.open(store or loaded.manifest.store)
     score.require_fitting(loaded, opened)
-    segments = _segments(opened, fold)
+    segments = _segments(opened, fold, loaded.scenes)
     probabilities = score.score(loaded, opened, segments, protocol)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
     folder = evaluation_folder(out or run, elsewhere, segments.fold, protocol)
@@ -136,7 +136,8 @@ def evaluate_file(
         AvscError: The file is not in the format, or not of the fold's segments.
     """
     opened = Store.open(store)
-    segments = _segments(opened, fold)
+    read = read_predictions(predictions, opened.scenes)
+    segments = _segments(opened, fold, opened.scenes)
     if not segments.labelled:
         raise AvscError(
             f"the fold {segments.fold!r} of {store} has no labels",
@@ -196,8 +197,9 @@ def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Proto
     )
 
 
-def _segments(store: Store, fold: str) -> Segments:
-    segments = segments_of(store.clips, store.status(), store.settings.clip_seconds, fold)
+def _segments(store: Store, fold: str, scenes: tuple[str, ...]) -> Segments:
+    seconds = store.settings.clip_seconds
+    segments = segments_of(store.clips, store.status(), seconds, fold, scenes)
     if segments.quarantined:
         say(
             f"note: {segments.quarantined} clips of the fold {segments.fold!r} are quarantined and "

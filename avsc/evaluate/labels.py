@@ -50,19 +50,20 @@ class Labels:
     clip_seconds: int | None = None
 
 
-def read_labels(place: str) -> Labels:
+def read_labels(place: str, sha256: str | None = None) -> Labels:
     """Reads labels.
 
     Args:
         place: Path of a table (``meta.csv``, a fold's CSV, any with ids and scenes), folder of a
             data set, or path or address of a store.
+        sha256: Identity that the store must have; None for any.
 
     Raises:
-        AvscError: There are no labels in it.
+        AvscError: There are no labels in it, or it is another store.
     """
     path = Path(place)
     if "://" in place or (path / "zarr.json").is_file():
-        return _of_store(place)
+        return _of_store(place, sha256)
     if path.is_dir():
         return _of_dataset(path)
     return Labels(str(path), _of_table(read_table(path)))
@@ -106,10 +107,16 @@ def is_official_test(clips: Iterable[str]) -> bool:
     return manifests.is_official("test", set(clips))
 
 
-def _of_store(place: str) -> Labels:
+def _of_store(place: str, sha256: str | None) -> Labels:
     from avsc.store.reader import Store
 
     store = Store.open(place, complete=False)
+    if sha256 not in (None, store.sha256):
+        raise AvscError(
+            f"{place} is not the store that was evaluated any more",
+            f"the store {(sha256 or '')[:12]}, which knows each clip's scene and location",
+            "evaluate again, or name the labels with --labels",
+        )
     clips = {
         clip.id: ClipLabel(clip.scene, clip.city, f"{clip.city}-{clip.location}")
         for clip in store.clips

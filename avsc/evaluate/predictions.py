@@ -200,7 +200,7 @@ def _columns(
     if scenes is not None:
         return scene_columns(table, used, scenes, exact=True)
     if _is_ours(table):
-        own = [name for name in table.header[2:] if plain_name(name) not in ANSWERS]
+        own = sorted(name for name in table.header[2:] if plain_name(name) not in ANSWERS)
         return scene_columns(table, used, own, exact=True)
     named = {clip.split("-")[0] for clip in ids.clips if TAU_ID.fullmatch(clip)}
     if labels is not None:

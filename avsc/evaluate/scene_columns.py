@@ -50,7 +50,8 @@ def scene_columns(
     short = {k: _AFFIX.sub("", _AFFIX.sub("", name)) for k, name in plain.items()}
     scenes: dict[str, int] = {}
     for scene in wanted:
-        found = [k for k in free if plain[k] == plain_name(scene)]
+        found = [k for k in free if table.header[k] == scene]
+        found = found or [k for k in free if plain[k] == plain_name(scene)]
         found = found or [k for k in free if short[k] == plain_name(scene)]
         if found:
             scenes[scene] = found[0]
@@ -65,8 +66,8 @@ def scene_columns(
         raise _missing(table, [], ["two scenes or more"])
     names = {}
     for k in left:
-        by_plain = {plain_name(scene): scene for scene in scenes}
-        cells = tuple(by_plain.get(plain_name(cell), "") for cell in table.column(k))
+        known = {plain_name(scene): scene for scene in scenes} | {s: s for s in scenes}
+        cells = tuple(known.get(c, known.get(plain_name(c), "")) for c in table.column(k))
         if sum(map(bool, cells)) > len(cells) / 2:
             names[table.header[k] or f"column {k + 1}"] = cells
     ignored = [table.header[k] for k in left if table.header[k] not in names]

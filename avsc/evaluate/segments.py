@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.errors import AvscError
-from avsc.scenes import SCENES, scene_index
 from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
 UNLABELLED = -1
 EVERY = "all"  # the fold of all clips
+SHOWN = 10  # names in a message
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Segments:
         rows: Rows of the store, one a clip, [K].
         seconds: Number of segments of a clip, S; there are n = K * S segments.
         names: Names of the segments in ``predictions.csv``, n.
+        scenes: Names of the scenes, C.
         labels: Scenes by number, -1 where unknown, [n].
         cities: Cities, n.
         locations: Location keys, ``<city>-<location>``, n.
@@ -34,15 +35,11 @@ class Segments:
     rows: NDArray[np.int64]
     seconds: int
     names: tuple[str, ...]
+    scenes: tuple[str, ...]
     labels: NDArray[np.int64]
     cities: tuple[str, ...]
     locations: tuple[str, ...]
     quarantined: int
-
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        """Names of the scenes, C."""
-        return SCENES
 
     @property
     def n_clips(self) -> int:
@@ -56,7 +53,11 @@ class Segments:
 
 
 def segments_of(
-    clips: Sequence[StoredClip], status: NDArray[np.uint8], seconds: int, fold: str
+    clips: Sequence[StoredClip],
+    status: NDArray[np.uint8],
+    seconds: int,
+    fold: str,
+    scenes: tuple[str, ...],
 ) -> Segments:
     """The usable segments of a fold; the fold ``all`` has every clip.
 
@@ -64,8 +65,16 @@ def segments_of(
     means every clip too, and segments have the names of the sound files, as the challenge
     requires.
 
+    Args:
+        clips: Clips of the store.
+        status: Status of each clip.
+        seconds: Number of seconds of a clip.
+        fold: Name of the fold.
+        scenes: Names of the scenes that are told apart, in the order of the probabilities.
+
     Raises:
-        AvscError: The fold has no usable clip, or only some of its clips are labelled.
+        AvscError: The fold has no usable clip, only some of its clips are labelled, or some are of
+            none of the scenes.
     """
     no_folds = not any(clip.fold for clip in clips)
     whole = fold == EVERY or (no_folds and fold == "test")
@@ -79,13 +88,16 @@ def segments_of(
             "choose another with --fold (all takes every clip), or look at `avsc info STORE`",
         )
     chosen = [clips[row] for row in rows]
-    labels = [scene_index(clip.scene) if clip.scene else UNLABELLED for clip in chosen]
+    _require_known(chosen, scenes)
+    number = {scene: k for k, scene in enumerate(scenes)} | {"": UNLABELLED}
+    labels = [number[clip.scene] for clip in chosen]
     _all_or_none_labelled(chosen, labels)
     return Segments(
         fold="evaluation" if whole and no_folds else fold,
         rows=np.asarray(rows, np.int64),
         seconds=seconds,
         names=tuple(name for clip in chosen for name in _names(clip, seconds)),
+        scenes=scenes,
         labels=np.repeat(np.asarray(labels, np.int64), seconds),
         cities=tuple(clip.city for clip in chosen for _ in range(seconds)),
         locations=tuple(f"{c.city}-{c.location}" for c in chosen for _ in range(seconds)),
@@ -97,6 +109,18 @@ def _names(clip: StoredClip, seconds: int) -> list[str]:
     if not clip.scene and seconds == 1:
         return [clip.audio.rpartition("/")[2]]
     return [f"{clip.id}_{second}" for second in range(seconds)]
+
+
+def _require_known(clips: Sequence[StoredClip], scenes: tuple[str, ...]) -> None:
+    strangers = sorted({clip.scene for clip in clips if clip.scene} - set(scenes))
+    if strangers:
+        raise AvscError(
+            f"clips of {len(strangers)} scenes that the system does not know: "
+            f"{', '.join(strangers[:SHOWN])}{', ...' if len(strangers) > SHOWN else ''}",
+            f"clips of the {len(scenes)} scenes it tells apart: "
+            f"{', '.join(scenes[:SHOWN])}{', ...' if len(scenes) > SHOWN else ''}",
+            "train a run on a store with these scenes, or score a store without them",
+        )
 
 
 def _all_or_none_labelled(clips: Sequence[StoredClip], labels: Sequence[int]) -> None:

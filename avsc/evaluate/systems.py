@@ -110,12 +110,12 @@ def labels_of(system: System) -> Labels:
         AvscError: They are nowhere.
     """
     read = system.first
-    if all(TAU_ID.fullmatch(clip) for clip in read.clips):
+    if all(TAU_ID.fullmatch(clip) and clip.split("-")[0] in read.scenes for clip in read.clips):
         return labels_from_ids(dict.fromkeys(read.clips), read.path)
     if (read.path.parent / METRICS).is_file():
         store = read_metrics(read.path.parent).get("store") or {}
         if store.get("path"):
-            return read_labels(store["path"])
+            return read_labels(store["path"], store.get("sha256"))
     title = _column_of_truth(read)
     if title is not None:
         cells = zip(read.clips, read.scene_cells[title], strict=True)

@@ -126,7 +126,7 @@ def _checked(
             f"{SEPARATORS[separator]}",
             "correct the rows; an unclosed quotation mark takes what follows with it",
         )
-    doubled = [name for name, times in Counter(map(str.lower, header)).items() if times > 1]
+    doubled = [name for name, times in Counter(header).items() if times > 1]
     if any(doubled):
         raise AvscError(
             f"{path} line 1: columns more than once: {', '.join(doubled)}",

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from avsc.models.acoustic import ACOUSTIC_FEATURES, DROPOUT, AcousticEncoder, Concat
 from avsc.models.visual import VisualEncoder
-from avsc.scenes import SCENES
 
 CLASSIFIER_HIDDEN = 1024
 
@@ -20,7 +19,7 @@ CLASSIFIER_HIDDEN = 1024
 class SceneClassifier(nn.Sequential):
     """SC: a perceptron of one hidden layer, [n, features] -> logits [n, C]."""
 
-    def __init__(self, features: int, scenes: int = len(SCENES)) -> None:
+    def __init__(self, features: int, scenes: int) -> None:
         super().__init__(
             nn.Linear(features, CLASSIFIER_HIDDEN),
             nn.BatchNorm1d(CLASSIFIER_HIDDEN),
@@ -104,7 +103,7 @@ class AudioVisualModel(nn.Module):
 def build_model(
     bands: int | None,
     visual_encoder: VisualEncoder | None,
-    scenes: int = len(SCENES),
+    scenes: int,
     concat: Concat = "all",
 ) -> AudioVisualModel:
     """A new model of the paper's sizes around a visual encoder.

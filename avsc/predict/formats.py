@@ -43,18 +43,17 @@ def footer(timeline: SceneTimeline) -> str:
 
 def csv_header(scenes: Sequence[str]) -> str:
     """The first line of a CSV."""
-    return ",".join(["file", "second", "scene", "probability", *scenes])
+    return _csv([["file", "second", "scene", "probability", *scenes]])[0]
 
 
 def csv_lines(timeline: SceneTimeline) -> list[str]:
     """A line a second, without the header; probabilities with 9 significant digits."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    rows = []
     for number, row in enumerate(timeline.probabilities, start=timeline.first):
         best = int(row.argmax())
         shares = [f"{share:.9g}" for share in (row[best], *row)]
-        writer.writerow([timeline.file, number, timeline.scenes[best], *shares])
-    return file.getvalue().removesuffix("\n").split("\n")
+        rows.append([str(timeline.file), str(number), timeline.scenes[best], *shares])
+    return _csv(rows)
 
 
 def as_json(timeline: SceneTimeline) -> dict[str, Any]:
@@ -92,6 +91,13 @@ def per_cent(share: float) -> str:
     ('93 %', '>99 %')
     """
     return f"{whole_per_cent(share)} %"
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a CSV."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue().removesuffix("\n").split("\n")
 
 
 def _by_second(timeline: SceneTimeline) -> Table:

@@ -26,11 +26,11 @@ TITLES = {"scalogram": "scalogram (Morlet wavelets)", "fbank": "FBank (mel filte
 CHANNELS = ("average (L+R)/2", "difference L-R")
 
 
-def plot_clip(path: Path, clip: str, out: Path) -> None:
+def plot_clip(path: Path | str, clip: str, out: Path) -> None:
     """Draws one clip of a store.
 
     Args:
-        path: Folder of the store.
+        path: Folder or address of the store.
         clip: Id of the clip.
         out: Path of the figure, a ``.png``, ``.pdf`` or ``.svg`` file.
 

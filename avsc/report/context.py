@@ -163,7 +163,7 @@ def gather(
         lead=_lead(segments, summary, about["protocol"], run),
         summary=summary,
         feature=feature,
-        paper=None if run is None else paper.row_of(run.recipe),
+        paper=paper.row_of(run.recipe) if run is not None and segments.scenes == SCENES else None,
         official=manifests.is_official(
             segments.fold, (store.clips[row].id for row in segments.rows)
         ),
@@ -202,9 +202,9 @@ def worst(
                 name=segments.names[number],
                 clip_seconds=segments.seconds,
                 second=second,
-                scene=SCENES[label],
+                scene=segments.scenes[label],
                 probability=float(shares[label]),
-                others=tuple((SCENES[k], float(shares[k])) for k in likeliest),
+                others=tuple((segments.scenes[k], float(shares[k])) for k in likeliest),
                 loss=float(losses[number]),
                 jpeg=bytes(store.jpeg(row, second)),
                 sound=feature_png(store.audio(feature, [row])[0, :, 0], feature),

@@ -49,6 +49,8 @@ METRICS = {
 }
 ENDS = ("low", "high")
 LETTER_WIDTH, LINE_HEIGHT = 7.0, 13.0  # of a map's names, about
+MOST_NAMES = 24  # in a map: those of the classes with the most points
+MATRIX_WIDTH, MOST_TICKS = 640.0, 64  # of a matrix of many classes
 
 
 def bars(metric: Metric, what: str, rows: Sequence[GroupScore], mean: float) -> Markup:
@@ -71,7 +73,8 @@ def bars(metric: Metric, what: str, rows: Sequence[GroupScore], mean: float) -> 
         axes = _without_frame(figure.subplots(), grid="x")
         axes.set(xlim=(0, end), ylim=(len(rows) - 0.5, -0.5))
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.set_yticks(range(len(rows)), [row.name for row in rows], color=INK)
+        names = [formatting.short(row.name) for row in rows]
+        axes.set_yticks(range(len(rows)), names, color=INK)
         axes.barh(range(len(rows)), np.nan_to_num(values), 0.6, color=ACCENT, alpha=0.75)
         for y, (row, low, high) in enumerate(zip(rows, lows, highs, strict=True)):
             caps = [(x, y - 0.17, x, y + 0.17) for x in (low, high)]
@@ -167,16 +170,39 @@ def scatter(title: str, points: Floats, labels: NDArray[np.int64], names: Sequen
         axes.set(xlim=(0, WIDTH), ylim=(WIDTH, 0))
         axes.set_axis_off()
         wanted = []
+        named = np.argsort(-np.bincount(labels), kind="stable")[:MOST_NAMES]
         for k in np.unique(labels):
             x, y = placed[labels == k].T
             _dots(axes, x, y, scene_colour(k))
-            wanted.append((*_densest(placed[labels == k]), names[k]))
+            if k in named:
+                wanted.append((*_densest(placed[labels == k]), formatting.short(names[k])))
         for x, y, name in _apart(wanted):
             half = LETTER_WIDTH * len(name) / 2
             axes.text(
                 min(max(x, half), WIDTH - half), y, name, ha="center", weight="bold", gid=HALO
             )
         return inline_svg(figure, f"{title}: {len(points)} segments by scene")
+
+
+def confusion(shares: Floats, names: Sequence[str]) -> Markup:
+    """A matrix of many classes as shades: shares [C, C] of the rows' true classes."""
+    size = max(7.0, MATRIX_WIDTH / (1.5 * len(names)))
+    with styled():
+        figure = new_figure(MATRIX_WIDTH, MATRIX_WIDTH)
+        axes = figure.subplots()
+        axes.set_frame_on(False)
+        for name, axis in (("predicted", axes.xaxis), ("true", axes.yaxis)):
+            step = -(-len(names) // MOST_TICKS)  # where they are too many, every few are named
+            axis.set_ticks(
+                range(0, len(names), step), [formatting.short(n) for n in names[::step]], color=INK
+            )
+            axis.set_tick_params(labelsize=min(size, SMALL))
+            axis.set_label_text(name)
+        axes.xaxis.set_tick_params(rotation=90)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none", aspect="equal")
+        right = float(np.trace(shares) / max((shares.sum(axis=1) > 0).sum(), 1))
+        told = f"Confusion of {len(names)} scenes; mean share of the diagonal {right:.2f}"
+        return inline_svg(figure, told)
 
 
 def shown_bands(

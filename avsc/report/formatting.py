@@ -68,6 +68,18 @@ def clock(seconds: int) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
+def short(name: str, most: int = 24) -> str:
+    """A name that fits into a figure: cut in its middle, where long names tend to be alike.
+
+    >>> short("street_pedestrian"), short("second floor, room number twelve", 20)
+    ('street_pedestrian', 'second fl…ber twelve')
+    """
+    if len(name) <= most:
+        return name
+    head = (most - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
+
+
 def loss_bounds(interval: Interval) -> str:
     """The interval of a log-loss.
 

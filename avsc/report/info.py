@@ -13,25 +13,28 @@ from avsc.recipe import Recipe
 from avsc.report import formatting
 from avsc.store.finalize import describe, unfinished
 from avsc.store.layout import StoredClip
+from avsc.store.location import Location, locate
 from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings, clips_in
 from avsc.train.log import read_log
 
 CONFIG = "config.toml"
+SHOWN_SCENES = 10
 
 Facts = list[tuple[str, str]]
 
 
-def show(path: Path) -> None:
+def show(path: Path | str) -> None:
     """Prints what a store or a run's folder holds.
 
     Raises:
         AvscError: There is neither a store nor a run, or its description is damaged.
     """
-    if (path / CONFIG).is_file():
-        _print_facts(f"run {path}", run_facts(path))
+    store = locate(path)
+    if store.folder is not None and (store.folder / CONFIG).is_file():
+        _print_facts(f"run {path}", run_facts(store.folder))
     else:
-        _show_store(path)
+        _show_store(store)
 
 
 def run_facts(run: Path) -> Facts:
@@ -78,10 +81,10 @@ def _print_facts(title: str, facts: Facts) -> None:
         out.print(f"  {name:<{width}}   {value}", markup=False)
 
 
-def _show_store(path: Path) -> None:
+def _show_store(path: Location) -> None:
     missing = unfinished(path)
     store = Store.open(path, complete=False)
-    _print_facts(f"store {path}", _store_facts(path, store, missing))
+    _print_facts(f"store {path.place}", _store_facts(path, store, missing))
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
     reasons = store.reasons()
@@ -91,12 +94,12 @@ def _show_store(path: Path) -> None:
         out.print(f"  {clip}: {reason}", markup=False)
 
 
-def _store_facts(path: Path, store: Store, missing: dict[int, str]) -> Facts:
+def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts:
     settings, clips = store.settings, len(store.clips)
     counts = np.bincount(store.status(), minlength=len(Status))
     written = clips - clips_in(list(missing), clips, settings)
     locations = len({(clip.city, clip.location) for clip in store.clips})
-    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+    sizes = path.listing().values()
     return [
         ("complete", "yes" if store.is_complete and not missing else _lacks(store, missing)),
         (
@@ -105,6 +108,7 @@ def _store_facts(path: Path, store: Store, missing: dict[int, str]) -> Facts:
             f" {counts[Status.GOOD]} good, {counts[Status.QUARANTINED]} quarantined,"
             f" {clips - written} not yet",
         ),
+        ("scenes", _scenes(store.scenes)),
         ("features", ", ".join(_feature(settings, name) for name in settings.features)),
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
@@ -112,6 +116,11 @@ def _store_facts(path: Path, store: Store, missing: dict[int, str]) -> Facts:
         ("settings", settings.model_dump_json()),
         ("identity", store.sha256),
     ]
+
+
+def _scenes(scenes: tuple[str, ...]) -> str:
+    more = f" and {len(scenes) - SHOWN_SCENES} more" if len(scenes) > SHOWN_SCENES else ""
+    return f"{len(scenes)}: {', '.join(scenes[:SHOWN_SCENES])}{more}"
 
 
 def _lacks(store: Store, missing: dict[int, str]) -> str:

@@ -15,6 +15,7 @@ from avsc.report import formatting
 from avsc.report.context import ReportData
 
 MOST_CONFUSED = 8
+MOST_CELLS = 20  # scenes of a confusion matrix in numbers; more are shown as shades
 MOST_STRETCHES = 60
 MOST_PICTURES = 12  # above a time-line
 SECTIONS = {
@@ -134,12 +135,15 @@ def _charts(data: ReportData) -> dict[str, Any]:
 
 def _confusion(data: ReportData) -> dict[str, Any]:
     """Rows of the matrix as (scene, cells), and the largest confusions."""
+    from avsc.report.figures import confusion
+
     counts, scenes = data.summary.confusion, data.summary.scenes
     total = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     wrong = shares * (1 - np.eye(len(shares)))
     largest = [divmod(int(k), len(shares)) for k in np.argsort(-wrong, axis=None)[:MOST_CONFUSED]]
     return {
+        "shades": confusion(shares, scenes) if len(scenes) > MOST_CELLS else None,
         "matrix": [
             (scene, list(zip(row.tolist(), numbers.tolist(), strict=True)))
             for scene, row, numbers in zip(scenes, shares, counts, strict=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avsc.predict.downsample import bin_means
 from avsc.predict.timeline import SceneTimeline, longest
 from avsc.report.figures import COLOUR_MAP, shown_bands
-from avsc.report.formatting import clock
+from avsc.report.formatting import clock, short
 from avsc.report.style import (
     HALO,
     INK,
@@ -33,7 +33,9 @@ LEFT, RIGHT = 128.0, 908.0  # where time begins and ends; style.css puts the pic
 GAP = 10.0
 BAND_HEIGHT, CURVE_HEIGHT, SOUND_HEIGHT, AXIS_HEIGHT = 20.0, 26.0, 116.0, 22.0
 MOST_BINS = 600
+MOST_CURVES = 12  # scenes with a curve: those that are the most probable for the longest time
 LETTER_WIDTH = 7.0
+LONGEST_NAME = 18  # letters that fit beside a curve
 MOST_TICKS = 13
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -41,8 +43,9 @@ STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400,
 def timeline_figure(timeline: SceneTimeline) -> Markup:
     """The figure as SVG."""
     count, scenes = len(timeline.probabilities), timeline.scenes
+    shown = _likeliest(timeline)
     start, stop = timeline.first, timeline.first + count
-    curves_y = BAND_HEIGHT + GAP + CURVE_HEIGHT * np.arange(1, len(scenes) + 1)  # their zero lines
+    curves_y = BAND_HEIGHT + GAP + CURVE_HEIGHT * np.arange(1, len(shown) + 1)  # their zero lines
     foot = curves_y[-1] + GAP + (0 if timeline.sound_columns is None else SOUND_HEIGHT)
     values = bin_means(timeline.probabilities, MOST_BINS)  # [m, scenes]
     edges = start + np.minimum(np.arange(len(values) + 1) * -(-count // len(values)), count)
@@ -56,12 +59,14 @@ def timeline_figure(timeline: SceneTimeline) -> Markup:
         ticks = time_ticks(start, stop)
         axes.set_xticks(ticks, [clock(tick) for tick in ticks])
         axes.set_yticks(
-            [BAND_HEIGHT / 2, *(curves_y - CURVE_HEIGHT / 3)], ["scene", *scenes], color=INK
+            [BAND_HEIGHT / 2, *(curves_y - CURVE_HEIGHT / 3)],
+            ["scene", *(short(scenes[k], LONGEST_NAME) for k in shown)],
+            color=INK,
         )
         axes.tick_params(axis="x", pad=6)
         axes.tick_params(axis="y", pad=8)
         _draw_band(axes, scenes, values.argmax(axis=1).tolist(), edges, (RIGHT - LEFT) / count)
-        for k, y in enumerate(curves_y):
+        for k, y in zip(shown, curves_y, strict=True):
             axes.stairs(
                 y - (CURVE_HEIGHT - 5) * values[:, k],
                 edges,
@@ -93,6 +98,13 @@ def time_ticks(first: int, stop: int) -> list[int]:
     return list(range(-(-first // step) * step, stop + 1, step))
 
 
+def _likeliest(timeline: SceneTimeline) -> list[int]:
+    """The scenes that get a curve, in their own order."""
+    best = np.bincount(timeline.probabilities.argmax(axis=1), minlength=len(timeline.scenes))
+    order = np.lexsort((-timeline.probabilities.mean(axis=0), -best))
+    return sorted(order[:MOST_CURVES].tolist())
+
+
 def _draw_band(
     axes: Axes, scenes: tuple[str, ...], best: list[int], edges: Floats, points_per_s: float
 ) -> None:
@@ -102,9 +114,10 @@ def _draw_band(
         end = begin + len(list(members))
         start, length = float(edges[begin]), float(edges[end] - edges[begin])
         axes.broken_barh([(start, length)], (0, BAND_HEIGHT), facecolor=scene_colour(scene))
-        if length * points_per_s > LETTER_WIDTH * len(scenes[scene]) + 10:
+        name = short(scenes[scene])
+        if length * points_per_s > LETTER_WIDTH * len(name) + 10:
             middle = (start + length / 2, BAND_HEIGHT / 2)
-            axes.text(*middle, scenes[scene], ha="center", va="center", weight="bold", gid=HALO)
+            axes.text(*middle, name, ha="center", va="center", weight="bold", gid=HALO)
         begin = end
 
 

@@ -16,7 +16,8 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.evaluate import embeddings
 from avsc.evaluate.embeddings import Embeddings
-from avsc.scenes import SCENES, ClipName
+from avsc.report.formatting import short
+from avsc.store.layout import StoredClip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 NEIGHBOURS = 10
+MOST_NAMED = 40  # scenes in the legend: those with the most points
+NAMES_DOWN = 20  # of a column of the legend
 # Ten colours that differ in lightness as well as in hue, so that neighbours in the maps can be
 # told apart; each scene also has a mark of its own, for readers who see fewer colours.
 COLOURS = (
@@ -50,21 +53,27 @@ class Panel:
         title: Title above the map.
         plane: Points of the segments, float64 [m, 2].
         labels: Numbers of their scenes, [m].
+        scenes: Names of the scenes.
         agreement: Share of neighbours of the same scene, see ``neighbour_agreement``.
     """
 
     title: str
     plane: NDArray[np.float64]
     labels: Ints
+    scenes: tuple[str, ...]
     agreement: float
 
 
-def panels(found: Embeddings, system: str) -> list[Panel]:
+def panels(
+    found: Embeddings, system: str, clips: Sequence[StoredClip], scenes: tuple[str, ...]
+) -> list[Panel]:
     """The maps of a system: audio-visual and acoustic embeddings.
 
     Args:
         found: Embeddings of the system.
         system: Name of the system, for the titles.
+        clips: Clips that the segments are of, others among them.
+        scenes: Names of the scenes.
 
     Raises:
         AvscError: There are too few segments for a map.
@@ -75,22 +84,23 @@ def panels(found: Embeddings, system: str) -> list[Panel]:
             f"at least {embeddings.FEWEST} for a t-SNE",
             "use a store with a larger test fold",
         )
-    places = locations(found.names)
+    places = locations(found.names, clips)
     return [
         Panel(
             f"{title}, {system}",
             embeddings.project(values),
             found.labels,
+            scenes,
             neighbour_agreement(values, found.labels, places),
         )
         for title, values in found.parts().items()
     ]
 
 
-def locations(names: Sequence[str]) -> Ints:
-    """A number for each segment's recording location, [m], from ``<clip id>_<second>``."""
-    clips = [ClipName.parse(name.rpartition("_")[0]) for name in names]
-    keys = [f"{clip.city}-{clip.location}" for clip in clips]
+def locations(names: Sequence[str], clips: Sequence[StoredClip]) -> Ints:
+    """A number for each segment's recording location, [m]; names are ``<clip id>_<second>``."""
+    place = {clip.id: f"{clip.city}-{clip.location}" for clip in clips}
+    keys = [place[name.rpartition("_")[0]] for name in names]
     return np.unique(keys, return_inverse=True)[1].astype(np.int64)
 
 
@@ -140,7 +150,8 @@ def write(paths: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, fo
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(
         handles,
-        [name.replace("_", " ") for name in names],
+        [short(name.replace("_", " ")) for name in names],
+        ncols=-(-len(names) // NAMES_DOWN),
         loc="outside right upper",
         frameon=False,
         markerscale=1.8,
@@ -159,17 +170,22 @@ def write(paths: Sequence[Path], rows: Sequence[Sequence[Panel]], title: str, fo
 
 def _draw(axes: "Axes", panel: Panel) -> None:
     size = float(np.clip(9000 / max(len(panel.labels), 1), 9, 45))
-    for number, scene in enumerate(SCENES):
+    counts = np.bincount(panel.labels, minlength=len(panel.scenes))
+    named = np.argsort(-counts, kind="stable")[:MOST_NAMED]
+    others = panel.plane[~np.isin(panel.labels, named)]
+    axes.scatter(others[:, 0], others[:, 1], s=size / 3, c="#bbbbbb", linewidths=0)
+    for number in np.sort(named):
         mine = panel.plane[panel.labels == number]
+        turn = number + number // len(COLOURS)  # another mark where the colours come again
         axes.scatter(
             mine[:, 0],
             mine[:, 1],
             s=size,
-            c=COLOURS[number],
-            marker=MARKS[number],
+            c=COLOURS[number % len(COLOURS)],
+            marker=MARKS[turn % len(MARKS)],
             linewidths=0.3,
             edgecolors="white",
-            label=scene,
+            label=panel.scenes[number],
         )
     axes.set_title(panel.title, fontsize=11, loc="left")
     agreement = f"neighbours of the same scene: {100 * panel.agreement:.1f} %"

@@ -33,7 +33,7 @@ ANOTHER_DATA_SET = (
 
 def reproduce(
     request: Request,
-    store: Path,
+    store: Path | str,
     out: Path,
     *,
     part: Part | None = None,
@@ -146,7 +146,8 @@ def _publish_figure(request: Request, runner: Runner) -> None:
             continue
         say(f"figure 2: mapping the embeddings of {name}")
         found = read_embeddings(run_folder(runner.out, name) / EVALUATION)
-        columns.append(figure2.panels(found, name.partition("-")[0]))
+        clips, scenes = runner.store.clips, runner.store.scenes
+        columns.append(figure2.panels(found, name.partition("-")[0], clips, scenes))
     if not columns:
         return
     smoke = " SMOKE RUN: MEANS NOTHING" if request.options.smoke else ""

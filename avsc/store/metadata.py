@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avsc.errors import AvscError
+from avsc.scenes import SCENES
 from avsc.store import schema
 from avsc.store.schema import ArraySpec, StoreSettings
 
@@ -30,6 +31,7 @@ class Attributes(BaseModel):
         clips: Number of clips, the rows of every array.
         clips_csv_sha256: SHA-256 of ``clips.csv``, whose lines are those rows.
         settings: Settings that decide what the bytes are.
+        scenes: Scenes of the data set, in the order of all tables of probabilities.
         complete: Whether the last step found every partition written.
         content_sha256: SHA-256 over the records of all partitions, which hold the SHA-256 of
             every shard; empty until complete.
@@ -41,14 +43,23 @@ class Attributes(BaseModel):
     clips: int = Field(ge=1)
     clips_csv_sha256: str
     settings: StoreSettings
+    scenes: tuple[str, ...] = SCENES
     complete: bool = False
     content_sha256: str = ""
 
     @property
     def sha256(self) -> str:
         """A digest that names what the store holds; checkpoints and caches are keyed by it."""
-        named = self.model_dump(mode="json", exclude={"complete"})
+        named = self.fields()
+        del named["complete"]
         return digest(named)
+
+    def fields(self) -> Document:
+        """The attributes as JSON; TAU's ten scenes go without saying, as in version 0.1."""
+        fields = self.model_dump(mode="json")
+        if self.scenes == SCENES:
+            del fields["scenes"]
+        return fields
 
 
 def digest(document: Document) -> str:
@@ -69,7 +80,7 @@ def group_document(attributes: Document) -> Document:
 
 def store_document(attributes: Attributes) -> Document:
     """``zarr.json`` of the store; its attributes carry their own digest."""
-    fields = attributes.model_dump(mode="json")
+    fields = attributes.fields()
     return group_document({**fields, _DIGEST: digest(fields)})
 
 
@@ -84,10 +95,10 @@ def parse_store(data: bytes, where: str) -> Attributes:
         AvscError: It is not a store's, is of another version, or was altered.
     """
     fields = _attributes_in(data, where)
-    if fields.get(_VERSION) != schema.VERSION:
+    if fields.get(_VERSION) not in (schema.VERSION, schema.LENGTHS_VERSION):
         raise AvscError(
             f"{where}: a store of version {fields.get(_VERSION)!r}",
-            f"version {schema.VERSION}",
+            f"version {schema.VERSION} or {schema.LENGTHS_VERSION}",
             "use the avsc that wrote it, or prepare the store again",
         )
     recorded = fields.pop(_DIGEST, None)

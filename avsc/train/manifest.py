@@ -11,7 +11,6 @@ from avsc import __version__
 from avsc.errors import AvscError
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
-from avsc.scenes import SCENES
 from avsc.store import schema
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
@@ -106,7 +105,7 @@ def new_manifest(
         settings=store.settings,
         recipe=recipe,
         visual=None if encoder is None else _visual(encoder),
-        scenes=SCENES,
+        scenes=store.scenes,
         world=world,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )

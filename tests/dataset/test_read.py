@@ -146,12 +146,6 @@ def _duplicate(root: Path) -> None:
         file.write(f"audio/{AIRPORT}.wav\tvideo/{AIRPORT}.mp4\tairport\n")
 
 
-def _unknown_scene(root: Path) -> None:
-    beach = AIRPORT.replace("airport", "beach")
-    _write_media(root, [beach])
-    (root / "meta.csv").write_text(_table([*TRAIN, *TEST, beach]))
-
-
 def _replace_audio(new: str) -> Callable[[Path], None]:
     return lambda root: _edit(root / "meta.csv", f"audio/{AIRPORT}.wav", new)
 
@@ -233,7 +227,6 @@ def _other_tables(root: Path) -> None:
     ("damage", "words"),
     [
         (_duplicate, ["meta.csv:22", "meta.csv:2", AIRPORT]),
-        (_unknown_scene, ["meta.csv:22", "'beach'", "public_square"]),
         (_replace_audio("../escape.wav"), ["meta.csv:2", "'../escape.wav'"]),
         (
             _replace_audio(f"audio/../audio/{AIRPORT}.wav"),

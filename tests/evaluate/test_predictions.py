@@ -16,6 +16,8 @@ from avsc.scenes import SCENES
 from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
+HEADER = ("filename", "scene_label", *SCENES)
+
 
 def _clip(scene: str, number: int, fold: str = "test") -> StoredClip:
     name = f"{scene}-lyon-{number}-{number}"
@@ -28,7 +30,7 @@ GOOD = np.full(4, Status.GOOD, np.uint8)
 
 
 def _segments() -> Segments:
-    return segments_of(CLIPS, GOOD, 2, "test")
+    return segments_of(CLIPS, GOOD, 2, "test", SCENES)
 
 
 def _probabilities(n: int, seed: int = 0) -> metrics.Probabilities:

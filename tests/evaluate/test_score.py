@@ -34,7 +34,8 @@ def store(tmp_path_factory: pytest.TempPathFactory, make_store: Make) -> Path:
 
 
 def _fold(store: Store) -> Segments:
-    return segments_of(store.clips, store.status(), store.settings.clip_seconds, "test")
+    seconds = store.settings.clip_seconds
+    return segments_of(store.clips, store.status(), seconds, "test", store.scenes)
 
 
 def _by_hand(run: LoadedRun, store: Store, row: int, second: int) -> NDArray[np.float64]:

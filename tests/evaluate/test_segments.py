@@ -5,6 +5,7 @@ import pytest
 
 from avsc.errors import AvscError
 from avsc.evaluate.segments import segments_of
+from avsc.scenes import SCENES
 from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
@@ -21,7 +22,7 @@ def _good(count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 
 def test_segments_go_clip_by_clip_and_second_by_second() -> None:
     clips = [_clip(0), _clip(1, fold="train"), _clip(2, "tram")]
-    found = segments_of(clips, _good(3), 2, "test")
+    found = segments_of(clips, _good(3), 2, "test", SCENES)
     assert found.names == (
         "bus-lyon-100-0_0",
         "bus-lyon-100-0_1",
@@ -37,26 +38,26 @@ def test_segments_go_clip_by_clip_and_second_by_second() -> None:
 def test_quarantined_clips_are_left_out_and_counted() -> None:
     status = _good(2)
     status[0] = Status.QUARANTINED
-    found = segments_of([_clip(0), _clip(1)], status, 10, "test")
+    found = segments_of([_clip(0), _clip(1)], status, 10, "test", SCENES)
     assert found.rows.tolist() == [1]
     assert found.quarantined == 1
 
 
 def test_all_takes_every_clip() -> None:
     clips = [_clip(0), _clip(1, fold="train"), _clip(2, fold="")]
-    assert segments_of(clips, _good(3), 1, "all").rows.tolist() == [0, 1, 2]
+    assert segments_of(clips, _good(3), 1, "all", SCENES).rows.tolist() == [0, 1, 2]
 
 
 def test_a_fold_without_clips_is_refused_and_the_folds_there_are_named() -> None:
     with pytest.raises(AvscError) as caught:
-        segments_of([_clip(0, fold="train")], _good(1), 10, "test")
+        segments_of([_clip(0, fold="train")], _good(1), 10, "test", SCENES)
     assert "'test'" in caught.value.got
     assert "train" in caught.value.expected
 
 
 def test_the_evaluation_edition_is_named_by_its_sound_files() -> None:
     clips = [StoredClip(str(k), "", "", "", "", f"audio/{k}.wav", "") for k in range(3)]
-    found = segments_of(clips, _good(3), 1, "test")
+    found = segments_of(clips, _good(3), 1, "test", SCENES)
     assert found.names == ("0.wav", "1.wav", "2.wav")
     assert found.fold == "evaluation"
     assert not found.labelled
@@ -65,5 +66,5 @@ def test_the_evaluation_edition_is_named_by_its_sound_files() -> None:
 def test_a_fold_that_is_labelled_in_part_is_refused() -> None:
     clips = [_clip(0), _clip(1)._replace(scene="")]
     with pytest.raises(AvscError) as caught:
-        segments_of(clips, _good(2), 10, "test")
+        segments_of(clips, _good(2), 10, "test", SCENES)
     assert clips[1].id in caught.value.got

@@ -14,7 +14,7 @@ FRAMES = (5, 1, 3)  # of three segments
 def model() -> AudioVisualModel:
     recipe = VisualRecipe(model="test_resnet", weights="random", image_size=32)
     torch.manual_seed(0)
-    return build_model(32, visual_weights.build(recipe)).eval()
+    return build_model(32, visual_weights.build(recipe), 10).eval()
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def test_the_acoustic_encoder_has_the_parameters_of_table_1(concat: Concat, seen
 @pytest.mark.parametrize("features", [1024, 1024 + 1792, 1024 + 2048])
 def test_the_classifier_has_the_parameters_of_table_1(features: int) -> None:
     expected = features * 1024 + 1024 + 2048 + 1024 * 10 + 10
-    assert _parameters(SceneClassifier(features)) == expected
+    assert _parameters(SceneClassifier(features, 10)) == expected
 
 
 def test_the_linear_layers_see_what_concatenated_says() -> None:
@@ -82,7 +82,7 @@ def visual_encoder() -> VisualEncoder:
 def test_figure_1_is_the_encoders_side_by_side_under_the_classifier(
     visual_encoder: VisualEncoder,
 ) -> None:
-    model = build_model(64, visual_encoder).eval()
+    model = build_model(64, visual_encoder, 10).eval()
     assert model.acoustic_encoder is not None
     audio = torch.randn(3, 2, 64)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -97,17 +97,18 @@ def test_figure_1_is_the_encoders_side_by_side_under_the_classifier(
 def test_sound_alone_and_pictures_alone_are_the_same_classifier_over_one_part(
     visual_encoder: VisualEncoder,
 ) -> None:
-    assert build_model(64, None).classifier[0].in_features == 1024
-    assert build_model(None, visual_encoder).classifier[0].in_features == visual_encoder.features
-    logits = build_model(None, visual_encoder, 7)(embedding=torch.randn(2, visual_encoder.features))
+    assert build_model(64, None, 10).classifier[0].in_features == 1024
+    pictures = build_model(None, visual_encoder, 7)
+    assert pictures.classifier[0].in_features == visual_encoder.features
+    logits = pictures(embedding=torch.randn(2, visual_encoder.features))
     assert logits.shape == (2, 7)
-    assert not any("acoustic" in name for name in build_model(None, visual_encoder).state_dict())
+    assert not any("acoustic" in name for name in pictures.state_dict())
 
 
 def test_the_frozen_encoder_is_in_the_model_and_in_nothing_that_is_trained_or_kept(
     visual_encoder: VisualEncoder,
 ) -> None:
-    model = build_model(64, visual_encoder)
+    model = build_model(64, visual_encoder, 10)
     frozen = {tensor.data_ptr() for tensor in visual_encoder.parameters()}
     frozen |= {tensor.data_ptr() for tensor in visual_encoder.buffers()}
     held = [*model.parameters(), *model.buffers(), *model.state_dict().values()]
@@ -119,7 +120,7 @@ def test_the_frozen_encoder_is_in_the_model_and_in_nothing_that_is_trained_or_ke
 
 
 def test_a_frozen_acoustic_encoder_does_not_move_while_the_classifier_trains() -> None:
-    model = build_model(64, None)
+    model = build_model(64, None, 10)
     assert model.acoustic_encoder is not None
     model.acoustic_encoder.freeze()
     model.train()

@@ -35,7 +35,7 @@ def test_predictions_of_a_clip_s_files_are_evaluates_of_the_store(
     dataset: Path, store: Path, runs: Runs, strategy: str
 ) -> None:
     opened = Store.open(store)
-    segments = segments_of(opened.clips, opened.status(), SECONDS, "test")
+    segments = segments_of(opened.clips, opened.status(), SECONDS, "test", opened.scenes)
     wanted = score(load_run(runs(strategy), "cpu"), opened, segments, "segment")
     assert np.ptp(wanted, axis=0).max() > 1e-4  # seconds that can be told apart
     for number, name in enumerate(CLIPS):

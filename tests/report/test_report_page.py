@@ -49,7 +49,7 @@ def _worst(name: str) -> WorstSegment:
 
 @pytest.fixture(scope="module")
 def data() -> ReportData:
-    segments = segments_of(_clips(), np.ones(20, np.uint8), 10, "test")
+    segments = segments_of(_clips(), np.ones(20, np.uint8), 10, "test", SCENES)
     random = np.random.default_rng(0)
     logits = 2 * random.standard_normal((200, 10))
     logits[np.arange(200), segments.labels] += 3
@@ -126,7 +126,7 @@ def test_scores_of_one_location_without_a_city_have_a_page_without_intervals(
     data: ReportData,
 ) -> None:
     clip = StoredClip("bus-x-1-1", "bus", "", "1", "test", "audio/a.wav", "video/a.mp4")
-    segments = segments_of([clip], np.ones(1, np.uint8), 10, "test")
+    segments = segments_of([clip], np.ones(1, np.uint8), 10, "test", SCENES)
     shares = np.full((10, 10), 0.02)
     shares[:, 1] = 0.82
     less = replace(data, summary=summarise(shares, segments), paper=None)
