@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights, TableForm
+from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm
 from avsc.console import say
 
 if TYPE_CHECKING:
+    from avsc.evaluate.evaluate_seeds import SeedsResult
     from avsc.evaluate.evaluation import Result
 
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
@@ -30,9 +31,10 @@ StorePath = Annotated[
     ),
 ]
 Fold = Annotated[
-    Literal["test", "train", "all"],
+    Literal["test", "train", "all", "validation"],
     typer.Option(
-        help="The fold. In a store of the unlabelled evaluation edition, test is every clip.",
+        help="The fold. validation: the clips of the training fold that the run held out. In a "
+        "store of the unlabelled evaluation edition, test is every clip.",
         rich_help_panel=BOTH,
     ),
 ]
@@ -82,20 +84,42 @@ def evaluate(
     ve_weights: MovedWeights = None,
     out: Out = None,
     report: Report = True,
+    calibrated: Calibrated = False,
 ) -> None:
-    """Score a run over one-second segments: log-loss, accuracy, and its errors.
+    r"""Score a run over one-second segments: log-loss, accuracy, and its errors.
 
-    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other folds and
-    protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
+    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other stores, folds
+    and protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
     means of the class-wise values, as in the paper, with 95 % intervals by resampling locations.
+    predictions.csv is tab-separated, as the DCASE challenge wants it:
+    pandas.read_csv("predictions.csv", sep="\t") reads it. A folder of seeds (RUN/seed-0, ...) is
+    scored seed by seed, and shown as mean and standard deviation.
 
-    Another system's predictions are scored in the same way:
+    Another system's predictions are scored in the same way, with pictures of the worst segments;
+    without a store, `avsc score FILE` does it:
     avsc evaluate --predictions FILE --store STORE --out DIR
     """
     from avsc.evaluate import evaluation
+    from avsc.evaluate.seeds import seed_folders
 
     if (run is None) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
+    if run is not None and seed_folders(run):
+        from avsc.evaluate.evaluate_seeds import evaluate_seeds
+
+        seeds = evaluate_seeds(
+            run,
+            store=store,
+            fold=fold,
+            protocol=protocol,
+            device=device,
+            ve_weights=ve_weights,
+            out=out,
+            with_report=report,
+            calibrated=calibrated,
+        )
+        _show_seeds(seeds)
+        return
     if run is not None:
         result = evaluation.evaluate(
             run,
@@ -106,9 +130,12 @@ def evaluate(
             ve_weights=ve_weights,
             out=out,
             with_report=report,
+            calibrated=calibrated,
         )
     else:
         assert predictions is not None
+        if calibrated:
+            raise typer.BadParameter("--calibrated is for a RUN: a file has no logits")
         if store is None:
             raise typer.BadParameter("--predictions needs --store, whose fold it is scored on")
         result = evaluation.evaluate_file(
@@ -151,6 +178,16 @@ def compare(
         from avsc.report.comparison import write_comparison
 
         say(f"written to {write_comparison(found, out)}")
+
+
+def _show_seeds(result: "SeedsResult") -> None:
+    from avsc.report import tables
+    from avsc.report.table_formats import print_tables
+
+    if result.found is not None:
+        shown = tables.of_comparison(result.found, "table")
+        print_tables(shown, "table", tables.comparison_notes(result.found))
+    say(f"written to {result.folder}, and into each seed's own folder")
 
 
 def _show(result: "Result") -> None:

@@ -112,6 +112,14 @@ PartOption = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Apply the temperature that `avsc calibrate` keeps in the run.",
+        rich_help_panel=HOW,
+    ),
+]
 TableForm = Annotated[
     Literal["table", "markdown", "latex", "csv", "json"],
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, TableForm
+from avsc.cli.options import STAGE_2, Device, MovedWeights, Run, TableForm
 
 Systems = Annotated[
     list[Path],
@@ -47,6 +47,46 @@ Leaderboard = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write metrics.json and report.html of each system here."),
+]
+
+
+Members = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SYSTEM SYSTEM ...",
+        help="Two or more evaluated runs, folders of seeds (the mean of their seeds), or files of "
+        "predictions, of the same segments.",
+        show_default=False,
+    ),
+]
+EnsembleOut = Annotated[
+    Path, typer.Option(metavar="FILE", help="Predictions file to write, such as ensemble.csv.")
+]
+Weights = Annotated[
+    str,
+    typer.Option(
+        metavar="equal|fit|W,W,...",
+        help="equal; fit: those with the least log-loss on validation predictions; or one number "
+        "for each system.",
+    ),
+]
+Validation = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --weights fit: each system's predictions of validation clips, in the order of "
+        "the systems; may be repeated. By default those of `avsc evaluate RUN --fold validation`.",
+    ),
+]
+Mean = Annotated[
+    Literal["arithmetic", "geometric"],
+    typer.Option(help="Mean of the probabilities; the geometric one is normalised again."),
+]
+RunStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="STORE", help="The store the run was trained on, if it was moved."
+    ),
 ]
 
 
@@ -95,3 +135,74 @@ def score(
         from avsc.report.comparison import write_comparison
 
         say(f"written to {write_comparison(found, out)}")
+
+
+@app.command(rich_help_panel=STAGE_2)
+def ensemble(
+    systems: Members,
+    *,
+    out: EnsembleOut,
+    mean: Mean = "arithmetic",
+    weights: Weights = "equal",
+    validation: Validation = None,
+) -> None:
+    """Average the probabilities of several systems into a predictions file like any other.
+
+    Weights are never fitted on the clips that the ensemble is of: `--weights fit` takes the clips
+    that every system held out of its training.
+
+    avsc evaluate runs/audio --fold validation && avsc evaluate runs/video --fold validation
+
+    avsc ensemble runs/audio runs/video --weights fit --out ensemble.csv && avsc score ensemble.csv
+    """
+    from avsc.console import say
+    from avsc.evaluate.ensemble import ensemble as mix
+
+    if len(systems) < 2:
+        raise typer.BadParameter("two systems at least")
+    if validation and weights != "fit":
+        raise typer.BadParameter("--validation is for --weights fit")
+    used = mix(systems, out, mean=mean, weights=_weights(weights), validation=validation or ())
+    for path, weight in zip(systems, used, strict=True):
+        print(f"{weight:.4f}  {path}")
+    say(f"written to {out}; score it with: avsc score {out}")
+
+
+@app.command(rich_help_panel=STAGE_2)
+def calibrate(
+    run: Run,
+    *,
+    store: RunStore = None,
+    device: Device = "auto",
+    ve_weights: MovedWeights = None,
+) -> None:
+    """Fit one temperature for a run's probabilities on its validation clips, and keep it there.
+
+    The run's logits are divided by it, which makes over-confident probabilities milder. `evaluate`,
+    `predict` and `export` apply it with --calibrated. A folder of seeds is calibrated seed by seed.
+
+    avsc calibrate runs/joint && avsc evaluate runs/joint --calibrated
+    """
+    from avsc.console import say
+    from avsc.evaluate.calibrate import calibrate as fit
+    from avsc.evaluate.seeds import seed_folders
+    from avsc.report import tables
+    from avsc.report.table_formats import print_tables
+
+    for one in seed_folders(run) or [run]:
+        fitted = fit(one, store=store, device=device, ve_weights=ve_weights)
+        print_tables([tables.temperature(fitted, str(one))], "table")
+        say(f"kept in {one}; next: avsc evaluate {one} --calibrated")
+
+
+def _weights(text: str) -> "list[float] | Literal['equal', 'fit']":
+    if text == "equal":
+        return "equal"
+    if text == "fit":
+        return "fit"
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"--weights {text}: equal, fit, or numbers such as 0.5,0.3,0.2"
+        ) from None

@@ -15,6 +15,7 @@ from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Intervals, LocationSums
 from avsc.evaluate.labels import Labels, fold_of, is_official_test
 from avsc.evaluate.predictions import Predictions
+from avsc.evaluate.results import EVALUATION
 from avsc.evaluate.seeds import Spread
 from avsc.evaluate.summary import Summary, summarise
 from avsc.evaluate.systems import System, labels_of, load_systems, name_column_notes
@@ -83,7 +84,7 @@ class Comparison:
     Attributes:
         systems: Systems; the first is what the others are compared with.
         rows: Rows that were scored.
-        clips: Ids of the clips.
+        keys: Clip and second of each row; the second is -1 for a row a clip.
         unit: What a row is: ``segment`` or ``clip``.
         whole: Whether every segment of these clips is there, as far as their length is known.
         clip: Smallest probability of the log-loss.
@@ -92,11 +93,16 @@ class Comparison:
 
     systems: tuple[Compared, ...]
     rows: LabelledRows
-    clips: tuple[str, ...]
+    keys: tuple[tuple[str, int], ...]
     unit: str
     whole: bool
     clip: float
     notes: tuple[str, ...]
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """Ids of the clips."""
+        return tuple(dict.fromkeys(clip for clip, _ in self.keys))
 
 
 def compare(
@@ -105,6 +111,7 @@ def compare(
     *,
     per_clip: bool = False,
     clip: float = SMALLEST_PROBABILITY,
+    within: str = EVALUATION,
 ) -> Comparison:
     """Scores systems on the same rows; the first is the reference.
 
@@ -113,16 +120,17 @@ def compare(
         labels: Labels of the clips; None for those in the ids, or in the evaluation's store.
         per_clip: Whether to average the segments of each clip.
         clip: Smallest probability of the log-loss.
+        within: Folder of the evaluation in each run.
 
     Raises:
         AvscError: A path has no predictions, the rows differ, or they have no labels.
     """
-    systems = load_systems(paths, labels, per_clip)
+    systems = load_systems(paths, labels, per_clip=per_clip, within=within)
     first = systems[0].first
     known = labels or labels_of(systems[0])
     rows = _labelled(systems[0], known)
     order = first.row_keys()
-    aligned = [tuple(_aligned(m, order, first.scenes) for m in s.members) for s in systems]
+    aligned = [tuple(m.in_order(order, first.scenes) for m in s.members) for s in systems]
     sums = [_sums(some, rows, clip) for some in aligned]
     truth = [first.scenes[k] for k in rows.labels]
     compared: list[Compared] = []
@@ -146,7 +154,7 @@ def compare(
     clips = tuple(dict.fromkeys(first.clips))
     missing = _missing_segments(first, known, len(clips))
     notes = _notes(first, known, clips, missing)
-    return Comparison(tuple(compared), rows, clips, first.unit, not missing, clip, notes)
+    return Comparison(tuple(compared), rows, tuple(order), first.unit, not missing, clip, notes)
 
 
 def _labelled(system: System, known: Labels) -> LabelledRows:
@@ -175,14 +183,6 @@ def _labelled(system: System, known: Labels) -> LabelledRows:
         tuple(label.city for label in of_row),
         len(set(read.clips)),
     )
-
-
-def _aligned(
-    member: Predictions, order: Sequence[tuple[str, int]], scenes: Sequence[str]
-) -> Probabilities:
-    where = {key: row for row, key in enumerate(member.row_keys())}
-    columns = [member.scenes.index(scene) for scene in scenes]
-    return member.probabilities[[where[key] for key in order]][:, columns]
 
 
 def _sums(probabilities: Sequence[Probabilities], rows: LabelledRows, clip: float) -> LocationSums:

@@ -73,6 +73,17 @@ class Predictions:
         """Clip and second of each row; the second is -1 for a row a clip."""
         return list(zip(self.clips, self.seconds or (-1,) * len(self.clips), strict=True))
 
+    def in_order(self, order: Sequence[tuple[str, int]], scenes: Sequence[str]) -> Probabilities:
+        """The probabilities of some rows and scenes, in their order, [len(order), C].
+
+        Args:
+            order: Clip and second of each row, as ``row_keys`` has them.
+            scenes: Names of the scenes.
+        """
+        where = {key: row for row, key in enumerate(self.row_keys())}
+        columns = [self.scenes.index(scene) for scene in scenes]
+        return self.probabilities[[where[key] for key in order]][:, columns]
+
     def disagreeing(self, title: str = "scene_label") -> int:
         """Number of rows whose cell in a column of names is less probable than another scene."""
         number = {scene: k for k, scene in enumerate(self.scenes)}

@@ -148,8 +148,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
         **_four(scores),
         "per_class": {
             scene.name: {
-                "log_loss": _known(scene.log_loss),
-                "accuracy": _known(scene.accuracy),
+                "log_loss": known(scene.log_loss),
+                "accuracy": known(scene.accuracy),
                 "n": scene.n,
             }
             for scene in scenes
@@ -177,8 +177,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "reliability": {
             "edges": found.edges.tolist(),
             "count": found.count.tolist(),
-            "confidence": [_known(v) for v in found.confidence],
-            "accuracy": [_known(v) for v in found.accuracy],
+            "confidence": [known(v) for v in found.confidence],
+            "accuracy": [known(v) for v in found.accuracy],
         },
         "per_city": {
             city: {**_four(s), "n": s.n_segments, "intervals": _four_intervals(i)}
@@ -216,8 +216,8 @@ def _four_intervals(found: Intervals) -> dict[str, list[float] | None]:
     }
 
 
-def _known(value: float) -> float | None:
-    # JSON has no nan, and readers in other languages refuse Python's.
+def known(value: float) -> float | None:
+    """A number as JSON has it, which has no nan (readers in other languages refuse Python's)."""
     return None if math.isnan(value) else float(value)
 
 

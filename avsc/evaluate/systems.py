@@ -37,20 +37,29 @@ class System:
         return self.members[0]
 
 
-def load_systems(paths: Sequence[Path], labels: Labels | None, per_clip: bool) -> list[System]:
+def load_systems(
+    paths: Sequence[Path],
+    labels: Labels | None = None,
+    *,
+    per_clip: bool = False,
+    within: str = EVALUATION,
+) -> list[System]:
     """Reads the predictions of systems, all of the same rows.
 
     Args:
         paths: Paths of runs, folders of seeds, evaluation folders or predictions files.
         labels: Labels of the clips; None where the ids have them.
         per_clip: Whether to average the segments of each clip.
+        within: Folder of the evaluation in each run.
 
     Raises:
         AvscError: A path has no predictions, or the systems are not of the same segments.
     """
     systems = []
     for name, path in zip(names_of(paths), paths, strict=True):
-        members = [read_predictions(file, labels=labels) for file in predictions_files(path)]
+        members = [
+            read_predictions(file, labels=labels) for file in predictions_files(path, within)
+        ]
         if per_clip:
             members = [member.per_clip() for member in members]
         systems.append(System(name, path, tuple(members)))
@@ -60,28 +69,28 @@ def load_systems(paths: Sequence[Path], labels: Labels | None, per_clip: bool) -
     return systems
 
 
-def predictions_files(path: Path) -> list[Path]:
+def predictions_files(path: Path, within: str = EVALUATION) -> list[Path]:
     """The predictions file of a run, an evaluation folder or the file itself; one for each seed.
 
     Raises:
         AvscError: There is none.
     """
     seeds = seed_folders(path)
-    return [predictions_of(seed) for seed in seeds] if seeds else [predictions_of(path)]
+    return [predictions_of(one, within) for one in seeds or [path]]
 
 
-def predictions_of(path: Path) -> Path:
+def predictions_of(path: Path, within: str = EVALUATION) -> Path:
     """The predictions file of a run, of an evaluation folder, or the file itself.
 
     Raises:
         AvscError: There is none.
     """
-    for candidate in (path / EVALUATION / PREDICTIONS, path / PREDICTIONS, path):
+    for candidate in (path / within / PREDICTIONS, path / PREDICTIONS, path):
         if candidate.is_file():
             return candidate
     raise AvscError(
         f"{path} has no predictions" if path.exists() else f"{path} does not exist",
-        f"a run with {EVALUATION}/{PREDICTIONS}, or a predictions file",
+        f"a run with {within}/{PREDICTIONS}, or a predictions file",
         f"score it first: avsc evaluate {path}" if path.is_dir() else "check the path",
     )
 

@@ -6,8 +6,9 @@ from typing import Any
 from avsc.evaluate.bootstrap import FEWEST_LOCATIONS
 from avsc.evaluate.compare import Compared, Comparison
 from avsc.evaluate.labels import is_official_test
-from avsc.evaluate.leaderboard import Entry, place, published, ranked
+from avsc.evaluate.leaderboard import Entry, own_entry, place, published, ranked
 from avsc.evaluate.summary import Summary
+from avsc.evaluate.temperature import Calibrated
 from avsc.report import formatting
 from avsc.report.table_formats import Column, Form, Table
 
@@ -78,6 +79,21 @@ def of_comparison(found: Comparison, form: Form) -> list[Table]:
     return tables
 
 
+def temperature(fitted: Calibrated, run: str) -> Table:
+    """Log-loss and calibration error on the validation clips, before and after."""
+    title = (
+        f"{run}: temperature {fitted.temperature:.4f}, fitted on {len(fitted.clips):,} validation "
+        f"clips ({fitted.n_segments:,} segments)"
+    )
+    rows = (("before", 0), ("after", 1))
+    return Table(
+        "temperature",
+        title,
+        (Column("probabilities", "probabilities"), LOSS, Column("ece", "error", formatting.loss)),
+        tuple((word, fitted.log_loss[k], fitted.ece[k]) for word, k in rows),
+    )
+
+
 def comparison_notes(found: Comparison, *, leaderboard: bool = False) -> list[str]:
     """What a reader must know of the numbers: rows, labels, files, clipping, intervals."""
     notes = list(found.notes)
@@ -99,14 +115,12 @@ def entries(found: Comparison) -> list[Entry]:
     if not is_official_test(found.clips):
         return []
     return [
-        Entry(
+        own_entry(
             system.name,
-            None,
             system.scores.log_loss,
-            100 * system.scores.accuracy,
-            "not stated" if system.spread is None else "mean of seeds",
+            system.scores.accuracy,
             found.unit if found.whole else f"{found.unit}, some missing",
-            "here",
+            "not stated" if system.spread is None else "mean of seeds",
         )
         for system in found.systems
     ]
