@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from avsc.evaluate.score import Protocol
 
 
+# What the evaluations of all seeds have in common.
+SHARED = ("protocol", "fold", "quarantined_clips", "store", "versions", "strategy")
+
+
 @dataclass(frozen=True)
 class SeedsResult:
     """What the evaluation of a folder of seeds found.
@@ -81,7 +85,9 @@ def evaluate_seeds(
     if made[0].summary is None or fold == VALIDATION:
         return SeedsResult(base / within, None)
     found = compare([base], within=str(within))
-    content = json.dumps(_metrics(found), indent=2, allow_nan=False)
+    of_first = results.read_metrics(base / runs[0].name / within)
+    about = {key: of_first[key] for key in SHARED if key in of_first}
+    content = json.dumps(_metrics(found) | about, indent=2, allow_nan=False)
     files.write_text(base / within / results.METRICS, content + "\n")
     return SeedsResult(base / within, found)
 

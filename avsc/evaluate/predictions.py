@@ -46,6 +46,7 @@ class Predictions:
         probabilities: Probabilities with columns in the order of ``scenes``, rows sum to 1, [n, C].
         scene_cells: Columns of scenes' names: title -> scene of each row ("" where it is none).
         notes: What was recognised, assumed and done.
+        ours: Whether the file has the format that ``write_predictions`` gives it.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Predictions:
     probabilities: Probabilities
     scene_cells: dict[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    ours: bool
 
     @property
     def unit(self) -> str:
@@ -147,8 +149,10 @@ def read_predictions(
     ids = row_ids(table, number, clips, clip_seconds, as_written=_is_ours(table))
     columns = _columns(table, number, ids, scenes, labels)
     probabilities, done = read_probabilities(table, list(columns.scenes.values()))
+    ours = _is_ours(table)
     titles = [f"{SEPARATORS[table.separator]} between the columns"]
     titles += [f"clips from the column {table.header[number]!r}"] if table.header[number] else []
+    what = ids.notes if ours else (*ids.notes, *titles)
     unused = [f"not used: {', '.join(columns.ignored)}"] if columns.ignored else []
     return Predictions(
         path,
@@ -158,7 +162,8 @@ def read_predictions(
         tuple(columns.scenes),
         probabilities,
         columns.names,
-        (*ids.notes, *titles, *done, *unused),
+        (*what, *done, *unused),
+        ours,
     )
 
 

@@ -145,6 +145,8 @@ def name_column_notes(read: Predictions, truth: Sequence[str]) -> list[str]:
     answers = _answers(read)
     notes = []
     for title, cells in read.scene_cells.items():
+        if read.ours and not read.disagreeing(title):
+            continue  # the answer, as it should be
         count = len(cells)
         true = sum(a == b for a, b in zip(cells, truth, strict=True))
         own = sum(a == b for a, b in zip(cells, answers, strict=True))

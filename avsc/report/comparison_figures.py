@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from avsc.evaluate.bootstrap import Interval
 from avsc.report import formatting
-from avsc.report.figures import WIDTH, strokes, without_frame
+from avsc.report.figures import WIDTH, dots, strokes, without_frame
 from avsc.report.style import ACCENT, INK, SECOND, inline_svg, new_figure, scene_colour, styled
 
 BETTER_BELOW = {"log_loss": True, "accuracy": False}
@@ -39,7 +39,7 @@ def learning_curves(title: str, lines: Mapping[str, Sequence[float]]) -> Markup:
             epochs = np.arange(1, len(values) + 1)
             axes.plot(epochs, values, color=scene_colour(k), linewidth=2, label=short(name, 22))
             best = int(np.argmin(values))
-            axes.plot([best + 1], [values[best]], color=scene_colour(k), marker="o", markersize=6)
+            dots(axes, [best + 1], [values[best]], scene_colour(k), size=9)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, handlelength=1.4)
         told = "; ".join(f"{name} {min(v):.3g} at best" for name, v in lines.items())
         return inline_svg(figure, f"{title} over epochs: {told}")

@@ -110,7 +110,7 @@ def curves(title: str, lines: Mapping[str, Sequence[float]], best: int | None) -
             colour = ACCENT if name == "validation" else SOFT
             axes.plot(epochs, values, color=colour, linewidth=2, label=name)
             shown = slice(None) if count <= MOST_DOTS else slice(-1, None)
-            _dots(axes, epochs[shown], np.array(values)[shown], colour)
+            dots(axes, epochs[shown], np.array(values)[shown], colour)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=len(lines), handlelength=1.4)
         if best is not None:
             axes.axvline(best, color=SECOND, linewidth=1.4, linestyle=DASHES)
@@ -173,7 +173,7 @@ def scatter(title: str, points: Floats, labels: NDArray[np.int64], names: Sequen
         named = np.argsort(-np.bincount(labels), kind="stable")[:MOST_NAMES]
         for k in np.unique(labels):
             x, y = placed[labels == k].T
-            _dots(axes, x, y, scene_colour(k))
+            dots(axes, x, y, scene_colour(k))
             if k in named:
                 wanted.append((*_densest(placed[labels == k]), formatting.short(names[k])))
         for x, y, name in _apart(wanted):
@@ -251,10 +251,10 @@ def strokes(axes: Axes, ends: ArrayLike) -> None:
     axes.add_patch(PathPatch(outline, edgecolor=INK, linewidth=1.6, fill=False))
 
 
-def _dots(axes: Axes, x: ArrayLike, y: ArrayLike, colour: str) -> None:
+def dots(axes: Axes, x: ArrayLike, y: ArrayLike, colour: str, size: float = DOT) -> None:
     """Round dots: each is a line of no length with round ends."""
     outline = _lines(np.column_stack([x, y, x, y]))
-    dots = PathPatch(outline, edgecolor=colour, linewidth=DOT, capstyle="round", fill=False)
+    dots = PathPatch(outline, edgecolor=colour, linewidth=size, capstyle="round", fill=False)
     dots.set_zorder(3)  # above lines
     axes.add_patch(dots)
 
