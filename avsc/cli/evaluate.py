@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
 
-Run = Annotated[
-    Path | None,
+Runs = Annotated[
+    list[Path] | None,
     typer.Argument(
-        metavar="RUN", help="The folder that `avsc train --out` made.", show_default=False
+        metavar="RUN ...",
+        help="The folder that `avsc train --out` made; or those of all folds of a store, with "
+        "--out: their test folds are scored as one.",
+        show_default=False,
     ),
 ]
 StorePath = Annotated[
@@ -31,10 +34,11 @@ StorePath = Annotated[
     ),
 ]
 Fold = Annotated[
-    Literal["test", "train", "all", "validation"],
+    str,
     typer.Option(
-        help="The fold. validation: the clips of the training fold that the run held out. In a "
-        "store of the unlabelled evaluation edition, test is every clip.",
+        help="The fold: test, train, all, or the name of one of several. test is the fold that the "
+        "run left out; in a store of the unlabelled evaluation edition it is every clip. "
+        "validation: the clips of the training fold that the run held out.",
         rich_help_panel=BOTH,
     ),
 ]
@@ -74,7 +78,7 @@ Report = Annotated[bool, typer.Option(help="Write report.html too, one page that
 
 @app.command(rich_help_panel=STAGE_2)
 def evaluate(
-    run: Run = None,
+    runs: Runs = None,
     *,
     predictions: PredictionsFile = None,
     store: StorePath = None,
@@ -95,6 +99,8 @@ def evaluate(
     pandas.read_csv("predictions.csv", sep="\t") reads it. A folder of seeds (RUN/seed-0, ...) is
     scored seed by seed, and shown as mean and standard deviation.
 
+    Cross-validation: avsc evaluate runs/fold1 runs/fold2 runs/fold3 --out runs/all
+
     Another system's predictions are scored in the same way, with pictures of the worst segments;
     without a store, `avsc score FILE` does it:
     avsc evaluate --predictions FILE --store STORE --out DIR
@@ -102,13 +108,23 @@ def evaluate(
     from avsc.evaluate import evaluation
     from avsc.evaluate.seeds import seed_folders
 
-    if (run is None) == (predictions is None):
+    if (not runs) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
-    if run is not None and seed_folders(run):
+    if runs and len(runs) > 1:
+        from avsc.evaluate.cross_validation import evaluate_folds
+
+        if out is None or fold != "test" or ve_weights is not None or calibrated:
+            raise typer.BadParameter(
+                "several runs are scored as one: give --out, without --fold and --calibrated"
+            )
+        result = evaluate_folds(
+            runs, out, store=store, protocol=protocol, device=device, with_report=report
+        )
+    elif runs and seed_folders(runs[0]):
         from avsc.evaluate.evaluate_seeds import evaluate_seeds
 
         seeds = evaluate_seeds(
-            run,
+            runs[0],
             store=store,
             fold=fold,
             protocol=protocol,
@@ -120,9 +136,9 @@ def evaluate(
         )
         _show_seeds(seeds)
         return
-    if run is not None:
+    elif runs:
         result = evaluation.evaluate(
-            run,
+            runs[0],
             store=store,
             fold=fold,
             protocol=protocol,

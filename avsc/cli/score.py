@@ -129,7 +129,7 @@ def score(
     )
     shown = tables.of_comparison(found, form)
     if leaderboard:
-        shown.append(tables.leaderboard(found))
+        shown.append(tables.leaderboard(found, form))
     print_tables(shown, form, tables.comparison_notes(found, leaderboard=leaderboard))
     if out is not None:
         from avsc.report.comparison import write_comparison

@@ -152,7 +152,7 @@ def compare(
             )
         )
     clips = tuple(dict.fromkeys(first.clips))
-    missing = _missing_segments(first, known, len(clips))
+    missing = _missing_segments(first, known, clips)
     notes = _notes(first, known, clips, missing)
     return Comparison(tuple(compared), rows, tuple(order), first.unit, not missing, clip, notes)
 
@@ -229,11 +229,12 @@ def _spread(
     return Spread(tuple(s.log_loss for s in scores), tuple(s.accuracy for s in scores))
 
 
-def _missing_segments(read: Predictions, known: Labels, clips: int) -> int:
+def _missing_segments(read: Predictions, known: Labels, clips: Sequence[str]) -> int:
     if read.seconds is None:
         return 0
-    seconds = known.clip_seconds or max(read.seconds) + 1
-    return max(seconds * clips - len(read.clips), 0)
+    usual = max(read.seconds) + 1  # of clips whose length is not known
+    wanted = sum(known.clips[clip].seconds or usual for clip in clips)
+    return max(wanted - len(read.clips), 0)
 
 
 def _notes(read: Predictions, known: Labels, clips: Sequence[str], missing: int) -> tuple[str, ...]:

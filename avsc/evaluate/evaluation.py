@@ -19,7 +19,7 @@ from avsc.evaluate import embeddings, environment, results
 from avsc.evaluate.embeddings import Embeddings, write_embeddings
 from avsc.evaluate.labels import read_labels
 from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
-from avsc.evaluate.segments import Segments, segments_of
+from avsc.evaluate.segments import EACH, Segments, segments_of
 from avsc.evaluate.summary import Summary, as_json, summarise
 from avsc.evaluate.systems import name_column_notes
 from avsc.evaluate.temperature import (
@@ -28,6 +28,7 @@ from avsc.evaluate.temperature import (
     require_unseen,
     with_temperature,
 )
+from avsc.folds import TEST, TRAIN, train_and_test
 from avsc.report import context
 from avsc.report.context import Contrast
 from avsc.report.pages import report_page
@@ -204,9 +205,10 @@ def fold_segments(run: "LoadedRun", store: Store, fold: str) -> Segments:
     from avsc.evaluate import score
 
     score.require_fitting(run, store)
+    own = store.sha256 == run.manifest.store_sha256
     if fold != VALIDATION:
-        return _segments(store, fold, run.scenes)
-    if store.sha256 != run.manifest.store_sha256:
+        return _segments(store, fold, run.scenes, run.recipe.train.fold if own else None)
+    if not own:
         raise AvscError(
             f"{store.place} is not the store that {run.path} was trained on",
             "its own store: the validation clips are those it held out there",
@@ -240,7 +242,7 @@ def evaluation_folder(
     """
     base = run / results.EVALUATION
     own = elsewhere is None and not calibrated
-    if own and fold == FOLD and protocol in ("segment", None):
+    if own and fold in (FOLD, EACH) and protocol in ("segment", None):
         return base
     words = [fold, protocol, "calibrated" if calibrated else None]
     if elsewhere is not None:
@@ -275,9 +277,14 @@ def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Proto
     )
 
 
-def _segments(store: Store, fold: str, scenes: tuple[str, ...]) -> Segments:
-    seconds = store.settings.clip_seconds
-    segments = segments_of(store.clips, store.status(), seconds, fold, scenes)
+def _segments(
+    store: Store, fold: str, scenes: tuple[str, ...], left_out: str | None = None
+) -> Segments:
+    """The segments of a fold; ``left_out`` is the fold of several that a run was not trained on."""
+    seconds, clips = store.settings.clip_seconds, store.clips
+    if left_out is not None and fold in (TRAIN, TEST):
+        clips = train_and_test(clips, left_out)
+    segments = segments_of(clips, store.status(), seconds, fold, scenes)
     if segments.quarantined:
         say(
             f"note: {segments.quarantined} clips of the fold {segments.fold!r} are quarantined and "

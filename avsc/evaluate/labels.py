@@ -28,11 +28,13 @@ class ClipLabel:
         scene: True scene.
         city: City; empty where unknown.
         location: Key of its location, ``<city>-<number>``; empty where unknown.
+        seconds: Number of its seconds; None where unknown.
     """
 
     scene: str
     city: str = ""
     location: str = ""
+    seconds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,10 @@ class Labels:
     Attributes:
         source: Where they are from, for a person.
         clips: Clip id -> label.
-        clip_seconds: Number of seconds of a clip; None where unknown.
     """
 
     source: str
     clips: dict[str, ClipLabel]
-    clip_seconds: int | None = None
 
 
 def read_labels(place: str, sha256: str | None = None) -> Labels:
@@ -117,8 +117,11 @@ def _of_store(place: str, sha256: str | None) -> Labels:
             f"the store {(sha256 or '')[:12]}, which knows each clip's scene and location",
             "evaluate again, or name the labels with --labels",
         )
+    seconds = store.settings.clip_seconds
     clips = {
-        clip.id: ClipLabel(clip.scene, clip.city, f"{clip.city}-{clip.location}")
+        clip.id: ClipLabel(
+            clip.scene, clip.city, f"{clip.city}-{clip.location}", clip.seconds or seconds
+        )
         for clip in store.clips
         if clip.scene
     }
@@ -126,7 +129,7 @@ def _of_store(place: str, sha256: str | None) -> Labels:
         raise AvscError(
             f"the clips of {place} have no labels", "a labelled store", "name another with --labels"
         )
-    return Labels(place, clips, store.settings.clip_seconds)
+    return Labels(place, clips)
 
 
 def _of_dataset(root: Path) -> Labels:

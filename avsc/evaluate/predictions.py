@@ -142,8 +142,9 @@ def read_predictions(
     """
     table = read_table(path)
     clips = {} if labels is None else labels.clips
-    clip_seconds = None if labels is None else labels.clip_seconds
     number = id_column(table, clips)
+    lengths = [label.seconds for label in clips.values() if label.seconds]
+    clip_seconds = max(lengths, default=None)
     if clip_seconds is None and all(map(TAU_ID.search, table.column(number))):
         clip_seconds = TAU_CLIP_SECONDS
     ids = row_ids(table, number, clips, clip_seconds, as_written=_is_ours(table))
@@ -173,10 +174,10 @@ def align(path: Path, read: Predictions, segments: Segments) -> Probabilities:
     Raises:
         AvscError: Segments are missing, or not of this fold.
     """
-    if read.seconds is None and segments.seconds > 1:
+    if read.seconds is None and len(segments.names) > segments.n_clips:
         raise AvscError(
             f"{path} has a row a clip",
-            f"a row a segment, {segments.seconds} of each clip",
+            "a row a segment, one for each second of each clip",
             f"score clips without pictures: avsc score {path} --labels STORE",
         )
     where = {name: number for number, name in enumerate(read.names)}

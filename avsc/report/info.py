@@ -71,7 +71,7 @@ def clips_by_scene(
     clips: Sequence[StoredClip], status: Sequence[int]
 ) -> tuple[list[str], list[list[str]]]:
     """A table of good and all clips, scenes down and folds across: header and rows."""
-    folds = sorted({clip.fold for clip in clips}, key=("train", "test", "").index)
+    folds = sorted({clip.fold for clip in clips}, key=_fold_order)
     total: Counter[tuple[str, str]] = Counter()
     good: Counter[tuple[str, str]] = Counter()
     for clip, clip_status in zip(clips, status, strict=True):
@@ -84,6 +84,12 @@ def clips_by_scene(
         for scene in scenes
     ]
     return ["scene", *(fold or "no fold" for fold in folds)], rows
+
+
+def _fold_order(fold: str) -> tuple[int, int, str]:
+    """Train, test, the folds of cross-validation by number and name, clips of no fold."""
+    known = {"train": 0, "test": 1, "": 3}.get(fold, 2)
+    return known, int(fold) if fold.isdecimal() else 0, fold
 
 
 def _print_facts(title: str, facts: Facts) -> None:
@@ -116,11 +122,12 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
         ("complete", "yes" if store.is_complete and not missing else _lacks(store, missing)),
         (
             "clips",
-            f"{clips} of {settings.clip_seconds} s from {locations} locations:"
+            f"{clips} of {_lengths(store)} s from {locations} locations:"
             f" {counts[Status.GOOD]} good, {counts[Status.QUARANTINED]} quarantined,"
             f" {clips - written} not yet",
         ),
         ("scenes", _scenes(store.scenes)),
+        *_split(settings),
         ("features", ", ".join(_feature(settings, name) for name in settings.features)),
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
@@ -133,6 +140,23 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
 def _scenes(scenes: tuple[str, ...]) -> str:
     more = f" and {len(scenes) - SHOWN_SCENES} more" if len(scenes) > SHOWN_SCENES else ""
     return f"{len(scenes)}: {', '.join(scenes[:SHOWN_SCENES])}{more}"
+
+
+def _lengths(store: Store) -> str:
+    shortest, longest = store.seconds().min(), store.seconds().max()
+    return str(longest) if shortest == longest else f"{shortest} to {longest}"
+
+
+def _split(settings: StoreSettings) -> Facts:
+    split = settings.split
+    if split is None:
+        return []
+    if split.folds is not None:
+        what = f"{split.folds} folds for cross-validation"
+        what = "a fold for each location left out" if split.folds == "locations" else what
+    else:
+        what = f"a test fold of about {100 * (split.test_fraction or 0):.0f} %"
+    return [("folds", f"{what}, split by {split.by} with seed {split.seed}")]
 
 
 def _lacks(store: Store, missing: dict[int, str]) -> str:
@@ -149,7 +173,7 @@ def _feature(settings: StoreSettings, name: str) -> str:
 def _pictures(settings: StoreSettings) -> str:
     image = settings.image
     return (
-        f"{settings.clip_seconds} a clip, short side at most {image.short_side},"
+        f"one a second, short side at most {image.short_side},"
         f" JPEG quality {image.jpeg_quality}, {image.frame_choice} frames by {image.backend}"
     )
 

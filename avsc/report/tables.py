@@ -1,6 +1,7 @@
 """Scores as tables; pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from avsc.evaluate.bootstrap import FEWEST_LOCATIONS
@@ -126,9 +127,13 @@ def entries(found: Comparison) -> list[Entry]:
     ]
 
 
-def leaderboard(found: Comparison) -> Table:
+def leaderboard(found: Comparison, form: Form) -> Table:
     """The published results and ours, by accuracy; the official protocol first."""
-    return leaderboard_table(entries(found))
+    whole = leaderboard_table(entries(found))
+    if form != "table":
+        return whole
+    # A terminal has no room for the sources.
+    return replace(whole, columns=whole.columns[:-1], rows=tuple(row[:-1] for row in whole.rows))
 
 
 def leaderboard_table(own: Sequence[Entry]) -> Table:

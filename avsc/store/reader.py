@@ -243,8 +243,10 @@ class Store:
         body = self._arrays[schema.IMAGE_JPEG].map_body(partition)
         ends = np.cumsum(length.ravel())
         # The writer lays pictures back to back: anything else would point outside or elsewhere.
-        expected = np.where(good[:, None], (ends - length.ravel()).reshape(length.shape), 0)
-        positive = (length > 0).all(axis=1) == good
+        seconds = np.array(self._seconds)[taken]
+        shown = good[:, None] & (np.arange(self.settings.clip_seconds) < seconds[:, None])
+        expected = np.where(shown, (ends - length.ravel()).reshape(length.shape), 0)
+        positive = (length > 0) == shown
         if not positive.all() or (length < 0).any() or not np.array_equal(offset, expected):
             file = self._arrays[schema.IMAGE_OFFSET].path(partition)
             raise damage(file, "its offsets and image/length do not describe pictures in a row")

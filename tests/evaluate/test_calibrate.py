@@ -118,7 +118,8 @@ def test_a_temperature_that_is_absent_damaged_or_of_other_weights_is_refused(run
     calibrate(run, device="cpu")
     path = run / "calibration.json"
     good = json.loads(path.read_text())
-    for bad in (good | {"weights_sha256": "0" * 64}, good | {"temperature": -1.0}, [], {"x": 1}):
+    bads: list[object] = [good | {"weights_sha256": "0" * 64}, good | {"temperature": -1}, [], {}]
+    for bad in bads:
         path.write_text(json.dumps(bad))
         with pytest.raises(AvscError) as caught:
             evaluate(run, device="cpu", calibrated=True)

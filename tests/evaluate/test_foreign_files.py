@@ -222,7 +222,7 @@ def test_labels_of_other_ids_have_scenes_of_any_number_and_no_locations(tmp_path
 
 def test_a_part_of_the_labels_and_missing_seconds_are_counted(tmp_path: Path) -> None:
     table = a_row_a_segment()
-    labels = Labels("a list", read_labels_of(table, tmp_path).clips, 10)
+    labels = read_labels_of(table, tmp_path)
     found = compare([write(table[:-13], tmp_path / "f.csv")], labels)
     assert any("1 of 120 labelled clips" in note for note in found.notes)
     assert any("3 segments" in note for note in found.notes)
