@@ -19,8 +19,9 @@ from torch.utils.data import Dataset
 
 from avsc.data import augment, rng, triples
 from avsc.data.eval_images import eval_image
-from avsc.data.split import TRAIN, Clips, training_fold
+from avsc.data.split import Clips, training_fold
 from avsc.errors import AvscError
+from avsc.folds import TRAIN
 from avsc.media import jpeg
 from avsc.models.visual_weights import expected_image
 from avsc.recipe import Recipe

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avsc import console, timebase
@@ -52,6 +53,24 @@ def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Pro
             parts.append(segment_probabilities(run.model, samples).cpu().numpy())
             line.advance(samples.segments)
     return np.concatenate(parts)
+
+
+def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[np.float64], Ints]:
+    """The logits of each sample by the protocol ``segment``, and its segment: [m, C], [m].
+
+    Args:
+        run: Run to score.
+        store: Store that holds the fold; see ``require_fitting``.
+        segments: Segments of the fold.
+    """
+    logits, of = [], []
+    for first, samples in _batches(run, store, segments, "segment"):
+        embedding = None if samples.embedding is None else samples.embedding[samples.segment]
+        with torch.inference_mode():
+            found = run.model(samples.audio, embedding=embedding).double()
+        logits.append(found.cpu().numpy())
+        of.append(samples.segment.cpu().numpy() + first)
+    return np.concatenate(logits), np.concatenate(of)
 
 
 def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:

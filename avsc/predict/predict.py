@@ -13,6 +13,7 @@ from pathlib import Path
 from avsc import files
 from avsc.console import progress, say
 from avsc.errors import AvscError
+from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.predict.formats import as_json, csv_header, csv_lines
 from avsc.predict.recording import open_recording
 from avsc.predict.score import Predictor
@@ -67,6 +68,7 @@ def predict_each(
     out: Path | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
+    calibrated: bool = False,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
@@ -79,13 +81,17 @@ def predict_each(
         out: Folder for the files; None to write none.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.
     """
     if audio is not None and len(recordings) != 1:
         raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
-    predictor = Predictor(load_run(run, device, ve_weights=ve_weights))
+    loaded = load_run(run, device, ve_weights=ve_weights)
+    if calibrated:
+        loaded = with_temperature(loaded, read_calibration(run).temperature)
+    predictor = Predictor(loaded)
     failed: list[AvscError] = []
     for recording, name in zip(recordings, names(recordings), strict=True):
         try:

@@ -294,7 +294,7 @@ class Store:
 
 
 def _reopened(place: str, sha256: str) -> Store:
-    store = Store(Location(place))
+    store = Store(locate(place))
     if store.sha256 != sha256:
         raise AvscError(
             f"{place} has changed since it was opened in another process",
