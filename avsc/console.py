@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 from rich.console import Console
 from rich.progress import (
@@ -23,8 +24,11 @@ from rich.text import Text
 PLAIN_INTERVAL_S = 5.0
 PIPE_COLUMNS = 240  # the width of a table that is not printed on a terminal
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+
+_is_terminal = sys.stdout is not None and sys.stdout.isatty()
+out = Console(highlight=False, soft_wrap=True, width=None if _is_terminal else PIPE_COLUMNS)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+_listeners: list[list[str]] = []
 
 
 class ProgressLine:
@@ -115,6 +119,32 @@ def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[Progr
     )
     with bars:
         yield _BarLine(title, total, unit, done, bars)
+
+
+def encode_anything() -> None:
+    """Lets every character be printed, escaped where the terminal's encoding lacks it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def complain(message: str) -> None:
+    """Prints why a command failed, or gives it to those who listen."""
+    if _listeners:
+        _listeners[-1].append(message)
+    else:
+        err.print(f"avsc: {message}", style="red", markup=False)
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Collects what the block complains of, instead of printing it."""
+    messages: list[str] = []
+    _listeners.append(messages)
+    try:
+        yield messages
+    finally:
+        _listeners.pop()
 
 
 def say(message: str) -> None:

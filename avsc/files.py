@@ -111,7 +111,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         AvscError: The disk is full, or ``path`` cannot be written to.
     """
-    write_bytes(path, text.encode())
+    # A file name that is not UTF-8, or not ASCII in the C locale, keeps its bytes.
+    write_bytes(path, text.encode(errors="surrogateescape"))
 
 
 def sync_folder(folder: Path) -> None:

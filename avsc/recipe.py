@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from avsc import recipe_files, recipe_keys
 from avsc.errors import AvscError
@@ -111,6 +111,11 @@ class TrainRecipe(_Section):
     val_split: Literal["location", "clip"] = Field(
         default="location", description="unit of the validation split: whole locations or clips"
     )
+    fold: str | None = Field(
+        default=None,
+        description="fold that is left out for testing in a store of several folds; unset: the "
+        "store's folds train and test",
+    )
     cache: Literal["auto", "device", "host", "none"] = Field(
         default="auto",
         description="memory for the decoded images: GPU (device), host, none, or what has room",
@@ -143,6 +148,11 @@ class TrainRecipe(_Section):
     checkpoint_minutes: float = Field(
         default=10.0, gt=0, description="shortest time in minutes between checkpoints in an epoch"
     )
+
+    @field_validator("fold", mode="before")
+    @classmethod
+    def _named(cls, fold: object) -> object:
+        return str(fold) if isinstance(fold, int) else fold  # --set train.fold=1
 
     @model_validator(mode="after")
     def _agrees(self) -> "TrainRecipe":

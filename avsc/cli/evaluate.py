@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
 
-Run = Annotated[
-    Path | None,
+Runs = Annotated[
+    list[Path] | None,
     typer.Argument(
-        metavar="RUN", help="The folder that `avsc train --out` made.", show_default=False
+        metavar="RUN ...",
+        help="The folder that `avsc train --out` made; or those of all folds of a store, with "
+        "--out: their test folds are scored as one.",
+        show_default=False,
     ),
 ]
 StorePath = Annotated[
@@ -31,9 +34,10 @@ StorePath = Annotated[
     ),
 ]
 Fold = Annotated[
-    Literal["test", "train", "all"],
+    str,
     typer.Option(
-        help="The fold. In a store of the unlabelled evaluation edition, test is every clip.",
+        help="The fold: test, train, all, or the name of one of several. test is the fold that the "
+        "run left out; in a store of the unlabelled evaluation edition it is every clip.",
         rich_help_panel=BOTH,
     ),
 ]
@@ -69,7 +73,7 @@ Report = Annotated[bool, typer.Option(help="Write report.html too, one page that
 
 @app.command(rich_help_panel=STAGE_2)
 def evaluate(
-    run: Run = None,
+    runs: Runs = None,
     *,
     predictions: PredictionsFile = None,
     store: StorePath = None,
@@ -86,16 +90,26 @@ def evaluate(
     protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
     means of the class-wise values, as in the paper, with 95 % intervals by resampling locations.
 
+    Cross-validation: avsc evaluate runs/fold1 runs/fold2 runs/fold3 --out runs/all
+
     Another system's predictions are scored in the same way:
     avsc evaluate --predictions FILE --store STORE --out DIR
     """
     from avsc.evaluate import evaluation
 
-    if (run is None) == (predictions is None):
+    if (not runs) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
-    if run is not None:
+    if runs and len(runs) > 1:
+        from avsc.evaluate.cross_validation import evaluate_folds
+
+        if out is None or fold != "test" or ve_weights is not None:
+            raise typer.BadParameter("several runs are scored as one: give --out, without --fold")
+        result = evaluate_folds(
+            runs, out, store=store, protocol=protocol, device=device, with_report=report
+        )
+    elif runs:
         result = evaluation.evaluate(
-            run,
+            runs[0],
             store=store,
             fold=fold,
             protocol=protocol,

@@ -25,7 +25,21 @@ def _parse_part(text: str) -> Part:
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of `avsc train`.")]
-Store = Annotated[Path, typer.Argument(metavar="STORE", help="Store of `avsc prepare`.")]
+# Text, not a path, which would make one slash of an address's two.
+Store = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE", help="Store of `avsc prepare`: a folder, or an address (s3://...)."
+    ),
+]
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="Store of `avsc prepare`: a folder, or an address (s3://...).",
+    ),
+]
 Edition = Annotated[
     Literal["development", "evaluation"],
     typer.Option(help="development has labels and folds; evaluation has neither."),

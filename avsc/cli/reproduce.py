@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption
+from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption, StoreOption
 
 if TYPE_CHECKING:
     from avsc.reproduce.plan import Options
@@ -33,10 +33,6 @@ Targets = Annotated[
         help="One or more; runs that several need are run once.",
         show_default=False,
     ),
-]
-StorePath = Annotated[
-    Path,
-    typer.Option("--store", metavar="STORE", help="A complete store with both audio features."),
 ]
 Out = Annotated[
     Path,
@@ -89,7 +85,7 @@ Smoke = Annotated[
 def reproduce(
     targets: Targets,
     *,
-    store: StorePath,
+    store: StoreOption,
     out: Out,
     only: Only = None,
     part: PartOption = None,

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_1, DryRun, PartOption
+from avsc.cli.options import STAGE_1, DryRun, PartOption, Store
 from avsc.console import say
 from avsc.errors import AvscError
 
+Split = Literal["location", "folder", "recording"]
+
 if TYPE_CHECKING:
-    from avsc.store.schema import Feature
+    from avsc.store.schema import Feature, SplitSettings
 
 
 def _features(text: str) -> "tuple[Feature, ...]":
@@ -24,7 +26,34 @@ def _features(text: str) -> "tuple[Feature, ...]":
     return chosen
 
 
+def _split(
+    test_fraction: float | None, folds: str | None, by: Split | None, seed: int | None
+) -> "SplitSettings | None":
+    """The split that the options ask for; None for none."""
+    from avsc.store.schema import SplitSettings
+
+    if test_fraction is None and folds is None and by is None and seed is None:
+        return None
+    if test_fraction is not None and folds is not None:
+        raise typer.BadParameter("--test-fraction or --folds: one of them")
+    count: int | Literal["locations"] | None = None
+    if folds == "locations":
+        count = "locations"
+    elif folds is not None:
+        count = int(folds) if folds.isdecimal() else 0
+        if count < 2:
+            raise typer.BadParameter("--folds: a number from 2, or the word locations")
+    share = None if folds is not None else (0.2 if test_fraction is None else test_fraction)
+    return SplitSettings(
+        by=by or "location",
+        test_fraction=share,
+        folds=count,
+        seed=seed or 0,
+    )
+
+
 WHAT, WHERE, BAD = "What the store holds", "Where the work is done", "Bad clips"
+SPLIT = "Training and test fold"
 
 Features = Annotated[
     str, typer.Option(help="Audio features, separated by commas.", rich_help_panel=WHAT)
@@ -54,11 +83,55 @@ FrameChoice = Annotated[
     ),
 ]
 Mono = Annotated[
-    Literal["refuse", "duplicate"],
+    Literal["refuse", "duplicate"] | None,
     typer.Option(
-        help="Refuse WAVs of one channel, or use the channel for left and right.",
+        help="Refuse sound of one channel (in TAU's layout), or use it for left and right.",
+        show_default="refuse in TAU's layout, else duplicate",
         rich_help_panel=WHAT,
     ),
+]
+ClipSeconds = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=3600,
+        help="Longer recordings are cut into clips of so many seconds. In TAU's layout clips have "
+        "ten.",
+        rich_help_panel=WHAT,
+    ),
+]
+TestFraction = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=0.9,
+        help="Share of every scene's clips for the test fold, whole locations only; 0: none.",
+        show_default="0.2 where the data set has no folds",
+        rich_help_panel=SPLIT,
+    ),
+]
+FoldsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--folds",
+        metavar="K",
+        help="Deal clips out to K folds for cross-validation instead; `locations` leaves out one "
+        "location each. Train with `avsc train --fold 1` to K.",
+        rich_help_panel=SPLIT,
+    ),
+]
+SplitBy = Annotated[
+    Split | None,
+    typer.Option(
+        help="What stays together: a location (the table's column, or the folder below a scene's),"
+        " the folder of the video, or the recording.",
+        show_default="location",
+        rich_help_panel=SPLIT,
+    ),
+]
+SplitSeed = Annotated[
+    int | None,
+    typer.Option(min=0, help="Random seed of the split.", rich_help_panel=SPLIT, show_default="0"),
 ]
 PartitionClips = Annotated[
     int,
@@ -123,10 +196,18 @@ Finalise = Annotated[
 @app.command(rich_help_panel=STAGE_1)
 def prepare(
     dataset: Annotated[
-        Path, typer.Argument(help="A data set in TAU's layout: audio/, video/, meta.csv, folds.")
+        Path,
+        typer.Argument(
+            help="A folder with a folder of videos for each scene; a table clips.csv with the "
+            "columns video and scene; or a folder in TAU's layout (audio/, video/, meta.csv)."
+        ),
     ],
     store: Annotated[
-        Path, typer.Argument(help="The store to make, or to go on with where it was stopped.")
+        str,
+        typer.Argument(
+            help="The store to make, or to go on with where it was stopped: a folder, or an "
+            "address such as s3://bucket/tau.zarr."
+        ),
     ],
     *,
     features: Features = "scalogram,fbank",
@@ -134,7 +215,12 @@ def prepare(
     jpeg_quality: JpegQuality = 90,
     video_backend: VideoBackend = "pyav",
     frame_choice: FrameChoice = "on-screen",
-    mono: Mono = "refuse",
+    mono: Mono = None,
+    clip_seconds: ClipSeconds = 10,
+    test_fraction: TestFraction = None,
+    folds: FoldsOption = None,
+    split_by: SplitBy = None,
+    split_seed: SplitSeed = None,
     partition_clips: PartitionClips = 64,
     workers: Workers = None,
     cluster: Cluster = None,
@@ -149,6 +235,16 @@ def prepare(
 
     Reads every clip once and writes a Zarr store. It can be stopped at any moment: the same
     command goes on where it was, and ends at once when everything is there.
+
+    The columns of a table: video, scene, and if you like audio (else the video's own track is
+    used), id, location, fold (train and test, or a name a fold), start and end in seconds; commas
+    or tabs, paths relative to the table.
+
+    **Examples**
+
+    - `avsc prepare rooms/ rooms.zarr` with rooms/office/*.mp4, rooms/kitchen/*.mov, ...
+    - `avsc prepare clips.csv clips.zarr --test-fraction 0.3`
+    - `avsc prepare rooms/ rooms.zarr --folds 5`
     """
     from avsc.prepare import dry_run as dry
     from avsc.prepare import run
@@ -161,8 +257,9 @@ def prepare(
         raise typer.BadParameter("--finalise stands alone")
     settings = StoreSettings(
         features=_features(features),
+        clip_seconds=clip_seconds,
         partition_clips=partition_clips,
-        mono=mono,
+        split=_split(test_fraction, folds, split_by, split_seed),
         image=ImageSettings(
             short_side=short_side,
             jpeg_quality=jpeg_quality,
@@ -170,6 +267,8 @@ def prepare(
             backend=video_backend,
         ),
     )
+    if mono is not None:
+        settings = settings.model_copy(update={"mono": mono})
     profile = None if cluster is None else read_profile(cluster)
     if dry_run:
         plan = dry.describe(
@@ -203,7 +302,7 @@ def prepare(
 
 @app.command(rich_help_panel=STAGE_1)
 def info(
-    path: Annotated[Path, typer.Argument(help="A store, or the folder of a run.")],
+    path: Annotated[str, typer.Argument(help="A store, or the folder of a run.")],
     plot: Annotated[
         str | None,
         typer.Option(metavar="CLIP", help="Draw this clip of a store: features and pictures."),
@@ -228,15 +327,16 @@ def info(
 
 @app.command(rich_help_panel=STAGE_1)
 def verify(
-    store: Annotated[Path, typer.Argument(help="A store.")],
+    store: Store,
 ) -> None:
     """Read every byte of a store, check every checksum, and name what is damaged."""
     from avsc.console import progress
-    from avsc.store.layout import Location, read_attributes
+    from avsc.store.layout import read_attributes
+    from avsc.store.location import locate
     from avsc.store.schema import partition_count
     from avsc.store.verify import verify as find_damage
 
-    attributes = read_attributes(Location(str(store)))
+    attributes = read_attributes(locate(store))
     total = partition_count(attributes.clips, attributes.settings)
     with progress("verify", total, "partitions") as line:
         damaged = find_damage(store, line.advance)

@@ -32,6 +32,15 @@ Strategy = Annotated[
         rich_help_panel=RECIPE,
     ),
 ]
+Fold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K",
+        help="Fold to leave out for testing, in a store of several folds (`avsc prepare --folds`); "
+        "the others are trained on. The same as --set train.fold=K.",
+        rich_help_panel=RECIPE,
+    ),
+]
 AudioRun = Annotated[
     Path | None,
     typer.Option(
@@ -53,6 +62,7 @@ def train(
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
     audio_run: AudioRun = None,
+    fold: Fold = None,
     resume: Resume = False,
     device: Device = "auto",
     threads: Threads = None,
@@ -79,6 +89,7 @@ def train(
         "train.strategy": strategy,
         "visual.weights": ve_weights,
         "train.audio_run": audio_run,
+        "train.fold": fold,
         "train.threads": threads,
     }
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)

@@ -7,13 +7,14 @@ held-out counts closer to the share. The test fold is never read here.
 Shape legend: n clips, F frames, 2 channels, B bands.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avsc.data.triples import within
 from avsc.errors import AvscError
+from avsc.folds import NAMED, TRAIN, split_clips, train_and_test
 from avsc.recipe import TrainRecipe
 from avsc.store.reader import Store
 from avsc.store.schema import Status
@@ -22,7 +23,6 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-TRAIN = "train"
 _CLIPS_AT_ONCE = 64  # whose squares are summed at a time: bounds the float64 copy
 
 
@@ -59,19 +59,21 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
 
     Args:
         store: The store.
-        recipe: Its seed, validation fraction and unit of the split count.
+        recipe: Its fold to leave out, seed, validation fraction and unit of the split count.
 
     Raises:
         AvscError: There are no good clips, or they cannot be split.
     """
-    of_fold = [row for row, clip in enumerate(store.clips) if clip.fold == TRAIN]
+    seen = train_and_test(store.clips, recipe.fold)
+    of_fold = [row for row, clip in enumerate(seen) if clip.fold == TRAIN]
     good = store.status() == Status.GOOD
     rows = np.array([row for row in of_fold if good[row]], np.int64)
     if not rows.size:
         raise AvscError(
             f"{store.place} has no good clip in its training fold",
             "clips with the fold 'train' in clips.csv",
-            "prepare a data set with its evaluation_setup folder",
+            "prepare a data set with its evaluation_setup folder, or with a split of its own:"
+            " `avsc prepare DATASET STORE --test-fraction 0.2`",
         )
     clips = [store.clips[row] for row in rows.tolist()]
     by_clip = recipe.val_split == "clip"
@@ -80,7 +82,7 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     number = {scene: k for k, scene in enumerate(store.scenes)}
     labels = np.array([number[c.scene] for c in clips], np.int64)
     held = split.validation
-    notes = list(split.notes)
+    notes = [*split.notes, *_absent(store, {clip.scene for clip in clips}, recipe)]
     if len(rows) < len(of_fold):
         notes.append(f"{len(of_fold) - len(rows)} quarantined clips are left out")
     return TrainingFold(
@@ -88,116 +90,31 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     )
 
 
-@dataclass(frozen=True)
-class Split:
-    """Which clips of a training fold are held out.
-
-    Attributes:
-        validation: Mask of the clips held out for validation, [n].
-        notes: Lines about the split that the user should read.
-    """
-
-    validation: Bools
-    notes: tuple[str, ...]
-
-
-def split_clips(
-    scenes: Sequence[str],
-    groups: Sequence[tuple[str, ...]],
-    fraction: float,
-    seed: int,
-) -> Split:
-    """Holds out about ``fraction`` of the clips of every scene, whole groups only.
-
-    Args:
-        scenes: Scene of each clip, [n].
-        groups: Group of each clip, whose clips stay on one side, [n]: (city, location), or
-            (clip id,) to split by clip.
-        fraction: Share of the clips to hold out, in (0, 1).
-        seed: Seed of the random order of groups; the order of the clips has no influence.
-
-    Raises:
-        AvscError: No scene has two groups, so that nothing can be held out.
-    """
-    scene_names, scene = np.unique(np.asarray(scenes, str), return_inverse=True)
-    group_names = sorted(set(groups))
-    position = {name: number for number, name in enumerate(group_names)}
-    group = np.array([position[name] for name in groups], np.int64)
-    counts = np.zeros((len(group_names), len(scene_names)), np.int64)
-    np.add.at(counts, (group, scene), 1)
-    held = _hold_out(counts, _random_order(len(group_names), seed), fraction)
-    if not held.any():
-        raise AvscError(
-            f"{len(scenes)} training clips in which every scene has one group only",
-            "a scene with two locations (or clips) at least, one of them for validation",
-            "add clips; with several clips a location, --set train.val_split=clip works too",
-        )
-    absent = scene_names[(counts[held].sum(axis=0) == 0) & (counts.sum(axis=0) > 0)]
-    notes = [f"no clip of {name} is in validation: it has one group only" for name in absent]
-    return Split(held[group], tuple(notes))
+def _absent(store: Store, present: set[str], recipe: TrainRecipe) -> list[str]:
+    """Scenes of the store's clips that the training fold lacks."""
+    labelled = {clip.scene for clip in store.clips if clip.scene and clip.fold}
+    absent = [scene for scene in store.scenes if scene in labelled - present]
+    if not absent:
+        return []
+    more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+    left_out = "" if recipe.fold is None else f" without the fold {recipe.fold}"
+    return [
+        f"WARNING: the training fold{left_out} has no clip of {', '.join(absent[:NAMED])}{more}:"
+        " the run cannot learn it and will miss each of its clips"
+    ]
 
 
-def _hold_out(counts: Ints, order: Ints, fraction: float) -> Bools:
-    """Chooses the groups to hold out.
-
-    Args:
-        counts: Number of clips of each group and scene, [groups, scenes].
-        order: Order in which groups are tried, [groups].
-        fraction: Share of every scene's clips to hold out.
-
-    Returns:
-        A mask of the groups held out, [groups].
-    """
-    total = counts.sum(axis=0)
-    target = fraction * total
-    held = np.zeros(len(counts), bool)
-    taken = np.zeros_like(total)  # clips held out so far, of each scene
-    for group in order:
-        added = taken + counts[group]
-        nearer = np.abs(added - target).sum() < np.abs(taken - target).sum()
-        if nearer and _leaves_some(total - added, counts[group]):
-            held[group], taken = True, added
-    for scene in np.flatnonzero(taken == 0):
-        # The scene's share is smaller than its groups: hold out its smallest group all the same.
-        for group in sorted(order[counts[order, scene] > 0], key=lambda g: int(counts[g].sum())):
-            added = taken + counts[group]
-            if taken[scene] == 0 and _leaves_some(total - added, counts[group]):
-                held[group], taken = True, added
-    return held
-
-
-def _random_order(count: int, seed: int) -> Ints:
-    """A random permutation of range(count) by Philox4x32-10 [Salmon et al., SC 2011].
-
-    The split of a seed must be the same in every version of this package: a run that is resumed
-    by a newer version must not train on clips it validated on before, nor a pipeline on clips
-    that its acoustic encoder's run held out. So this one draw is not left to NumPy, whose
-    ``Generator`` may change from version to version.
-    """
-    word = 0xFFFFFFFF
-    c = np.zeros((4, count), np.uint64)  # a counter of four 32-bit words for every number
-    c[0], c[3] = np.arange(count), 2 << 24
-    keys = [seed & word, seed >> 32]
-    for _ in range(10):
-        p0, p1 = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
-        c = np.stack([p1 >> 32 ^ c[1] ^ keys[0], p1 & word, p0 >> 32 ^ c[3] ^ keys[1], p0 & word])
-        keys = [keys[0] + 0x9E3779B9 & word, keys[1] + 0xBB67AE85 & word]
-    return np.argsort(c[0] << 32 | c[1], kind="stable")
-
-
-def _leaves_some(left: Ints, group: Ints) -> bool:
-    """Whether every scene of a group still has clips left to train on."""
-    return bool((left[group > 0] > 0).all())
-
-
-def standardisation(audio: Floats) -> tuple[Floats, Floats]:
+def standardisation(audio: Floats, frames: Ints | None = None) -> tuple[Floats, Floats]:
     """Mean and standard deviation of each (channel, band), float32 [2, B].
 
     Sums are in float64. A band that never changes is given the standard deviation 1.
 
     Args:
         audio: Training frames, [n, F, 2, B].
+        frames: Number of frames of each clip, [n]; None for F.
     """
+    if frames is not None and (frames < audio.shape[1]).any():
+        audio = audio[within(frames, audio.shape[1])][:, None]  # [m, 1, 2, B]
     count = audio.shape[0] * audio.shape[1]
     mean = audio.sum(axis=(0, 1), dtype=np.float64) / count
     squares = np.zeros_like(mean)

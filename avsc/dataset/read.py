@@ -1,39 +1,38 @@
-"""A data set in TAU's layout, read and checked before any work starts (DESIGN section 9).
+"""A data set, read and checked before any work starts: one reader for three kinds of them.
 
-``meta.csv`` lists the clips; ``evaluation_setup/fold1_train.csv`` and ``fold1_evaluate.csv`` put
-them into folds; ``fold1_test.csv`` (the test fold without its labels) is only checked. The
-evaluation edition has one-second files with numbers for names, no labels and no folds.
+- A folder with ``audio/`` and ``video/`` in TAU's layout (``avsc.dataset.tau``).
+- A folder a scene with videos in it (``avsc.dataset.class_folders``).
+- A table of recordings (``avsc.dataset.clip_table``): a file, or ``clips.csv`` in a folder whose
+  videos lie in no scene's folder.
+
+In TAU's layout the length of a clip is known and no media are opened; of the other two the headers
+of all recordings are read.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from avsc.dataset import manifests
-from avsc.dataset.layout import MEDIA, META, SETUP, Layout, find_layout
+from avsc.dataset import clip_table, own, tau
+from avsc.dataset.class_folders import list_class_folders
+from avsc.dataset.clip_table import list_table
+from avsc.dataset.layout import HOW_TO_GET_ONE, MEDIA, META
 from avsc.dataset.manifests import Edition
-from avsc.dataset.table import (
-    AUDIO,
-    FAULTS_SHOWN,
-    FILES,
-    SCENE,
-    raise_faults,
-    read_table,
-    row_faults,
-)
+from avsc.dataset.recordings import Listing, find_media
+from avsc.dataset.table import raise_faults
 from avsc.errors import AvscError
-from avsc.scenes import ClipName
 from avsc.store.layout import StoredClip
+from avsc.store.schema import SplitSettings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-TRAIN = f"{SETUP}/fold1_train.csv"
-EVALUATE = f"{SETUP}/fold1_evaluate.csv"
-TEST = f"{SETUP}/fold1_test.csv"
-GET_META = "put the CSVs beside audio/ and video/ (`avsc download OUT --part meta` fetches them)"
+TABLE = "clips.csv"
+CLIP_SECONDS = 10
+WAYS = (
+    "a folder with a folder for each scene and videos in these; a table of videos and scenes"
+    " (clips.csv); or a folder in TAU's layout, with audio/<clip id>.wav, video/<clip id>.mp4 and"
+    f" {META}"
+)
+Kind = Literal["tau", "folders", "table"]
 
 
 @dataclass(frozen=True)
@@ -41,180 +40,143 @@ class Dataset:
     """A data set that passed every check.
 
     Attributes:
-        root: Folder of the data set, resolved.
+        root: Folder that the clips' paths are relative to, resolved.
         clips: Clips sorted by id (by number in the evaluation edition); files are POSIX paths
             relative to ``root``, and what is unknown of a clip is empty.
-        edition: Edition, ``development`` (labelled) or ``evaluation``.
-        clip_seconds: Length of each clip in seconds: 10, or 1 in the evaluation edition.
-        warnings: Locations that both folds share, and how the folds differ from the official ones
-            where the data set seems to be a copy of them.
+        edition: Edition: ``development`` (labelled) or ``evaluation`` of TAU's layout, or ``own``.
+        clip_seconds: Length of the longest clip in seconds; in TAU's layout that of each clip: 10,
+            or 1 in the evaluation edition.
+        warnings: What makes scores better or worse than they seem, such as locations that both
+            folds share.
+        notes: What else the user should read: how it was cut and put into folds.
+        split: How it was put into folds; None for its own folds.
     """
 
     root: Path
     clips: tuple[StoredClip, ...]
-    edition: Edition
+    edition: Edition | Literal["own"]
     clip_seconds: int
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    split: SplitSettings | None = None
 
 
-def read_dataset(root: Path) -> Dataset:
-    """Reads and checks a data set; takes a second for 12,291 clips, and opens no media.
+def read_dataset(
+    path: Path, split: SplitSettings | None = None, clip_seconds: int = CLIP_SECONDS
+) -> Dataset:
+    """Reads and checks a data set.
 
     Args:
-        root: Folder of the data set, or one above it.
+        path: Folder of the data set, or one above it in TAU's layout; or a table.
+        split: How to put it into folds; None for its own, or the usual split where it has none.
+        clip_seconds: Length in seconds of the clips that longer recordings are cut into; not for
+            TAU's layout.
 
     Raises:
         AvscError: It is no data set, or something in it is wrong: up to five faults are named
             with file and line, and all are counted.
     """
-    layout = find_layout(root)
-    # The names of the files alone tell the editions apart, whatever tables are there.
-    if all(name.split("/")[1].isdecimal() for name in layout.media):
-        return Dataset(layout.root, _read_evaluation(layout), "evaluation", 1, ())
-    clips = _read_development(layout)
-    warnings = (*_shared_locations(clips), *_unlike_official(clips))
-    return Dataset(layout.root, clips, "development", 10, warnings)
+    found = kind_of(path)
+    if found == "tau":
+        return _read_tau(path, split)
+    listing = list_recordings(path, found)
+    raise_faults(listing.faults, path)
+    return from_listing(listing, split, clip_seconds)
 
 
-def _read_development(layout: Layout) -> tuple[StoredClip, ...]:
-    faults: list[AvscError] = []
-    columns = (*FILES, SCENE)
-    meta = read_table(layout, META, columns, faults, GET_META)
-    train = read_table(layout, TRAIN, columns, faults, GET_META)
-    evaluate = read_table(layout, EVALUATE, columns, faults, GET_META)
-    test = read_table(layout, TEST, (AUDIO,), faults) if TEST in layout.tables else None
-    # Where rows are left out, each would be missed again in the other tables.
-    raise_faults(faults, layout.root)
-    faults += _name_faults(meta) + _media_faults(meta, layout)
-    for table in (meta, train, evaluate):
-        faults += _label_faults(table)
-    faults += _absent_faults(train, meta, META) + _absent_faults(evaluate, meta, META)
-    faults += _both_folds_faults(train, evaluate)
-    if test is not None:
-        faults += _absent_faults(test, evaluate, EVALUATE) + _absent_faults(evaluate, test, TEST)
-    raise_faults(faults, layout.root)
-    folds = dict.fromkeys(train["clip"], "train") | dict.fromkeys(evaluate["clip"], "test")
-    clips = []
-    for clip in sorted(meta["clip"]):
-        name = ClipName.parse(clip)
-        place = (name.scene, name.city, name.location)
-        clips.append(StoredClip(clip, *place, folds.get(clip, ""), *_files(clip, layout)))
-    return tuple(clips)
+def from_listing(listing: Listing, split: SplitSettings | None, clip_seconds: int) -> Dataset:
+    """A data set of listed recordings.
 
-
-def _read_evaluation(layout: Layout) -> tuple[StoredClip, ...]:
-    """The evaluation edition's clips: those of its table where there is one, else all files."""
-    import pandas as pd
-
-    faults: list[AvscError] = []
-    table = next((name for name in (META, TEST, EVALUATE) if name in layout.tables), None)
-    if table:
-        rows = read_table(layout, table, tuple(FILES), faults)
-    else:
-        clips = sorted({name.split("/")[1] for name in layout.media})
-        rows = pd.DataFrame({"clip": clips, "where": [f"clip {clip}" for clip in clips]})
-    raise_faults(faults + _media_faults(rows, layout), layout.root)
-    ids = sorted(rows["clip"], key=lambda clip: (len(clip), clip))
-    return tuple(StoredClip(clip, "", "", "", "", *_files(clip, layout)) for clip in ids)
-
-
-def _files(clip: str, layout: Layout) -> tuple[str, str]:
-    return layout.places("audio", clip)[0], layout.places("video", clip)[0]
-
-
-def _name_faults(meta: "pd.DataFrame") -> list[AvscError]:
-    """Rows whose clip has no proper id."""
-    faults = []
-    for clip, where in zip(meta["clip"], meta["where"], strict=True):
-        try:
-            ClipName.parse(clip)
-        except AvscError as error:
-            faults.append(AvscError(f"{where}: {error.got}", error.expected, error.remedy))
-    return faults
-
-
-def _label_faults(rows: "pd.DataFrame") -> list[AvscError]:
-    scene = rows["clip"].str.split("-").str[0]
-    return row_faults(
-        rows.assign(scene=scene)[rows[SCENE] != scene],
-        "scene_label {scene_label!r} for clip {clip}",
-        "{scene!r}, the scene its id begins with",
-        "correct the scene_label",
-    )
-
-
-def _media_faults(rows: "pd.DataFrame", layout: Layout) -> list[AvscError]:
-    """Rows whose clip lacks a file, or has several different ones of one name."""
-    faults = []
-    for clip, where in zip(rows["clip"], rows["where"], strict=True):
-        for folder, ending in MEDIA.items():
-            places, name = layout.places(folder, clip), f"{folder}/{clip}{ending}"
-            if not places:
-                remedy = (
-                    "fetch what is missing (`avsc download` goes on where it stopped), mend the"
-                    " symbolic link if it is one, or remove the row"
-                )
-                got = f"{where}: {name} is not on disk"
-                faults.append(AvscError(got, f"the file below {layout.root}", remedy))
-            elif len(places) > 1:
-                got = f"{where}: {name} is there {len(places)} times: {', '.join(places)}"
-                remedy = "pass the folder of one data set, or remove a copy"
-                faults.append(AvscError(got, "one file of each name", remedy))
-    return faults
-
-
-def _absent_faults(rows: "pd.DataFrame", listed: "pd.DataFrame", table: str) -> list[AvscError]:
-    return row_faults(
-        rows[~rows["clip"].isin(listed["clip"])],
-        f"clip {{clip}} is not in {table}",
-        f"a clip that {table} lists",
-        "remove the row, or use the CSVs of one and the same data set",
-    )
-
-
-def _both_folds_faults(train: "pd.DataFrame", evaluate: "pd.DataFrame") -> list[AvscError]:
-    return row_faults(
-        evaluate.merge(train[["clip", "where"]], on="clip", suffixes=("", "_train")),
-        "clip {clip} is in both folds, also at {where_train}",
-        "each clip in one fold",
-        "remove one of the rows",
-    )
-
-
-def _shared_locations(clips: Sequence[StoredClip]) -> tuple[str, ...]:
-    """Whether locations of the training fold are in the test fold too."""
-    locations: dict[str, set[str]] = {"train": set(), "test": set(), "": set()}
-    for clip in clips:
-        locations[clip.fold].add(f"{clip.city}-{clip.location}")
-    shared = sorted(locations["train"] & locations["test"])
-    if not shared:
-        return ()
-    shown = ", ".join(shared[:FAULTS_SHOWN]) + (", ..." if len(shared) > FAULTS_SHOWN else "")
-    return (
-        f"{len(shared)} locations are in both folds ({shown}): scores will be better than "
-        "at unknown locations",
-    )
-
-
-def _unlike_official(clips: Sequence[StoredClip]) -> tuple[str, ...]:
-    """How the folds differ from the official ones, where half the official clips are there.
-
-    Smaller data sets are somebody's own or synthetic, and differ anyway.
+    Raises:
+        AvscError: Two clips have one id, or they cannot be split so.
     """
-    counts = Counter((clip.fold, clip.scene) for clip in clips)
-    official = manifests.fold_facts()
-    if 2 * counts.total() < sum(fold.clips for fold in official):
-        return ()
-    warnings = []
-    for fold in official:
-        unlike = [
-            f"{scene} {counts[fold.name, scene]} (official {count})"
-            for scene, count in fold.per_scene.items()
-            if counts[fold.name, scene] != count
-        ]
-        if unlike:
-            shown = ", ".join(unlike[:FAULTS_SHOWN])
-            warnings.append(f"the {fold.name} fold is not the official one: clips of {shown}")
-        elif not manifests.is_official(fold.name, (c.id for c in clips if c.fold == fold.name)):
-            warnings.append(f"the {fold.name} fold has the official counts but other clip ids")
-    return tuple(warnings)
+    pieces, probes = own.cut_listing(listing, clip_seconds)
+    has_folds = any(recording.fold for recording in listing.recordings)
+    folds = own.put_into_folds(pieces.clips, list(pieces.refused), has_folds, split)
+    clips = tuple(sorted(folds.clips, key=lambda clip: clip.id))
+    _require_unique(clips)
+    notes = (*own.describe(listing, probes, pieces), *folds.notes)
+    longest = max(clip.seconds or clip_seconds for clip in clips)
+    warnings = tau.shared_locations(clips)
+    return Dataset(listing.root, clips, "own", longest, warnings, notes, folds.split)
+
+
+def list_recordings(path: Path, kind: Kind) -> Listing:
+    """The recordings of a folder of class folders or of a table, with all faults of it."""
+    if kind == "folders":
+        return list_class_folders(path, find_media(path))
+    return list_table(path if path.is_file() else path / TABLE)
+
+
+def kind_of(path: Path) -> Kind:
+    """Which of the three kinds of data sets is at a path.
+
+    Raises:
+        AvscError: There is nothing, nothing of them, or several in one folder.
+    """
+    if path.is_file():
+        if path.suffix.lower() in clip_table.ENDINGS:
+            return "table"
+        raise AvscError(
+            f"{path} is a file and no table",
+            WAYS,
+            f"pass its folder, or list it in a table clips.csv; {HOW_TO_GET_ONE}",
+        )
+    if not path.is_dir():
+        got = f"{path} is not a folder" if path.exists() else f"there is no folder {path}"
+        raise AvscError(got, WAYS, HOW_TO_GET_ONE)
+    tree = find_media(path)
+    in_scenes = [video for video in tree.videos if "/" in video and not _is_tau(video)]
+    in_tau = [media for media in (*tree.videos, *tree.sounds) if _is_tau(media)]
+    tables = [name for name in (META, TABLE) if (path / name).is_file()]
+    if in_tau and (META in tables or not in_scenes):
+        return "tau"
+    if in_tau or (TABLE in tables and in_scenes):
+        raise _ambiguous(path, in_scenes, in_tau, TABLE in tables)
+    if TABLE in tables:
+        return "table"
+    if not tree.videos:
+        raise AvscError(f"there is no video below {path}", WAYS, HOW_TO_GET_ONE)
+    return "folders"
+
+
+def _is_tau(media: str) -> bool:
+    path = PurePosixPath(media)
+    return path.parent.name in MEDIA and len(path.parts) > 1
+
+
+def _ambiguous(path: Path, in_scenes: list[str], in_tau: list[str], with_table: bool) -> AvscError:
+    found = [f"{in_scenes[0]} in a scene's folder"]
+    found += [f"{in_tau[0]} in TAU's layout"] if in_tau else []
+    found += [f"the table {TABLE}"] if with_table else []
+    remedy = f"name the table: `avsc prepare {path / TABLE} STORE`, or move it away"
+    if not with_table:
+        remedy = "pass the folder of one of them, or list all videos in a table clips.csv"
+    return AvscError(f"{path} holds {' and '.join(found)}", "one kind of data set", remedy)
+
+
+def _require_unique(clips: tuple[StoredClip, ...]) -> None:
+    again = [name for name, times in Counter(clip.id for clip in clips).items() if times > 1]
+    if again:
+        raise AvscError(
+            f"{len(again)} ids are those of several clips, such as {again[0]!r}",
+            "each clip its own id",
+            "rename these files, or give ids in a table",
+        )
+
+
+def _read_tau(path: Path, split: SplitSettings | None) -> Dataset:
+    found = tau.read_tau(path)
+    if split is None:
+        return Dataset(found.root, found.clips, found.edition, found.clip_seconds, found.warnings)
+    folds = own.put_into_folds(found.clips, [], True, split)
+    warnings = tau.shared_locations(folds.clips)
+    return Dataset(
+        found.root,
+        folds.clips,
+        found.edition,
+        found.clip_seconds,
+        warnings,
+        folds.notes,
+        folds.split,
+    )

@@ -18,8 +18,9 @@ from avsc.errors import AvscError
 from avsc.evaluate import embeddings, environment, results
 from avsc.evaluate.embeddings import Embeddings, write_embeddings
 from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
-from avsc.evaluate.segments import Segments, segments_of
+from avsc.evaluate.segments import EACH, Segments, segments_of
 from avsc.evaluate.summary import Summary, as_json, summarise
+from avsc.folds import TEST, TRAIN, train_and_test
 from avsc.report import context
 from avsc.report.pages import report_page
 from avsc.store.reader import Store
@@ -88,7 +89,9 @@ def evaluate(
     loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
     opened = Store.open(store or loaded.manifest.store)
     score.require_fitting(loaded, opened)
-    segments = _segments(opened, fold, loaded.scenes)
+    own = opened.sha256 == loaded.manifest.store_sha256
+    left_out = loaded.recipe.train.fold if own else None
+    segments = _segments(opened, fold, loaded.scenes, left_out)
     probabilities = score.score(loaded, opened, segments, protocol)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
     folder = evaluation_folder(Path(out or run), elsewhere, segments.fold, protocol)
@@ -183,7 +186,7 @@ def evaluation_folder(
         protocol: Protocol; None for another system's predictions.
     """
     base = run / results.EVALUATION
-    if elsewhere is None and fold == FOLD and protocol in ("segment", None):
+    if elsewhere is None and fold in (FOLD, EACH) and protocol in ("segment", None):
         return base
     words = [fold, protocol]
     if elsewhere is not None:
@@ -203,9 +206,14 @@ def _sample(run: "Run", store: Store, segments: Segments, protocol: "Protocol") 
     )
 
 
-def _segments(store: Store, fold: str, scenes: tuple[str, ...]) -> Segments:
-    seconds = store.settings.clip_seconds
-    segments = segments_of(store.clips, store.status(), seconds, fold, scenes)
+def _segments(
+    store: Store, fold: str, scenes: tuple[str, ...], left_out: str | None = None
+) -> Segments:
+    """The segments of a fold; ``left_out`` is the fold of several that a run was not trained on."""
+    seconds, clips = store.settings.clip_seconds, store.clips
+    if left_out is not None and fold in (TRAIN, TEST):
+        clips = train_and_test(clips, left_out)
+    segments = segments_of(clips, store.status(), seconds, fold, scenes)
     if segments.quarantined:
         say(
             f"note: {segments.quarantined} clips of the fold {segments.fold!r} are quarantined and "

@@ -3,9 +3,9 @@
 The visual encoder sees each image once, whatever the number of audio frames beside it: its
 embeddings come from the cache beside the store, which runs with the same encoder share.
 
-Shape legend: k clips of a batch, S seconds, F frames of a clip, f frames of a second, m samples
-(pairs of a frame and its second's image), 2 channels, B bands, D and E features of the visual and
-the joint embedding, n segments.
+Shape legend: k clips of a batch, S seconds and F frames of the longest clip, f frames of a second,
+m samples (pairs of a frame and its second's image), 2 channels, B bands, D and E features of the
+visual and the joint embedding, n segments.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avsc import console, timebase
 from avsc.data.loader import default_threads
+from avsc.data.triples import within
 from avsc.errors import AvscError
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
@@ -67,7 +68,7 @@ def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen
         float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are AE(a).
     """
     parts = []
-    clips = np.unique(chosen // segments.seconds)
+    clips = np.unique(segments.clip[chosen])
     for first, samples in _batches(run, store, segments, protocol, clips):
         here = chosen[(chosen >= first) & (chosen < first + samples.segments)] - first
         parts.append(segment_embeddings(run.model, samples).cpu().numpy()[here])
@@ -122,14 +123,14 @@ def _batches(
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
         if clips is not None and not ((clips >= start) & (clips < stop)).any():
             continue
-        rows = segments.rows[start:stop]
+        rows, seconds = segments.rows[start:stop], segments.seconds[start:stop]
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if cache is not None:
             stored = cache.read(rows)  # [k, S, D]
-            embedding = stored.reshape(-1, stored.shape[-1])
-        samples = run.samples(audio, embedding, segment, len(rows) * segments.seconds)
-        yield start * segments.seconds, samples
+            embedding = stored[within(seconds, stored.shape[1])]
+        samples = run.samples(audio, embedding, segment, int(seconds.sum()))
+        yield int(segments.first[start]), samples
 
 
 def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
@@ -142,15 +143,16 @@ def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
 
 def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
-    seconds = store.settings.clip_seconds
+    seconds = store.seconds(rows)
     if not run.uses_audio:
-        return None, np.arange(len(rows) * seconds)
+        return None, np.arange(seconds.sum())
     feature = run.recipe.audio.feature
     if protocol == "segment":
-        cut = store.segments(feature, rows)  # [k, S, f, 2, B]
-        segment = np.repeat(np.arange(len(rows) * seconds), cut.shape[2])
-        return cut.reshape(-1, *cut.shape[3:]), segment
+        every = store.segments(feature, rows)  # [k, S, f, 2, B]
+        cut = every[within(seconds, every.shape[1])]  # [n, f, 2, B]
+        return cut.reshape(-1, *cut.shape[2:]), np.repeat(np.arange(len(cut)), cut.shape[1])
     whole = store.audio(feature, rows)  # [k, F, 2, B]
     second = timebase.second_of_frames(whole.shape[1])
-    segment = (np.arange(len(rows))[:, None] * seconds + second).ravel()
-    return whole.reshape(-1, *whole.shape[2:]), segment
+    segment = (np.cumsum(seconds) - seconds)[:, None] + second  # [k, F]
+    mask = within(store.frames(rows), whole.shape[1])
+    return whole[mask], segment[mask]

@@ -13,6 +13,7 @@ from avsc.evaluate import results
 from avsc.evaluate.bootstrap import Interval
 from avsc.export import weights
 from avsc.export.description import Description
+from avsc.folds import TRAIN, train_and_test
 from avsc.report import formatting
 from avsc.store.reader import Store
 from avsc.train.load import Run
@@ -27,7 +28,7 @@ class TrainingData:
     Attributes:
         store: Name of the store's folder.
         sha256: Digest of the store.
-        clip_seconds: Length of a clip.
+        clip_seconds: Length of the longest clip.
         clips: Number of clips in the training fold; None if the store cannot be opened any more.
         official: Whether they are TAU's official training fold; None if that cannot be told.
     """
@@ -91,7 +92,8 @@ def training_data(run: Run) -> TrainingData:
         return TrainingData(*known)
     if store.sha256 != manifest.store_sha256:
         return TrainingData(*known)
-    ids = [clip.id for clip in store.clips if clip.fold == "train"]
+    seen = train_and_test(store.clips, run.recipe.train.fold)
+    ids = [clip.id for clip in seen if clip.fold == TRAIN]
     return TrainingData(*known, len(ids), manifests.is_official("train", ids))
 
 

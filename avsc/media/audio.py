@@ -25,12 +25,12 @@ HIGHEST_RATE_HZ = 384_000
 # might overflow float32.
 LOUDEST = 1e6
 
+Mono = Literal["refuse", "duplicate"]
+
 _WAV_FORMATS = {"WAV", "WAVEX", "RF64"}
 
 
-def read_stereo(
-    path: Path, seconds: int, mono: Literal["refuse", "duplicate"] = "refuse"
-) -> NDArray[np.float32]:
+def read_stereo(path: Path, seconds: int, mono: Mono = "refuse") -> NDArray[np.float32]:
     """Reads a WAV file of a known length.
 
     Args:
@@ -114,13 +114,22 @@ def check_samples(path: Path, samples: NDArray[np.float32]) -> None:
         )
 
 
-def _check_header(path: Path, file: soundfile.SoundFile, seconds: int, mono: str) -> None:
-    if file.channels == 1 and mono == "refuse":
+def check_mono(path: Path, channels: int, mono: Mono) -> None:
+    """Refuses a file of one channel where that is not to be used twice.
+
+    Raises:
+        BadClipError: It has one channel.
+    """
+    if channels == 1 and mono == "refuse":
         raise BadClipError(
             f"{path} is mono",
             "two channels: the features are of their average and their difference",
             "record in stereo, or use the one channel twice with `--mono duplicate`",
         )
+
+
+def _check_header(path: Path, file: soundfile.SoundFile, seconds: int, mono: Mono) -> None:
+    check_mono(path, file.channels, mono)
     if file.channels not in (1, 2):
         raise BadClipError(
             f"{path} has {file.channels} channels", "two channels", "mix it down to stereo"

@@ -1,7 +1,7 @@
-"""The sound of a recording of any length, second by second in bounded memory.
+"""The sound of a recording of any length, second by second in bounded memory, or a piece of it.
 
-``avsc.media.audio`` reads a clip whose length is known, whole. Here a WAV file or the sound track
-of a video is streamed: decoded, resampled to 16 kHz with soxr HQ as it goes, and cut into seconds.
+``avsc.media.audio`` reads a WAV file whose length is known, whole. Here a WAV file or the sound
+track of a video is streamed: decoded, resampled to 16 kHz with soxr HQ as it goes, and cut.
 """
 
 import re
@@ -19,12 +19,13 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avsc import timebase
-from avsc.errors import AvscError
-from avsc.media.audio import check_samples, open_wav
+from avsc.errors import AvscError, BadClipError
+from avsc.media.audio import Mono, check_mono, check_samples, open_wav
 from avsc.media.demux import clock_start_s, open_media
 
 BLOCK_S = 10  # of a WAV read at once
 LONGEST_GAP_S = 600.0  # a jump in a track's clock beyond this is damage, not silence
+SHORTEST_LACK_S = 0.05  # headers are right to within a packet, of some 20 ms
 _SETTLED_S = 0.05  # clocks jitter by less than this between frames
 _UNKNOWN_SIZE = 0x7FFF0000  # pipes write this much or more where they cannot know
 
@@ -52,8 +53,46 @@ def stream_seconds(path: Path) -> Generator[Samples]:
     yield from _cut(blocks)
 
 
-def _wav_blocks(path: Path) -> Iterator[Samples]:
+def read_piece(path: Path, start_s: float, seconds: int, mono: Mono = "duplicate") -> Samples:
+    """Reads some seconds of a recording's sound; what the track lacks under 50 ms is silence.
+
+    Args:
+        path: See ``stream_seconds``.
+        start_s: Where the piece begins, in seconds.
+        seconds: Length of the piece in seconds.
+        mono: What to do with a recording of one channel.
+
+    Returns:
+        float32 [2 (left, right), seconds * 16000].
+
+    Raises:
+        AvscError: There is no sound in it, it is damaged before the piece ends, or it is too short.
+    """
+    is_wav = path.suffix.lower() == ".wav"
+    blocks = _wav_blocks(path, mono) if is_wav else _track_blocks(path, mono)
+    rate = timebase.SAMPLE_RATE_HZ
+    first, length = round(start_s * rate), seconds * rate
+    kept: list[Samples] = []
+    position = 0  # of the next block, in samples
+    for block in blocks:
+        kept.append(block[max(first - position, 0) : max(first + length - position, 0)])
+        position += len(block)
+        if position >= first + length:
+            break
+    missing = first + length - position
+    if missing > SHORTEST_LACK_S * rate:
+        raise BadClipError(
+            f"the sound of {path.name} ends at {position / rate:.3f} s",
+            f"sound up to {start_s + seconds:g} s",
+            "get the whole file again",
+        )
+    piece = np.concatenate([*kept, np.zeros((max(missing, 0), 2), np.float32)])[:length]
+    return np.ascontiguousarray(piece.T)
+
+
+def _wav_blocks(path: Path, mono: Mono = "duplicate") -> Iterator[Samples]:
     with open_wav(path) as file:
+        check_mono(path, file.channels, mono)
         if file.channels > 2:
             raise AvscError(f"{path} has {file.channels} channels", "one or two")
         yield from _at_model_rate(file.samplerate, _wav_samples(path, file))
@@ -78,14 +117,20 @@ def _wav_samples(path: Path, file: soundfile.SoundFile) -> Iterator[Samples]:
         )
 
 
-def _track_blocks(path: Path) -> Iterator[Samples]:
+def _track_blocks(path: Path, mono: Mono = "duplicate") -> Iterator[Samples]:
     with open_media(path) as container:
-        track = _sound_track(path, container)
+        track = sound_track(path, container)
+        check_mono(path, track.channels, mono)
         samples = _on_clock(path, container, track, _decoded(path, container, track))
         yield from _at_model_rate(track.rate, samples)
 
 
-def _sound_track(path: Path, container: InputContainer) -> AudioStream:
+def sound_track(path: Path, container: InputContainer) -> AudioStream:
+    """The first sound track of a file that can be decoded.
+
+    Raises:
+        AvscError: There is none.
+    """
     if not container.streams.audio:
         raise AvscError(
             f"{path} has no sound track",

@@ -12,11 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.errors import AvscError, BadClipError
 from avsc.media import jpeg
 from avsc.media.audio import read_stereo
+from avsc.media.soundtrack import read_piece
 from avsc.media.video import read_pictures
 from avsc.signal.features import FeatureExtractor
 from avsc.store.layout import StoredClip
@@ -60,12 +63,10 @@ def prepare_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> Cl
         _require_file(dataset / name)
     try:
         return read_clip(dataset, clip, settings)
-    except BadClipError as error:
+    except AvscError as error:
         if _is_machine_fault(error.__cause__):
             raise _machine_error(clip, error.__cause__) from error
-        raise
-    except AvscError as error:
-        raise BadClipError(*error.args) from error
+        raise error if isinstance(error, BadClipError) else BadClipError(*error.args) from error
     except Exception as error:
         if _is_machine_fault(error):
             raise _machine_error(clip, error) from error
@@ -78,10 +79,9 @@ def read_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> ClipD
     Raises:
         BadClipError: Its sound or picture cannot be used.
     """
-    stereo = read_stereo(dataset / clip.audio, settings.clip_seconds, settings.mono)
-    features = _extractor(settings).clip(stereo)
+    features = _extractor(settings).clip(_sound(dataset / clip.audio, clip, settings))
     jpegs, pts_s = [], []
-    times_s = timebase.image_times_s(settings.clip_seconds)
+    times_s = clip.start + timebase.image_times_s(clip.seconds or settings.clip_seconds)
     for picture in read_pictures(dataset / clip.video, times_s.tolist(), settings.image):
         image = settings.image
         jpegs.append(jpeg.encode(picture.rgb, image.short_side, image.jpeg_quality))
@@ -92,6 +92,12 @@ def read_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> ClipD
         jpegs=jpegs,
         pts_s=pts_s,
     )
+
+
+def _sound(path: Path, clip: StoredClip, settings: StoreSettings) -> NDArray[np.float32]:
+    if clip.seconds is None:
+        return read_stereo(path, settings.clip_seconds, settings.mono)
+    return read_piece(path, clip.start, clip.seconds, settings.mono)
 
 
 def warm_up(settings: StoreSettings) -> None:

@@ -4,22 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avsc.console import byte_size, duration
-from avsc.dataset.read import read_dataset
+from avsc.dataset.read import Dataset, read_dataset
 from avsc.part import Part
 from avsc.prepare.cluster import job_script, usable_cores
 from avsc.prepare.plan import Estimate, estimate, pending
 from avsc.prepare.profile import AddressProfile, LocalProfile, Profile, SlurmProfile
-from avsc.prepare.run import settings_for, stored_clips
-from avsc.store.create import open_for_writing
+from avsc.prepare.run import settings_for
+from avsc.store.create import is_vacant, open_for_writing
 from avsc.store.finalize import unfinished
 from avsc.store.layout import StoredClip
+from avsc.store.location import Location, locate
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings, partition_count, partition_range
 
 
 def describe(
     dataset: Path,
-    store: Path,
+    store: Path | str,
     settings: StoreSettings | None = None,
     *,
     part: Part | None = None,
@@ -30,9 +31,9 @@ def describe(
     """Describes a prepare without doing any of it.
 
     Args:
-        dataset: A data set in TAU's layout.
-        store: Path of the store, which may not exist yet.
-        settings: Settings of the store; the length of clips comes from the data set.
+        dataset: A data set: a folder a scene, a table of recordings, or TAU's layout.
+        store: Folder or address of the store, which may not exist yet.
+        settings: Settings of the store, as in `prepare`.
         part: Share of the partitions of a job array.
         workers: Number of worker processes on this machine; None is one a core.
         cluster: Profile of a cluster to work on instead.
@@ -42,16 +43,19 @@ def describe(
         AvscError: The data set, the store or the cluster profile is not what it should be, as in
             `prepare`.
     """
-    data = read_dataset(dataset)
-    settings = settings_for(data, settings)
-    clips = stored_clips(data)
-    to_do = _partitions(store, clips, settings, part, retry_bad)
+    asked = settings or StoreSettings()
+    data = read_dataset(dataset, asked.split, asked.clip_seconds)
+    settings = settings_for(data, asked)
+    clips = data.clips
+    there = locate(store)
+    to_do = _partitions(there, clips, settings, part, retry_bad)
     where, at_once, script = _place(workers, cluster)
     expected = estimate(to_do, len(clips), settings)
     rows = [row for p in to_do for row in partition_range(p, len(clips), settings)]
     lines = [
-        f"data set     {data.root} ({data.edition}, {len(clips)} clips of {data.clip_seconds} s)",
-        f"store        {store}" + ("" if store.exists() else " (new)"),
+        f"data set     {data.root} ({data.edition}, {len(clips)} clips of {_up_to(data)} s)",
+        f"store        {store}" + (" (new)" if is_vacant(there) else ""),
+        *(f"note         {note}" for note in data.notes),
         *(f"warning      {warning}" for warning in data.warnings),
         f"to do        {_count(expected, clips, settings, part)}",
         f"reads        {byte_size(_bytes(data.root, [clips[row] for row in rows]))}",
@@ -65,14 +69,20 @@ def describe(
     return "\n".join(lines) + (f"\n\n{script}" if script else "")
 
 
+def _up_to(data: Dataset) -> str:
+    shortest = min(clip.seconds or data.clip_seconds for clip in data.clips)
+    longest = data.clip_seconds
+    return f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+
+
 def _partitions(
-    store: Path,
+    store: Location,
     clips: Sequence[StoredClip],
     settings: StoreSettings,
     part: Part | None,
     retry_bad: bool,
 ) -> list[int]:
-    if not store.exists() or not any(store.iterdir()):
+    if is_vacant(store):
         return pending(range(partition_count(len(clips), settings)), len(clips), settings, part)
     open_for_writing(store, clips, settings)  # it is there: this only compares
     reasons = Store.open(store, complete=False).reasons() if retry_bad else {}
@@ -108,7 +118,8 @@ def _place(workers: int | None, cluster: Profile | None) -> tuple[str, int, str]
 
 
 def _bytes(root: Path, clips: Sequence[StoredClip]) -> int:
-    return sum((root / name).stat().st_size for clip in clips for name in (clip.audio, clip.video))
+    names = {name for clip in clips for name in (clip.audio, clip.video)}
+    return sum((root / name).stat().st_size for name in names)
 
 
 def _rate(

@@ -20,13 +20,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avsc.errors import AvscError, BadClipError
-from avsc.prepare.clip import MachineError, prepare_clip, warm_up
 from avsc.prepare.watch import Watch
 from avsc.store.layout import StoredClip
+from avsc.store.location import Location
 from avsc.store.schema import StoreSettings, partition_range
 from avsc.store.writer import ClipData, write_partition
 
@@ -37,6 +38,8 @@ STOPPED = "avsc-clip-stopped"  # topic of Dask events: a clip that took too long
 MESSAGE_S = 0.5  # for that event to leave before the process ends
 DEADLOCK_S = 5.0  # more, until a clip is ended that does not even let a timer run
 WRITE_ATTEMPTS = 5
+# A task that has ended well may be "lost" by now, its worker having died: Dask computes it again.
+FAILED = ("error", "cancelled")
 DEATHS_IN_A_ROW = 10  # so many clips, without one that ends well between, are no fault of clips
 
 Report = Callable[[str, str], None]  # of a clip that has ended: its id, and why it is bad or ""
@@ -48,16 +51,16 @@ class Work:
 
     Attributes:
         dataset: Root of the data set.
-        store: The store, which has been created.
-        proof: File in the store that every machine at work must see.
+        store: Location of the store, which has been created.
+        proof: Name of a file in the store that every machine at work must see.
         clips: Number of clips of the store.
         settings: Settings of the store.
         clip_timeout_s: Time limit of a clip in seconds; its worker process is ended.
     """
 
     dataset: Path
-    store: Path
-    proof: Path
+    store: Location
+    proof: str
     clips: int
     settings: StoreSettings
     clip_timeout_s: float
@@ -81,6 +84,7 @@ def prepare_here(
     Raises:
         AvscError: The machine cannot read a clip or write the store.
     """
+    from avsc.prepare.clip import prepare_clip
 
     def prepared(rows: range) -> Iterator[ClipData | str]:
         for clip in (clips[row] for row in rows):
@@ -113,7 +117,7 @@ def write(work: Work, partition: int, results: Iterable[ClipData | str]) -> None
                 writer.quarantine(row, result)
                 continue
             try:
-                writer.add(row, result)
+                writer.add(row, result, seconds=len(result.jpegs))
             except BadClipError as error:
                 writer.quarantine(row, error.one_line())
 
@@ -173,28 +177,27 @@ class OnCluster:
 
     def _begin(self, number: int) -> None:
         rows = self._work.rows(number)
-        partition = _Partition(number, [], len(rows))
-        for place, row in enumerate(rows):
-            future = self._client.submit(
-                _clip_task,
-                self._work,
-                self._clips[row],
-                key=(f"clip-{self._run}", row),
-                # Makes it a root task, which the scheduler keeps until a worker has nothing to do.
-                _data_producer=True,
-            )
-            partition.results.append(future)
+        futures = self._client.map(
+            partial(_clip_task, self._work),
+            [self._clips[row] for row in rows],
+            key=[(f"clip-{self._run}", row) for row in rows],
+            pure=False,
+            # Makes them root tasks, which the scheduler keeps until a worker has nothing to do.
+            _data_producer=True,
+        )
+        partition = _Partition(number, list(futures), len(rows))
+        for place, future in enumerate(futures):
             self._at_work[future] = partition, place
             self._watch.add(future)
 
     def _clip_ended(self, future: "Future", partition: _Partition, place: int) -> None:
         clip = self._clips[self._work.rows(partition.number)[place]]
         reason = ""
-        if future.status == "finished":
-            self._deaths_in_a_row = 0
-        else:
+        if future.status in FAILED:
             reason = self._why_bad(_error(future), clip)
             partition.results[place] = reason
+        else:
+            self._deaths_in_a_row = 0
         self._report(clip.id, reason)
         partition.at_work -= 1
         if partition.at_work == 0:
@@ -240,7 +243,7 @@ class OnCluster:
     def _written(self, future: "Future", partition: _Partition) -> None:
         from distributed import KilledWorker
 
-        if future.status == "finished":
+        if future.status not in FAILED:
             return
         error = _error(future)
         if not isinstance(error, KilledWorker) or partition.attempts >= WRITE_ATTEMPTS:
@@ -271,11 +274,13 @@ def _error(future: "Future") -> BaseException | str:
 
 
 def _clip_task(work: Work, clip: StoredClip) -> ClipData:
-    """Runs on a worker."""
+    """Runs on a worker, which alone loads the decoders."""
     import cv2
 
+    from avsc.prepare.clip import prepare_clip, warm_up
+
     cv2.setNumThreads(1)  # the cores are shared out by processes
-    _require_store(work.proof)
+    _require_store(work)
     warm_up(work.settings)
     with _time_limit(clip.id, work.clip_timeout_s):
         return prepare_clip(work.dataset, clip, work.settings)
@@ -283,14 +288,21 @@ def _clip_task(work: Work, clip: StoredClip) -> ClipData:
 
 def _write_task(work: Work, partition: int, results: list[ClipData | str]) -> None:
     """Runs on a worker."""
-    _require_store(work.proof)
+    _require_store(work)
     write(work, partition, results)
 
 
-def _require_store(proof: Path) -> None:
-    if not proof.exists():
+def _require_store(work: Work) -> None:
+    from avsc.prepare.clip import MachineError
+
+    try:
+        is_seen = work.store.has(work.proof)
+    except AvscError as error:
+        got = f"{socket.gethostname()}: {error.got}"
+        raise MachineError(got, error.expected, error.remedy) from error
+    if not is_seen:
         raise MachineError(
-            f"{socket.gethostname()} does not see the store at {proof.parent}",
+            f"{socket.gethostname()} does not see the store at {work.store.place}",
             "every machine that works sees the store under the same path",
             "mount it there, or take that machine away, and run the same command again; nothing"
             " was quarantined for it",

@@ -21,39 +21,50 @@ from filelock import SoftFileLease, Timeout
 from avsc.console import say
 from avsc.errors import AvscError
 from avsc.part import Part
+from avsc.prepare.remote_lock import hold_remote
+from avsc.store.location import Location, locate
 
 WHOLE = ".prepare-whole.lock"
 LEASE_S = 30.0  # renewed three times in that; everybody must use the same
 
 
 @contextmanager
-def hold(store: Path, part: Part | None = None) -> Iterator[Path]:
+def hold(place: Path | str | Location, part: Part | None = None) -> Iterator[str]:
     """Holds the lock of a whole prepare, or of one part, and gives it back at the end.
 
     Args:
-        store: The store.
+        place: Folder or address of the store.
         part: Part of a job array; parts with different numbers of one array do not exclude
             each other.
 
     Yields:
-        A small file that names the holder; it is there as long as the lock is held.
+        The name of a small file in the store, which names the holder and is there as long as
+        the lock is held.
 
     Raises:
         AvscError: Another process holds a lock that excludes this one; it is named.
     """
-    path = store / (f".prepare-part-{part.index}-of-{part.count}.lock" if part else WHOLE)
+    store = locate(place)
+    lock = f".prepare-part-{part.index}-of-{part.count}.lock" if part else WHOLE
+    holder = lock.replace(".lock", ".txt")
+    if store.folder is None:
+        who = _describe_this_process()
+        with hold_remote(store, holder, lambda other: _excludes_holder(lock, other), who, LEASE_S):
+            yield holder
+        return
+    path = store.folder / lock
     with _lease(path):
         # Taken first, looked second: of two that arrive together at least one sees the other.
-        for other in store.glob(".prepare-*.lock"):
+        for other in store.folder.glob(".prepare-*.lock"):
             if excludes(path.name, other.name):
                 with _lease(other):
                     pass  # its holder is gone
-        holder = path.with_suffix(".txt")
-        holder.write_text(_describe_this_process(), encoding="utf-8")
+        proof = store.folder / holder
+        proof.write_text(_describe_this_process(), encoding="utf-8")
         try:
             yield holder
         finally:
-            holder.unlink(missing_ok=True)
+            proof.unlink(missing_ok=True)
 
 
 def excludes(mine: str, other: str) -> bool:
@@ -67,6 +78,11 @@ def excludes(mine: str, other: str) -> bool:
     if mine == other:
         return False
     return WHOLE in (mine, other) or mine.rpartition("-of-")[2] != other.rpartition("-of-")[2]
+
+
+def _excludes_holder(lock: str, holder: str) -> bool:
+    is_holder = holder.startswith(".prepare-") and holder.endswith(".txt")
+    return is_holder and excludes(lock, holder.replace(".txt", ".lock"))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from avsc.prepare.profile import LocalProfile, Profile
 from avsc.store.create import open_for_writing
 from avsc.store.finalize import mark_complete, mark_incomplete, unfinished
 from avsc.store.layout import StoredClip, record_name
+from avsc.store.location import locate
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings, array_specs, clips_in, partition_count, partition_range
 
@@ -38,7 +39,7 @@ class Summary:
         """Whether the whole store is there and marked so."""
         return self.missing == 0
 
-    def text(self, store: Path) -> str:
+    def text(self, store: Path | str) -> str:
         """For a person."""
         good = self.clips - len(self.quarantined)
         bad = f", {len(self.quarantined)} quarantined" if self.quarantined else ""
@@ -68,9 +69,11 @@ def prepare(
     """Prepares a data set into a store, or what is still missing of it.
 
     Args:
-        dataset: A data set in TAU's layout.
-        store: Path of the store; it is created or gone on with.
-        settings: Settings of the store; the length of clips comes from the data set.
+        dataset: A data set: a folder a scene, a table of recordings, or TAU's layout.
+        store: Folder or address of the store; it is created or gone on with.
+        settings: Settings of the store. ``clip_seconds`` is the length that longer recordings are
+            cut into, in TAU's layout that of its clips; ``split`` puts clips into other folds than
+            those of the data set.
         workers: Number of worker processes on this machine; None is one a core, and 0 is this
             process, in which nothing ends a decoder that hangs.
         cluster: Profile of a cluster to work on instead.
@@ -83,25 +86,26 @@ def prepare(
         AvscError: The data set or the store is not what it should be, somebody else prepares the
             store, a machine cannot read or write, or more than ``max_bad`` clips are quarantined.
     """
-    store = Path(store)
-    data = read_dataset(Path(dataset))
+    asked = settings or StoreSettings()
+    data = read_dataset(Path(dataset), asked.split, asked.clip_seconds)
+    for note in data.notes:
+        say(f"note: {note}")
     for warning in data.warnings:
         say(f"warning: {warning}")
-    settings = settings_for(data, settings)
-    clips = stored_clips(data)
+    settings = settings_for(data, asked)
+    clips = data.clips
+    there = locate(store).absolute()  # workers may have another working directory
     open_for_writing(store, clips, settings)
     count = len(clips)
     with hold(store, part) as proof:
         to_do = _to_do(store, clips, settings, part, retry_bad)
-        if part is None:
-            remove_leftovers(store)  # of one that was killed while it created the store
+        if part is None and there.folder is not None:
+            remove_leftovers(there.folder)  # of one that was killed while it created the store
         prepared = clips_in(to_do, count, settings)
         if to_do:
             mark_incomplete(store)
             mine = clips_in(share(partition_count(count, settings), part), count, settings)
-            # Workers may have another working directory than this process.
-            there = store.absolute(), proof.absolute()
-            work = Work(data.root, *there, count, settings, clip_timeout_s)
+            work = Work(data.root, there, proof, count, settings, clip_timeout_s)
             try:
                 with progress("prepare", mine, "clips", done=mine - prepared) as line:
                     report = _reporter(line)
@@ -135,10 +139,10 @@ def _remove_partial(work: Work, partitions: Sequence[int]) -> None:
     specs = array_specs(work.clips, work.settings)
     for partition in partitions:
         for name in (record_name(partition), *(spec.shard_name(partition) for spec in specs)):
-            remove_leftovers(work.store / name)
+            work.store.remove_leftovers(name)
 
 
-def finalise(store: Path, max_bad: int = 0) -> Summary:
+def finalise(store: Path | str, max_bad: int = 0) -> Summary:
     """The last step by itself, after the parts of a job array: marks the store complete.
 
     Raises:
@@ -152,21 +156,19 @@ def finalise(store: Path, max_bad: int = 0) -> Summary:
         return _conclude(store, None, max_bad, 0)
 
 
-def settings_for(data: Dataset, settings: StoreSettings | None) -> StoreSettings:
-    """The settings with the data set's own clip length."""
-    asked = settings or StoreSettings()
-    return asked.model_copy(update={"clip_seconds": data.clip_seconds})
+def settings_for(data: Dataset, asked: StoreSettings) -> StoreSettings:
+    """The settings with the data set's own length of clips and split.
 
-
-def stored_clips(data: Dataset) -> tuple[StoredClip, ...]:
-    """The data set's clips as rows of ``clips.csv``."""
-    return tuple(
-        StoredClip(c.id, c.scene, c.city, c.location, c.fold, c.audio, c.video) for c in data.clips
-    )
+    One channel is used for left and right in somebody's own recordings, unless they say otherwise.
+    """
+    update: dict[str, object] = {"clip_seconds": data.clip_seconds, "split": data.split}
+    if data.edition == "own" and "mono" not in asked.model_fields_set:
+        update["mono"] = "duplicate"
+    return asked.model_copy(update=update)
 
 
 def _to_do(
-    store: Path,
+    store: Path | str,
     clips: Sequence[StoredClip],
     settings: StoreSettings,
     part: Part | None,
@@ -179,7 +181,7 @@ def _to_do(
     return pending(unfinished(store), len(clips), settings, part, again)
 
 
-def _conclude(store: Path, part: Part | None, max_bad: int, prepared: int) -> Summary:
+def _conclude(store: Path | str, part: Part | None, max_bad: int, prepared: int) -> Summary:
     missing = unfinished(store)
     opened = Store.open(store, complete=False)
     clips, settings = opened.clips, opened.settings
@@ -194,7 +196,9 @@ def _conclude(store: Path, part: Part | None, max_bad: int, prepared: int) -> Su
     return Summary(len(mine), prepared, quarantined, len(missing))
 
 
-def too_many_bad(store: Path, quarantined: dict[str, str], clips: int, max_bad: int) -> AvscError:
+def too_many_bad(
+    store: Path | str, quarantined: dict[str, str], clips: int, max_bad: int
+) -> AvscError:
     """The error that ends a prepare with more bad clips than allowed."""
     listed = [f"{clip}: {reason}" for clip, reason in list(quarantined.items())[:NAMED]]
     if len(quarantined) > NAMED:

@@ -187,27 +187,29 @@ def worst(
 
     losses = metrics.segment_losses(probabilities, segments.labels)
     order = np.argsort(-losses, kind="stable")
-    _, first = np.unique(order // segments.seconds, return_index=True)
+    _, first = np.unique(segments.clip[order], return_index=True)
     found = []
     for number in order[np.sort(first)[:MOST_WORST]]:
-        clip, second = divmod(int(number), segments.seconds)
+        clip = int(segments.clip[number])
+        second = int(number - segments.first[clip])
         row, label, shares = (
             int(segments.rows[clip]),
             segments.labels[number],
             probabilities[number],
         )
+        frames = store.audio(feature, [row])[0, : store.frames([row])[0], 0]  # [F, B]
         likeliest = [k for k in np.argsort(-shares)[:2] if k != label]
         found.append(
             WorstSegment(
                 name=segments.names[number],
-                clip_seconds=segments.seconds,
+                clip_seconds=int(segments.seconds[clip]),
                 second=second,
                 scene=segments.scenes[label],
                 probability=float(shares[label]),
                 others=tuple((segments.scenes[k], float(shares[k])) for k in likeliest),
                 loss=float(losses[number]),
                 jpeg=bytes(store.jpeg(row, second)),
-                sound=feature_png(store.audio(feature, [row])[0, :, 0], feature),
+                sound=feature_png(frames, feature),
             )
         )
     return tuple(found)

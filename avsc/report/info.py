@@ -13,6 +13,7 @@ from avsc.recipe import Recipe
 from avsc.report import formatting
 from avsc.store.finalize import describe, unfinished
 from avsc.store.layout import StoredClip
+from avsc.store.location import Location, locate
 from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings, clips_in
 from avsc.train.log import read_log
@@ -23,16 +24,17 @@ SHOWN_SCENES = 10
 Facts = list[tuple[str, str]]
 
 
-def show(path: Path) -> None:
+def show(path: Path | str) -> None:
     """Prints what a store or a run's folder holds.
 
     Raises:
         AvscError: There is neither a store nor a run, or its description is damaged.
     """
-    if (path / CONFIG).is_file():
-        _print_facts(f"run {path}", run_facts(path))
+    store = locate(path)
+    if store.folder is not None and (store.folder / CONFIG).is_file():
+        _print_facts(f"run {path}", run_facts(store.folder))
     else:
-        _show_store(path)
+        _show_store(store)
 
 
 def run_facts(run: Path) -> Facts:
@@ -57,7 +59,7 @@ def clips_by_scene(
     clips: Sequence[StoredClip], status: Sequence[int]
 ) -> tuple[list[str], list[list[str]]]:
     """A table of good and all clips, scenes down and folds across: header and rows."""
-    folds = sorted({clip.fold for clip in clips}, key=("train", "test", "").index)
+    folds = sorted({clip.fold for clip in clips}, key=_fold_order)
     total: Counter[tuple[str, str]] = Counter()
     good: Counter[tuple[str, str]] = Counter()
     for clip, clip_status in zip(clips, status, strict=True):
@@ -72,6 +74,12 @@ def clips_by_scene(
     return ["scene", *(fold or "no fold" for fold in folds)], rows
 
 
+def _fold_order(fold: str) -> tuple[int, int, str]:
+    """Train, test, the folds of cross-validation by number and name, clips of no fold."""
+    known = {"train": 0, "test": 1, "": 3}.get(fold, 2)
+    return known, int(fold) if fold.isdecimal() else 0, fold
+
+
 def _print_facts(title: str, facts: Facts) -> None:
     out.print(title, markup=False)
     width = max(len(name) for name, _ in facts)
@@ -79,10 +87,10 @@ def _print_facts(title: str, facts: Facts) -> None:
         out.print(f"  {name:<{width}}   {value}", markup=False)
 
 
-def _show_store(path: Path) -> None:
+def _show_store(path: Location) -> None:
     missing = unfinished(path)
     store = Store.open(path, complete=False)
-    _print_facts(f"store {path}", _store_facts(path, store, missing))
+    _print_facts(f"store {path.place}", _store_facts(path, store, missing))
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
     reasons = store.reasons()
@@ -92,21 +100,22 @@ def _show_store(path: Path) -> None:
         out.print(f"  {clip}: {reason}", markup=False)
 
 
-def _store_facts(path: Path, store: Store, missing: dict[int, str]) -> Facts:
+def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts:
     settings, clips = store.settings, len(store.clips)
     counts = np.bincount(store.status(), minlength=len(Status))
     written = clips - clips_in(list(missing), clips, settings)
     locations = len({(clip.city, clip.location) for clip in store.clips})
-    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+    sizes = path.listing().values()
     return [
         ("complete", "yes" if store.is_complete and not missing else _lacks(store, missing)),
         (
             "clips",
-            f"{clips} of {settings.clip_seconds} s from {locations} locations:"
+            f"{clips} of {_lengths(store)} s from {locations} locations:"
             f" {counts[Status.GOOD]} good, {counts[Status.QUARANTINED]} quarantined,"
             f" {clips - written} not yet",
         ),
         ("scenes", _scenes(store.scenes)),
+        *_split(settings),
         ("features", ", ".join(_feature(settings, name) for name in settings.features)),
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
@@ -119,6 +128,23 @@ def _store_facts(path: Path, store: Store, missing: dict[int, str]) -> Facts:
 def _scenes(scenes: tuple[str, ...]) -> str:
     more = f" and {len(scenes) - SHOWN_SCENES} more" if len(scenes) > SHOWN_SCENES else ""
     return f"{len(scenes)}: {', '.join(scenes[:SHOWN_SCENES])}{more}"
+
+
+def _lengths(store: Store) -> str:
+    shortest, longest = store.seconds().min(), store.seconds().max()
+    return str(longest) if shortest == longest else f"{shortest} to {longest}"
+
+
+def _split(settings: StoreSettings) -> Facts:
+    split = settings.split
+    if split is None:
+        return []
+    if split.folds is not None:
+        what = f"{split.folds} folds for cross-validation"
+        what = "a fold for each location left out" if split.folds == "locations" else what
+    else:
+        what = f"a test fold of about {100 * (split.test_fraction or 0):.0f} %"
+    return [("folds", f"{what}, split by {split.by} with seed {split.seed}")]
 
 
 def _lacks(store: Store, missing: dict[int, str]) -> str:
@@ -135,7 +161,7 @@ def _feature(settings: StoreSettings, name: str) -> str:
 def _pictures(settings: StoreSettings) -> str:
     image = settings.image
     return (
-        f"{settings.clip_seconds} a clip, short side at most {image.short_side},"
+        f"one a second, short side at most {image.short_side},"
         f" JPEG quality {image.jpeg_quality}, {image.frame_choice} frames by {image.backend}"
     )
 

@@ -15,7 +15,7 @@ from avsc.store.reader import Store
 from avsc.train.log import read_log
 
 
-def dry_run(request: Request, store: Path, out: Path, part: Part | None = None) -> None:
+def dry_run(request: Request, store: Path | str, out: Path, part: Part | None = None) -> None:
     """Prints the runs behind the targets, and starts nothing.
 
     Args:

@@ -32,7 +32,12 @@ ANOTHER_DATA_SET = (
 
 
 def reproduce(
-    request: Request, store: Path, out: Path, *, part: Part | None = None, device: str = "auto"
+    request: Request,
+    store: Path | str,
+    out: Path,
+    *,
+    part: Part | None = None,
+    device: str = "auto",
 ) -> None:
     """Trains and scores the runs that are not complete, then prints and writes each target.
 

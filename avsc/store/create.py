@@ -11,24 +11,31 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.scenes import check_scenes, scenes_of
 from avsc.store import metadata, schema
-from avsc.store.layout import Location, StoredClip, clips_difference, encode_clips, read_clips
+from avsc.store.layout import (
+    StoredClip,
+    clips_difference,
+    encode_clips,
+    have_lengths,
+    read_clips,
+)
+from avsc.store.location import Location, locate
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import StoreSettings
 
 
 def open_for_writing(
-    path: Path,
+    place: Path | str | Location,
     clips: Sequence[StoredClip],
     settings: StoreSettings,
     scenes: Sequence[str] | None = None,
 ) -> None:
-    """Makes sure a store of exactly these clips and settings is at ``path``.
+    """Makes sure a store of exactly these clips and settings is at ``place``.
 
     Any number of processes may do so at once: one creates it, the others find it. Metadata and
     list of clips are written again where they were deleted.
 
     Args:
-        path: Folder of the store.
+        place: Folder or address of the store.
         clips: Clips, one a row of the arrays.
         settings: Settings that decide what the bytes are.
         scenes: Scenes of the data set; None for those of the clips (``avsc.scenes.scenes_of``).
@@ -37,12 +44,22 @@ def open_for_writing(
         AvscError: Something else is there, or the scenes cannot be used; for a store, the message
             shows the differences.
     """
-    named = _scenes(clips, scenes)
-    if not _is_taken(path):
-        with contextlib.suppress(_TakenError):
-            _create(path, clips, settings, named)
-    _refuse_other(path, clips, settings, named)
-    _repair_skeleton(path, clips, settings)
+    store, named = locate(place), _scenes(clips, scenes)
+    if is_vacant(store):
+        if store.folder is None:
+            _create_remote(store, clips, settings, named)
+        else:
+            with contextlib.suppress(_TakenError):
+                _create(store.folder, clips, settings, named)
+    _refuse_other(store, clips, settings, named)
+    _repair_skeleton(store, clips, settings)
+
+
+def is_vacant(store: Location) -> bool:
+    """Whether nothing is at a place, or an empty folder."""
+    if store.folder is None:
+        return not store.listing()
+    return not _is_taken(store.folder)
 
 
 def create(
@@ -92,6 +109,17 @@ def _create(
     files.remove_leftovers(path)
 
 
+def _create_remote(
+    store: Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: tuple[str, ...],
+) -> None:
+    """Begins a store where nothing can be renamed: what makes it a store comes first."""
+    _check_clips(clips)
+    store.write(ZARR_JSON, _first_document(clips, settings, scenes))
+
+
 @contextlib.contextmanager
 def _folder_aside(path: Path) -> Iterator[Path]:
     aside = Path(tempfile.mkdtemp(prefix=f"{files.TEMPORARY_PREFIX}{path.name}-", dir=path.parent))
@@ -108,18 +136,28 @@ def _write_skeleton(
     folder: Path, clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
 ) -> None:
     (folder / schema.RECORDS).mkdir()
-    skeleton = _skeleton(clips, settings)
-    for name, data in skeleton.items():
+    for name, data in _skeleton(clips, settings).items():
         files.write_bytes(folder / name, data)
+    files.write_bytes(folder / ZARR_JSON, _first_document(clips, settings, scenes))
+
+
+def _first_document(
+    clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+) -> bytes:
+    """The ``zarr.json`` of a store without any partition."""
     attributes = Attributes(
-        schema_version=schema.VERSION,
+        schema_version=_version(clips, settings),
         clips=len(clips),
-        clips_csv_sha256=_sha256(skeleton[schema.CLIPS_CSV]),
+        clips_csv_sha256=_sha256(encode_clips(clips)),
         settings=settings,
         scenes=scenes,
     )
-    document = metadata.store_document(attributes)
-    files.write_bytes(folder / ZARR_JSON, metadata.render(document))
+    return metadata.render(metadata.store_document(attributes))
+
+
+def _version(clips: Sequence[StoredClip], settings: StoreSettings) -> int:
+    own = have_lengths(clips) or settings.split is not None
+    return schema.LENGTHS_VERSION if own else schema.VERSION
 
 
 def _skeleton(clips: Sequence[StoredClip], settings: StoreSettings) -> dict[str, bytes]:
@@ -163,44 +201,48 @@ def _scenes(clips: Sequence[StoredClip], scenes: Sequence[str] | None) -> tuple[
 
 
 def _refuse_other(
-    path: Path, clips: Sequence[StoredClip], settings: StoreSettings, scenes: tuple[str, ...]
+    store: Location,
+    clips: Sequence[StoredClip],
+    settings: StoreSettings,
+    scenes: tuple[str, ...],
 ) -> None:
-    stored = _attributes(path)
+    stored = _attributes(store)
     found = schema.difference(stored.settings, settings)
     if stored.scenes != scenes:
         found.append(
             f"scenes: the store has {', '.join(stored.scenes)}, asked for {', '.join(scenes)}"
         )
     if stored.clips_csv_sha256 != _sha256(encode_clips(clips)):
-        found += clips_difference(read_clips(Location(str(path)), stored), clips)
+        found += clips_difference(read_clips(store, stored), clips)
     if found:
         raise AvscError(
-            f"{path} was prepared otherwise:\n  " + "\n  ".join(found),
+            f"{store.place} was prepared otherwise:\n  " + "\n  ".join(found),
             "the settings and clips that the store has",
             "give the same settings and data set, or name another store",
         )
 
 
-def _attributes(path: Path) -> Attributes:
+def _attributes(store: Location) -> Attributes:
     try:
-        return metadata.parse_store((path / ZARR_JSON).read_bytes(), str(path / ZARR_JSON))
+        return metadata.parse_store(store.read(ZARR_JSON), store.name(ZARR_JSON))
     except OSError as error:
         raise AvscError(
-            f"{path} is there and is not a store: {error.strerror}: {error.filename}",
+            f"{store.place} is there and is not a store: {error}",
             "a store, an empty folder or nothing",
             "name another folder",
         ) from None
 
 
-def _repair_skeleton(path: Path, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
+def _repair_skeleton(store: Location, clips: Sequence[StoredClip], settings: StoreSettings) -> None:
     """Writes again what was deleted; refuses what was altered, such as a re-encoded copy."""
-    for name, data in _skeleton(clips, settings).items():
-        file = path / name
-        if not file.exists():
-            files.write_bytes(file, data)
-        elif file.read_bytes() != data:
+    skeleton = _skeleton(clips, settings)
+    there = store.sizes(skeleton)
+    for name, data in skeleton.items():
+        if name not in there:
+            store.write(name, data)
+        elif store.read(name) != data:
             raise AvscError(
-                f"{file} is not what `avsc prepare` wrote",
+                f"{store.name(name)} is not what `avsc prepare` wrote",
                 "a store as it was prepared; a re-encoded copy can be read, but not gone on with",
                 "if it was damaged, delete that file and run the same command again",
             )

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
+from avsc.store.location import Location
 from avsc.store.metadata import ZARR_JSON, Attributes
 
 NAMED = 5  # differing clips that a message names
@@ -34,8 +34,11 @@ class StoredClip(NamedTuple):
         city: City of the recording.
         location: Number of the place in the city; its clips are cut from one recording.
         fold: Fold, ``train`` or ``test``.
-        audio: POSIX path of its WAV file relative to the data set.
-        video: POSIX path of its MP4 file relative to the data set.
+        audio: POSIX path of the file with its sound relative to the data set; that of the video
+            where the sound is its own track.
+        video: POSIX path of its video relative to the data set.
+        start: Where the clip begins in its files, in seconds.
+        seconds: Number of its seconds; None for a clip as long as the store's ``clip_seconds``.
     """
 
     id: str
@@ -45,17 +48,28 @@ class StoredClip(NamedTuple):
     fold: str
     audio: str
     video: str
+    start: float = 0.0
+    seconds: int | None = None
 
 
-assert StoredClip._fields == schema.CLIP_COLUMNS
+assert StoredClip._fields == schema.CLIP_COLUMNS + schema.PIECE_COLUMNS
+
+
+def have_lengths(clips: Sequence[StoredClip]) -> bool:
+    """Whether clips have starts and lengths of their own."""
+    return any(clip.start or clip.seconds is not None for clip in clips)
 
 
 def encode_clips(clips: Sequence[StoredClip]) -> bytes:
-    """The file's bytes: UTF-8, a header, Unix line ends."""
+    """The file's bytes: UTF-8, a header, Unix line ends.
+
+    Starts and lengths are written where clips have their own.
+    """
+    width = len(_columns(have_lengths(clips)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(schema.CLIP_COLUMNS)
-    writer.writerows(clips)
+    writer.writerow(StoredClip._fields[:width])
+    writer.writerows(clip[:width] for clip in clips)
     return text.getvalue().encode()
 
 
@@ -69,14 +83,34 @@ def decode_clips(data: bytes, where: str) -> tuple[StoredClip, ...]:
         rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error):
         rows = []
-    width = len(schema.CLIP_COLUMNS)
-    if not rows or tuple(rows[0]) != schema.CLIP_COLUMNS or any(len(r) != width for r in rows):
+    columns = tuple(rows[0]) if rows else ()
+    try:
+        if columns not in (_columns(False), _columns(True)):
+            raise ValueError
+        return tuple(_decoded(row, len(columns)) for row in rows[1:])
+    except ValueError:
         raise AvscError(
             f"{where} is not a store's list of clips",
-            f"the columns {','.join(schema.CLIP_COLUMNS)}",
+            f"the columns {','.join(schema.CLIP_COLUMNS)}, and perhaps "
+            + ",".join(schema.PIECE_COLUMNS),
             "prepare the store again",
-        )
-    return tuple(StoredClip(*row) for row in rows[1:])
+        ) from None
+
+
+def _columns(lengths: bool) -> tuple[str, ...]:
+    return schema.CLIP_COLUMNS + (schema.PIECE_COLUMNS if lengths else ())
+
+
+def _decoded(row: list[str], width: int) -> StoredClip:
+    if len(row) != width:
+        raise ValueError
+    named = len(schema.CLIP_COLUMNS)
+    name, scene, city, location, fold, audio, video = row[:named]
+    clip = StoredClip(name, scene, city, location, fold, audio, video)
+    if width == named:
+        return clip
+    start, seconds = row[named:]
+    return clip._replace(start=float(start), seconds=int(seconds) if seconds else None)
 
 
 def clips_difference(stored: Sequence[StoredClip], requested: Sequence[StoredClip]) -> list[str]:
@@ -99,7 +133,7 @@ def clips_difference(stored: Sequence[StoredClip], requested: Sequence[StoredCli
 
 
 def _changes(old: StoredClip, new: StoredClip) -> str:
-    fields = zip(schema.CLIP_COLUMNS, old, new, strict=True)
+    fields = zip(StoredClip._fields, old, new, strict=True)
     return ", ".join(f"{name} {a!r}, asked for {b!r}" for name, a, b in fields if a != b)
 
 
@@ -176,35 +210,6 @@ def content_sha256(files: Iterable[bytes]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Location:
-    """A folder, or a URL that fsspec understands."""
-
-    place: str
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder, if the store is in one."""
-        return None if "://" in self.place else Path(self.place)
-
-    def name(self, file: str) -> str:
-        """A file of the store, as messages name it."""
-        return f"{self.place}/{file}"
-
-    def read(self, file: str) -> bytes:
-        """The bytes of a file of the store.
-
-        Raises:
-            OSError: It is not there, or cannot be read.
-        """
-        if self.folder is not None:
-            return (self.folder / file).read_bytes()
-        import fsspec
-
-        with fsspec.open(self.name(file), "rb") as opened:
-            return bytes(opened.read())
-
-
 def read_attributes(store: Location) -> Attributes:
     """The store's attributes.
 
@@ -213,11 +218,11 @@ def read_attributes(store: Location) -> Attributes:
     """
     try:
         data = store.read(ZARR_JSON)
-    except (OSError, ImportError, ValueError) as error:
+    except OSError as error:
         raise AvscError(
             f"no store at {store.place}: {error}",
-            "a folder that `avsc prepare` made",
-            "check the path, or run `avsc prepare DATASET STORE` first",
+            "a folder or address that `avsc prepare` wrote to",
+            "check it, or run `avsc prepare DATASET STORE` first",
         ) from None
     return metadata.parse_store(data, store.name(ZARR_JSON))
 
@@ -232,7 +237,9 @@ def read_clips(store: Location, attributes: Attributes) -> tuple[StoredClip, ...
     try:
         data = store.read(schema.CLIPS_CSV)
     except OSError as error:
-        raise _other_clips(where, f"cannot be read: {error.strerror}", attributes) from None
+        raise _other_clips(
+            where, f"cannot be read: {error.strerror or error}", attributes
+        ) from None
     found = hashlib.sha256(data).hexdigest()
     if found != attributes.clips_csv_sha256:
         raise _other_clips(where, f"was altered or damaged: its SHA-256 is {found}", attributes)
@@ -252,7 +259,7 @@ def read_record(store: Location, partition: int) -> PartitionRecord:
     try:
         record = decode_record(store.read(record_name(partition)), where)
     except OSError as error:
-        raise damage(where, f"cannot be read: {error.strerror}") from None
+        raise damage(where, f"cannot be read: {error.strerror or error}") from None
     if record.partition != partition:
         raise damage(where, f"it is the record of partition {record.partition}")
     return record

@@ -95,10 +95,10 @@ def parse_store(data: bytes, where: str) -> Attributes:
         AvscError: It is not a store's, is of another version, or was altered.
     """
     fields = _attributes_in(data, where)
-    if fields.get(_VERSION) != schema.VERSION:
+    if fields.get(_VERSION) not in (schema.VERSION, schema.LENGTHS_VERSION):
         raise AvscError(
             f"{where}: a store of version {fields.get(_VERSION)!r}",
-            f"version {schema.VERSION}",
+            f"version {schema.VERSION} or {schema.LENGTHS_VERSION}",
             "use the avsc that wrote it, or prepare the store again",
         )
     recorded = fields.pop(_DIGEST, None)

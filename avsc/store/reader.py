@@ -1,6 +1,7 @@
 """A store opened for reading: what is missing or damaged is named, never returned as zeros.
 
-Shape legend: n rows asked for, N clips, S seconds, F frames a clip, f frames a second, B bands.
+Shape legend: n rows asked for, N clips, S seconds and F frames of the longest clip, f frames a
+second, B bands. What lies behind the end of a shorter clip is NaN.
 """
 
 import json
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avsc import timebase
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
 from avsc.store.finalize import describe, unfinished
-from avsc.store.layout import Location, damage, read_attributes, read_clips, read_record
+from avsc.store.layout import damage, read_attributes, read_clips, read_record
+from avsc.store.location import Location, locate
 from avsc.store.mapped import MappedArray
 from avsc.store.metadata import ZARR_JSON
 from avsc.store.schema import ArraySpec, Feature, Status
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 Rows = Sequence[int] | NDArray[np.integer[Any]]
 
+NAMED = 10  # quarantined clips that a message names
 MAPS = 512  # partitions mapped at once; each holds one file descriptor
 
 
@@ -39,7 +43,7 @@ class Store:
     with the same results. Any number of threads may read at once.
 
     Attributes:
-        place: Folder or URL of the store.
+        place: Folder or address of the store, as the user gave it.
         settings: Settings with which the store was made.
         clips: Clips in the order of the arrays' rows.
         scenes: Scenes of the data set, in the order of all tables of probabilities.
@@ -63,24 +67,25 @@ class Store:
         self._status = self._read_status()
         # Single items of bytes and lists are got much faster than those of arrays.
         self._status_bytes = self._status.tobytes()
-        self._run, self._seconds = self.settings.partition_clips, self.settings.clip_seconds
+        self._run = self.settings.partition_clips
+        self._seconds = [clip.seconds or self.settings.clip_seconds for clip in self.clips]
         # Bounded, so that a store of very many partitions cannot use up the file descriptors. A
         # map that is dropped lives on until the last view of it is gone.
         self._images = lru_cache(maxsize=MAPS)(self._open_images)
 
     @classmethod
-    def open(cls, place: Path | str, complete: bool = True) -> "Store":
+    def open(cls, place: Path | str | Location, complete: bool = True) -> "Store":
         """Opens a store.
 
         Args:
-            place: Folder of the store, or a URL that fsspec understands.
+            place: Folder of the store, or an address that fsspec understands.
             complete: Whether to refuse a store that lacks partitions.
 
         Raises:
             AvscError: It is no store, its metadata or list of clips is damaged, or it is
                 incomplete; the message says how to go on.
         """
-        store = cls(Location(str(place)))
+        store = cls(locate(place))
         if complete:
             store._require_complete()
         return store
@@ -95,8 +100,7 @@ class Store:
 
     def __reduce__(self) -> "tuple[Any, tuple[str, str]]":
         """Pickles by place: another process opens the store anew and maps its files itself."""
-        folder = self._location.folder
-        return _reopened, (self.place if folder is None else str(folder.absolute()), self.sha256)
+        return _reopened, (self._location.absolute().place, self.sha256)
 
     @property
     def partitions(self) -> int:
@@ -107,6 +111,17 @@ class Store:
         """Status of each clip, one of ``schema.Status``, uint8 [N]."""
         return self._status.copy()
 
+    def seconds(self, rows: Rows | None = None) -> NDArray[np.int64]:
+        """Number of seconds of some clips or of all, [n]."""
+        every = np.array(self._seconds, np.int64)
+        return every if rows is None else every[np.asarray(rows, np.int64)]
+
+    def frames(self, rows: Rows | None = None) -> NDArray[np.int64]:
+        """Number of audio frames of some clips or of all, [n]."""
+        count = timebase.frame_count
+        seconds = self.seconds(rows)
+        return np.array([count(s * timebase.SAMPLE_RATE_HZ) for s in seconds.tolist()], np.int64)
+
     def reasons(self) -> dict[str, str]:
         """Why clips were quarantined, by clip id.
 
@@ -115,7 +130,8 @@ class Store:
         """
         written = self._status != Status.ABSENT
         partitions = np.unique(np.flatnonzero(written) // self.settings.partition_clips)
-        records = [read_record(self._location, int(partition)) for partition in partitions]
+        store = self._location
+        records = store.each(lambda partition: read_record(store, partition), partitions.tolist())
         given = {clip.row: clip.reason for record in records for clip in record.quarantined}
         rows = np.flatnonzero(self._status == Status.QUARANTINED).tolist()
         return {self.clips[row].id: given.get(row, "no reason was recorded") for row in rows}
@@ -169,7 +185,7 @@ class Store:
             AvscError: The clip is not good, or its picture is missing or damaged; clip, second
                 and file are named.
         """
-        if not (0 <= row < len(self.clips) and 0 <= second < self._seconds):
+        if not (0 <= row < len(self.clips) and 0 <= second < self._seconds[row]):
             raise IndexError(f"second {second} of row {row}")
         if self._status_bytes[row] != Status.GOOD:
             raise self._not_good(row)
@@ -212,7 +228,7 @@ class Store:
     def _read_status(self) -> NDArray[np.uint8]:
         run, total = self.settings.partition_clips, len(self.clips)
         array = self._arrays[schema.STATUS]
-        written = np.array([array.is_written(p) for p in range(self.partitions)], bool)
+        written = np.array(self._location.each(array.is_written, range(self.partitions)), bool)
         rows = np.flatnonzero(np.repeat(written, run)[:total])
         status = np.zeros(total, np.uint8)
         status[rows] = array.take(rows)
@@ -225,12 +241,21 @@ class Store:
         missing = self._missing()
         if self.is_complete and not missing:
             return
-        lacks = f"{len(missing)} of {self.partitions} partitions: {describe(missing)}"
-        raise AvscError(
-            f"{self.place} is incomplete; it lacks {lacks if missing else 'only its last step'}",
-            "a store that `avsc prepare` ran through to the end",
-            "run the same `avsc prepare` again; what is complete is kept",
-        )
+        expected = "a store that `avsc prepare` ran through to the end"
+        remedy = "run the same `avsc prepare` again; what is complete is kept"
+        if missing:
+            lacks = f"{len(missing)} of {self.partitions} partitions: {describe(missing)}"
+        elif bad := self.reasons():
+            lacks = f"{len(bad)} of {len(self.clips)} clips, which are quarantined:\n  "
+            lacks += "\n  ".join(f"{clip}: {reason}" for clip, reason in [*bad.items()][:NAMED])
+            lacks += f"\n  ... and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+            remedy = (
+                f"to do without them, run the same `avsc prepare` with --max-bad {len(bad)}; or"
+                " mend their files and run it with --retry-bad"
+            )
+        else:
+            lacks = "only its last step"
+        raise AvscError(f"{self.place} is incomplete; it lacks {lacks}", expected, remedy)
 
     def _missing(self) -> dict[int, str]:
         folder = self._location.folder
@@ -252,8 +277,10 @@ class Store:
         body = self._arrays[schema.IMAGE_JPEG].map_body(partition)
         ends = np.cumsum(length.ravel())
         # The writer lays pictures back to back: anything else would point outside or elsewhere.
-        expected = np.where(good[:, None], (ends - length.ravel()).reshape(length.shape), 0)
-        positive = (length > 0).all(axis=1) == good
+        seconds = np.array(self._seconds)[taken]
+        shown = good[:, None] & (np.arange(self.settings.clip_seconds) < seconds[:, None])
+        expected = np.where(shown, (ends - length.ravel()).reshape(length.shape), 0)
+        positive = (length > 0) == shown
         if not positive.all() or (length < 0).any() or not np.array_equal(offset, expected):
             file = self._arrays[schema.IMAGE_OFFSET].path(partition)
             raise damage(file, "its offsets and image/length do not describe pictures in a row")
@@ -264,7 +291,7 @@ class Store:
 
 
 def _reopened(place: str, sha256: str) -> Store:
-    store = Store(Location(place))
+    store = Store(locate(place))
     if store.sha256 != sha256:
         raise AvscError(
             f"{place} has changed since it was opened in another process",
@@ -292,8 +319,8 @@ def _open_arrays(store: Location, specs: Sequence[ArraySpec]) -> dict[str, Mappe
             arrays[spec.name] = MappedArray(store.folder, spec)
         else:
             if group is None:
-                group = open_group(store.place)
-            arrays[spec.name] = ZarrArray(group, spec)
+                group = open_group(store)
+            arrays[spec.name] = ZarrArray(store, group, spec)
     return arrays
 
 
@@ -303,6 +330,6 @@ def _is_ours(store: Location, spec: ArraySpec) -> bool:
     try:
         return bool(json.loads(store.read(name)) == metadata.array_document(spec))
     except OSError as error:
-        raise damage(store.name(name), f"cannot be read: {error.strerror}") from None
+        raise damage(store.name(name), f"cannot be read: {error.strerror or error}") from None
     except ValueError:
         raise damage(store.name(name), "it is not JSON") from None

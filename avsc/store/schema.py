@@ -8,17 +8,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from avsc import timebase
 
 VERSION = 1
+LENGTHS_VERSION = 2  # of a store whose clips have lengths, or folds, of their own
 CLIPS_CSV = "clips.csv"
 RECORDS = "partitions"  # folder of one JSON a partition: reasons and every shard's SHA-256
 CLIP_COLUMNS = ("id", "scene", "city", "location", "fold", "audio", "video")
+PIECE_COLUMNS = ("start", "seconds")  # only where clips have lengths of their own
 JPEG_CHUNK = 4 * 1024 * 1024  # bytes
 # No image of ours needs more than this many bytes a pixel at the highest quality JPEG has; the
 # array's capacity is its shape only, since chunks that are not written take no space.
@@ -78,8 +80,29 @@ class ImageSettings(_Settings):
     backend: Literal["pyav", "decord"] = "pyav"
 
 
+class SplitSettings(_Settings):
+    """How a data set without folds of its own was split into them.
+
+    Attributes:
+        by: What stays together: a location, a folder or a recording.
+        test_fraction: Share of every scene's clips in the test fold; None for folds of
+            cross-validation.
+        folds: Number of folds of cross-validation, or ``locations`` for one for each group.
+        seed: Seed of the order in which groups are tried.
+    """
+
+    by: Literal["location", "folder", "recording"] = "location"
+    test_fraction: float | None = Field(default=None, ge=0, lt=1)
+    folds: Annotated[int, Field(ge=2)] | Literal["locations"] | None = None
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+
+
 class StoreSettings(_Settings):
-    """Everything that decides what a store's bytes are; kept in the group's attributes."""
+    """Everything that decides what a store's bytes are; kept in the group's attributes.
+
+    ``clip_seconds`` is the length of every clip, or of the longest where clips have lengths of
+    their own. ``split`` is None where the data set has folds.
+    """
 
     features: tuple[Feature, ...] = FEATURES
     clip_seconds: int = Field(default=10, ge=1, le=3600)
@@ -88,10 +111,19 @@ class StoreSettings(_Settings):
     scalogram: ScalogramSettings = ScalogramSettings()
     fbank: FBankSettings = FBankSettings()
     image: ImageSettings = ImageSettings()
+    split: SplitSettings | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # A store whose data set has folds says nothing of a split, as in version 1.
+        fields: dict[str, object] = handler(self)
+        if self.split is None:
+            fields.pop("split", None)
+        return fields
 
     @property
     def clip_frames(self) -> int:
-        """Frames of a whole clip: 56 for ten seconds."""
+        """Frames of a clip of ``clip_seconds``: 56 for ten seconds."""
         return timebase.frame_count(self.clip_seconds * timebase.SAMPLE_RATE_HZ)
 
     @property

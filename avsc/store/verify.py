@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsc import files
 from avsc.errors import AvscError
 from avsc.store import metadata, schema
 from avsc.store.layout import (
-    Location,
     PartitionRecord,
     content_sha256,
     read_attributes,
@@ -23,6 +21,7 @@ from avsc.store.layout import (
     read_record,
     record_name,
 )
+from avsc.store.location import Location, UnreachableStoreError, locate
 from avsc.store.mapped import MappedArray
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import ArraySpec
@@ -57,7 +56,7 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
     """Checks a complete store, byte by byte.
 
     Args:
-        place: Folder of the store as ``avsc prepare`` wrote it (not a re-encoded copy).
+        place: Folder or address of the store as ``avsc prepare`` wrote it (not a re-encoded copy).
         advance: Function called after each partition.
 
     Returns:
@@ -66,9 +65,7 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
     Raises:
         AvscError: There is no store, or its attributes cannot be trusted at all.
     """
-    store = Location(str(place))
-    if store.folder is None:
-        raise AvscError(f"{place} is not a folder", "a folder", "copy the store, or mount it")
+    store = locate(place)
     attributes = read_attributes(store)
     specs = schema.array_specs(attributes.clips, attributes.settings)
     partitions = range(schema.partition_count(attributes.clips, attributes.settings))
@@ -91,18 +88,19 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
         found += _check_content(store, attributes, partitions)
     expected = {*documents, schema.CLIPS_CSV, *map(record_name, partitions)}
     expected |= {spec.shard_name(number) for spec in specs for number in partitions}
-    return found + _strangers(store.folder, expected)
+    return found + _strangers(store, expected)
 
 
 def _check(store: Location, attributes: Attributes, number: int, ids: list[str]) -> list[Damage]:
     """What is wrong with one partition."""
-    folder = Path(store.place)
     specs = {s.name: s for s in schema.array_specs(attributes.clips, attributes.settings)}
-    status = folder / specs[schema.STATUS].shard_name(number)
-    if not status.exists():
-        return [Damage(str(status), "not written", schema.STATUS, number)]
+    status = specs[schema.STATUS].shard_name(number)
+    if not store.has(status):
+        return [Damage(store.name(status), "not written", schema.STATUS, number)]
     try:
         noted = read_record(store, number)
+    except UnreachableStoreError:
+        raise
     except AvscError as error:
         return [_small_file(store.name(record_name(number)), error, number)]
     rows = schema.partition_range(number, attributes.clips, attributes.settings)
@@ -110,11 +108,11 @@ def _check(store: Location, attributes: Attributes, number: int, ids: list[str])
     good = [row for row in rows if row not in bad]
     found = []
     for spec in specs.values():
-        file = folder / spec.shard_name(number)
-        if what := _difference(file, noted, spec.name):
-            hit = sorted(set(_hit(folder, specs, spec.name, good)))
+        file = spec.shard_name(number)
+        if what := _difference(store, file, noted, spec.name):
+            hit = sorted(set(_hit(store.folder, specs, spec.name, good)) if store.folder else ())
             clips = tuple(ids[row] for row in hit) if len(hit) < len(good) else ()
-            found.append(Damage(str(file), what, spec.name, number, clips))
+            found.append(Damage(store.name(file), what, spec.name, number, clips))
     return found
 
 
@@ -122,19 +120,19 @@ def _small_file(file: str, error: AvscError, partition: int | None = None) -> Da
     return Damage(file, error.got.removeprefix(file).lstrip(": "), partition=partition)
 
 
-def _difference(file: Path, noted: PartitionRecord, array: str) -> str:
+def _difference(store: Location, file: str, noted: PartitionRecord, array: str) -> str:
     """What tells a shard from its record; empty when it is what was written."""
     expected = noted.shards.get(array)
     if expected is None:
         return f"is not in {record_name(noted.partition)}"
     try:
-        size = file.stat().st_size
-        if size != expected.nbytes:
+        size = store.sizes([file]).get(file)
+        if size is not None and size != expected.nbytes:
             return f"has {size} bytes, expected {expected.nbytes}"
-        if files.sha256_file(file) != expected.sha256:
+        if store.sha256(file) != expected.sha256:
             return f"is not what was written: its SHA-256 is not {expected.sha256}"
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror or error}"
     return ""
 
 
@@ -192,13 +190,10 @@ def _check_content(store: Location, attributes: Attributes, partitions: range) -
     return [Damage(store.name(schema.RECORDS), what)]
 
 
-def _strangers(folder: Path, expected: set[str]) -> list[Damage]:
+def _strangers(store: Location, expected: set[str]) -> list[Damage]:
     """Files that are none of the store's; names that begin with a dot are left alone."""
-    files_there = (file.relative_to(folder) for file in sorted(folder.rglob("*")))
     return [
-        Damage(str(folder / name), "does not belong to the store")
-        for name in files_there
-        if name.as_posix() not in expected
-        and not any(part.startswith(".") for part in name.parts)
-        and not (folder / name).is_dir()
+        Damage(store.name(name), "does not belong to the store")
+        for name in store.listing()
+        if name not in expected and not any(part.startswith(".") for part in name.split("/"))
     ]

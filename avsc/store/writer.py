@@ -11,16 +11,17 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc import files
+from avsc import timebase
 from avsc.errors import BadClipError
 from avsc.store import schema, shard
 from avsc.store.layout import PartitionRecord, Quarantined, ShardRecord, encode_record, record_name
+from avsc.store.location import Location, locate
 from avsc.store.schema import ArraySpec, Feature, Status, StoreSettings
 
 
 @dataclass(frozen=True)
 class ClipData:
-    """Content of a good clip. S seconds, F frames a clip, f frames a second, B bands.
+    """Content of a good clip. S seconds of this clip, F frames, f frames a second, B bands.
 
     Attributes:
         audio: Frames of the whole clip by feature, float32 [F, 2, B].
@@ -57,13 +58,18 @@ class PartitionWriter:
         self._pts_s = np.zeros(table, "<f8")
         self._status = np.zeros(table[0], "|u1")
 
-    def add(self, row: int, clip: ClipData) -> None:
-        """Writes a good clip.
+    def add(self, row: int, clip: ClipData, seconds: int | None = None) -> None:
+        """Writes a good clip; behind its end the arrays are NaN.
+
+        Args:
+            row: Its row in ``clips.csv``.
+            clip: Its data.
+            seconds: Number of its seconds; None for the store's ``clip_seconds``.
 
         Raises:
             BadClipError: It is not what the schema asks for; nothing of it was written.
         """
-        arrays = self._checked(clip)
+        arrays = self._checked(clip, seconds)
         place = self._begin(row)
         for name, values in arrays.items():
             self._shards[name].append(shard.seal(values.astype("<f4", order="C").tobytes()))
@@ -84,24 +90,22 @@ class PartitionWriter:
         self._next += 1
         return row - self._rows.start
 
-    def _checked(self, clip: ClipData) -> dict[str, NDArray[np.float32]]:
+    def _checked(self, clip: ClipData, seconds: int | None) -> dict[str, NDArray[np.float32]]:
         settings = self._settings
         arrays: dict[str, NDArray[np.float32]] = {}
+        seconds = settings.clip_seconds if seconds is None else seconds
+        frames = timebase.frame_count(seconds * timebase.SAMPLE_RATE_HZ)
         for feature in settings.features:
             frame = (2, settings.bank(feature).bands)
-            arrays[schema.audio_array(feature)] = _shaped(
-                clip.audio[feature], (settings.clip_frames, *frame), feature
-            )
-            arrays[schema.segment_array(feature)] = _shaped(
-                clip.segments[feature],
-                (settings.clip_seconds, schema.SEGMENT_FRAMES, *frame),
-                feature,
+            whole = _shaped(clip.audio[feature], (frames, *frame), feature)
+            cut = (seconds, schema.SEGMENT_FRAMES, *frame)
+            arrays[schema.audio_array(feature)] = _padded(whole, settings.clip_frames)
+            arrays[schema.segment_array(feature)] = _padded(
+                _shaped(clip.segments[feature], cut, feature), settings.clip_seconds
             )
         counts = len(clip.jpegs), len(clip.pts_s)
-        if counts != (settings.clip_seconds, settings.clip_seconds) or not all(clip.jpegs):
-            raise BadClipError(
-                f"{counts[0]} pictures with {counts[1]} times", f"{settings.clip_seconds} of each"
-            )
+        if counts != (seconds, seconds) or not all(clip.jpegs):
+            raise BadClipError(f"{counts[0]} pictures with {counts[1]} times", f"{seconds} of each")
         room = settings.jpeg_capacity - self._shards[schema.IMAGE_JPEG].size
         if (wanted := sum(map(len, clip.jpegs))) > room:
             raise BadClipError(
@@ -117,7 +121,8 @@ class PartitionWriter:
             self._length[place, second] = len(jpeg)
             self._crc32c[place, second] = shard.crc32c(jpeg)
             body.write(jpeg)
-        self._pts_s[place] = clip.pts_s
+        self._pts_s[place] = np.nan
+        self._pts_s[place, : len(clip.pts_s)] = clip.pts_s
 
     def finalize(self) -> dict[str, bytes]:
         """Ends the streamed shards; returns the small arrays' shards, ``clip/status`` last."""
@@ -185,7 +190,7 @@ class _ShardFile:
 
 @contextmanager
 def write_partition(
-    path: Path, clips: int, settings: StoreSettings, partition: int
+    place: Path | str | Location, clips: int, settings: StoreSettings, partition: int
 ) -> Iterator[PartitionWriter]:
     """Writes one partition; leaving the block moves it into place, an exception drops it.
 
@@ -193,7 +198,7 @@ def write_partition(
     removed first, so that a crash leaves it absent, never half old and half new.
 
     Args:
-        path: Folder of the store.
+        place: Folder or address of the store.
         clips: Number of clips in the store.
         settings: Settings of the store.
         partition: Number of the partition.
@@ -201,12 +206,13 @@ def write_partition(
     Raises:
         AvscError: The disk is full, or the store cannot be written to.
     """
+    store = locate(place)
     specs = {spec.name: spec for spec in schema.array_specs(clips, settings)}
     for name in (record_name(partition), *(s.shard_name(partition) for s in specs.values())):
-        files.remove_leftovers(path / name)
-    with files.explain_disk_errors(path), ExitStack() as aside:
+        store.remove_leftovers(name)
+    with store.explain_errors(), ExitStack() as aside:
         shards = {
-            name: _open_aside(aside, path, spec, partition)
+            name: _open_aside(aside, store, spec, partition)
             for name, spec in specs.items()
             if name not in schema.TABLES
         }
@@ -215,24 +221,26 @@ def write_partition(
         yield writer
         small = writer.finalize()
         content = encode_record(writer.record(partition, small))
-        _withdraw(path / specs[schema.STATUS].shard_name(partition))
+        # Before any shard is replaced.
+        store.remove(specs[schema.STATUS].shard_name(partition))
         aside.close()
         status = small.pop(schema.STATUS)
         for name, data in small.items():
-            files.write_bytes(path / specs[name].shard_name(partition), data)
-        files.write_bytes(path / record_name(partition), content)
-        files.write_bytes(path / specs[schema.STATUS].shard_name(partition), status)
+            store.write(specs[name].shard_name(partition), data)
+        store.write(record_name(partition), content)
+        store.write(specs[schema.STATUS].shard_name(partition), status)
 
 
-def _withdraw(status: Path) -> None:
-    if status.exists():
-        status.unlink()
-        files.sync_folder(status.parent)  # before any shard is replaced
-
-
-def _open_aside(aside: ExitStack, path: Path, spec: ArraySpec, partition: int) -> _ShardFile:
-    file = aside.enter_context(files.open_aside(path / spec.shard_name(partition)))
+def _open_aside(aside: ExitStack, store: Location, spec: ArraySpec, partition: int) -> _ShardFile:
+    file = aside.enter_context(store.open_aside(spec.shard_name(partition)))
     return _ShardFile(file, spec.chunks)
+
+
+def _padded(values: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    missing = length - len(values)
+    if missing == 0:
+        return values
+    return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1), constant_values=np.nan)
 
 
 def _shaped(

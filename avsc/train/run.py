@@ -140,15 +140,16 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
             "train the acoustic encoder on this store",
         )
     old, new = there.recipe.train, now.recipe.train
-    same_split = (old.seed, old.val_fraction, old.val_split) == (
+    same_split = (old.seed, old.val_fraction, old.val_split, old.fold) == (
         new.seed,
         new.val_fraction,
         new.val_split,
+        new.fold,
     )
     if there.store_sha256 != now.store_sha256 or not same_split:
         say(
             f"WARNING: {source} was trained on another store or split, perhaps on clips that "
-            "are validated on here: the validation loss may come out too low"
+            "are validated or tested on here: losses may come out too low"
         )
 
 

@@ -76,7 +76,9 @@ def prepare(dataset: Path, out: Path) -> None:
     """Ours: both features, pictures scaled and kept as JPEG, everything written and synced."""
     words = ["prepare", dataset, out / "store", f"--workers={PROCESSES}"]
     more = [f"--partition-clips={PARTITION_CLIPS}"]
-    command = [sys.executable, "-m", "avsc", *map(str, words), *more]
+    # Its workers are children of a process that it does not wait for.
+    reap = [sys.executable, "-m", "tests.benchmarks.reap"]
+    command = [*reap, sys.executable, "-m", "avsc", *map(str, words), *more]
     subprocess.run(command, check=True, capture_output=True)
 
 

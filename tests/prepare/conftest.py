@@ -1,8 +1,9 @@
 """Small real data sets: WAV and H.264 files of ten seconds, with a few tiny pictures."""
 
+import multiprocessing.forkserver
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -122,8 +123,11 @@ Sabotage = Callable[[dict[str, str]], None]
 
 
 @pytest.fixture
-def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sabotage:
+def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sabotage]:
     """Makes chosen clips run Python of the test's in worker processes, before they are read."""
+    # Workers are forked from a process that would have been started without it, or go on with it.
+    stop_fork_server: Callable[[], None] = multiprocessing.forkserver._forkserver._stop  # type: ignore[attr-defined]
+    stop_fork_server()
 
     def install(code_by_clip: dict[str, str]) -> None:
         folder = tmp_path / "sabotage"
@@ -141,7 +145,8 @@ def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sabotage:
         paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
-    return install
+    yield install
+    stop_fork_server()
 
 
 @pytest.fixture

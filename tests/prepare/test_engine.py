@@ -11,11 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from avsc.dataset.read import read_dataset
 from avsc.errors import AvscError
 from avsc.prepare.clip import MachineError
 from avsc.prepare.cluster import connect
+from avsc.prepare.engine import OnCluster, Work
 from avsc.prepare.profile import LocalProfile
-from avsc.prepare.run import prepare
+from avsc.prepare.run import prepare, settings_for
+from avsc.store.create import open_for_writing
+from avsc.store.location import locate
 from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings
 
@@ -180,6 +184,33 @@ def test_what_workers_print_does_not_confuse_us(
 ) -> None:
     sabotage({ids[2]: "print('{}'); os.write(1, b'not json')"})
     assert prepare(dataset, tmp_path / "store", settings, workers=1).complete
+
+
+def test_a_clip_whose_result_is_lost_before_it_is_looked_at_is_prepared_again(
+    dataset: Path,
+    settings: StoreSettings,
+    tmp_path: Path,
+    ids: list[str],
+    sabotage: Sabotage,
+) -> None:
+    marker = tmp_path / "marker"
+    slow_again = f"m = pathlib.Path({str(marker)!r}); m.exists() and time.sleep(4); m.touch()"
+    sabotage({ids[4]: slow_again, ids[5]: CRASH})
+    data = read_dataset(dataset)
+    clips, settings = data.clips, settings_for(data, settings)
+    store = tmp_path / "store"
+    open_for_writing(store, clips, settings)
+    work = Work(data.root, locate(store), "zarr.json", len(clips), settings, 60)
+
+    def report(clip: str, reason: str) -> None:
+        # Meanwhile the only worker ends the next clip, dies of the one after it, and is at work
+        # on the next clip again.
+        time.sleep(3 if clip == ids[3] else 0)
+
+    with connect(LocalProfile(kind="local", workers=1), clip_timeout_s=60) as watch:
+        OnCluster(watch, work, clips, report).prepare(range(4))
+    status = Store.open(store, complete=False).status()
+    assert [row for row in range(10) if status[row] != Status.GOOD] == [5]
 
 
 def test_no_port_is_open_to_others_and_none_serves_pages() -> None:

@@ -60,7 +60,7 @@ def test_the_second_is_told_at_once_who_holds_the_store(tmp_path: Path) -> None:
 
 def test_nothing_is_left_afterwards(tmp_path: Path) -> None:
     with hold(tmp_path) as proof:
-        assert str(os.getpid()) in proof.read_text()
+        assert str(os.getpid()) in (tmp_path / proof).read_text()
         assert (tmp_path / WHOLE).exists()
     assert not list(tmp_path.iterdir())
     with pytest.raises(ZeroDivisionError), hold(tmp_path):
@@ -96,7 +96,7 @@ def test_the_lock_of_a_killed_process_of_this_machine_ends_at_once(tmp_path: Pat
     began_s = time.monotonic()
     with hold(tmp_path) as proof:
         assert time.monotonic() - began_s < 1
-        assert f"process {os.getpid()} " in proof.read_text()
+        assert f"process {os.getpid()} " in (tmp_path / proof).read_text()
 
 
 def test_the_lock_of_a_killed_part_does_not_stop_a_whole_prepare(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsc.data.split import Split, split_clips
 from avsc.errors import AvscError
+from avsc.folds import Split, split_clips
 from avsc.scenes import SCENES
 
 # Clips of the official training fold by scene, at about 30 locations a scene (DESIGN section 9).
