@@ -67,14 +67,16 @@ def show_dataset(path: Path, kind: Kind) -> None:
 def _look_at_own(path: Path, kind: Kind) -> _Look:
     listing = list_recordings(path, kind)
     pieces, probes = own.cut_listing(listing, CLIP_SECONDS)
+    if listing.faults:
+        bare = pieces.clips, CLIP_SECONDS, pieces.refused, listing.notes, listing.faults
+        return _Look(listing, probes, *bare)
     has_folds = any(recording.fold for recording in listing.recordings)
     try:
         folds = own.put_into_folds(pieces.clips, list(pieces.refused), has_folds, None)
     except AvscError as error:
-        faults = (*listing.faults, error)
-        return _Look(listing, probes, pieces.clips, CLIP_SECONDS, pieces.refused, (), faults)
+        return _Look(listing, probes, pieces.clips, CLIP_SECONDS, pieces.refused, (), (error,))
     notes = (*listing.notes, *folds.notes, _unused(pieces))
-    return _Look(listing, probes, folds.clips, CLIP_SECONDS, pieces.refused, notes, listing.faults)
+    return _Look(listing, probes, folds.clips, CLIP_SECONDS, pieces.refused, notes, ())
 
 
 def _unused(pieces: Cut) -> str:
