@@ -11,12 +11,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.errors import AvscError
+from avsc.store.layout import StoredClip
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Group = tuple[str, ...]
 
 TRAIN, TEST = "train", "test"
+NAMED = 10  # folds in a message
+
+
+def train_and_test(clips: Sequence[StoredClip], held_out: str | None) -> tuple[StoredClip, ...]:
+    """The clips as a run sees them: in a store of several folds, one is its test fold.
+
+    Args:
+        clips: Clips of a store.
+        held_out: Name of the fold that is left out of training (``train.fold``); None for a
+            store with the folds train and test.
+
+    Raises:
+        AvscError: There is no such fold, or the store has several and none is chosen.
+    """
+    folds = sorted({clip.fold for clip in clips if clip.fold}, key=lambda f: (len(f), f))
+    named = ", ".join(folds[:NAMED]) + (", ..." if len(folds) > NAMED else "")
+    if held_out is None:
+        if folds and not set(folds) & {TRAIN, TEST}:
+            raise AvscError(
+                f"a store of {len(folds)} folds for cross-validation, and none is left out",
+                f"one of {named} to test on; the others are trained on",
+                f"train one run a fold: `avsc train ... --fold {folds[0]}`, and so on; `avsc"
+                " evaluate RUN RUN ... --out DIR` scores them as one",
+            )
+        return tuple(clips)
+    if held_out not in folds:
+        raise AvscError(
+            f"the store has no fold {held_out!r}",
+            f"one of {named}" if folds else "a store with folds",
+            "choose one of them with --fold; `avsc prepare DATASET STORE --folds K` makes K folds",
+        )
+    if set(folds) <= {TRAIN, TEST} and held_out == TRAIN:
+        raise AvscError(
+            "the fold train as the one to test on",
+            "train on train and test on test, without --fold",
+            "leave --fold out",
+        )
+    seen = {"": "", held_out: TEST}
+    return tuple(clip._replace(fold=seen.get(clip.fold, TRAIN)) for clip in clips)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights
-from avsc.console import out as console_out
-from avsc.console import say, table
+from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm
+from avsc.console import say
 
 if TYPE_CHECKING:
+    from avsc.evaluate.evaluate_seeds import SeedsResult
     from avsc.evaluate.evaluation import Result
 
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
 
-Run = Annotated[
-    Path | None,
+Runs = Annotated[
+    list[Path] | None,
     typer.Argument(
-        metavar="RUN", help="The folder that `avsc train --out` made.", show_default=False
+        metavar="RUN ...",
+        help="The folder that `avsc train --out` made; or those of all folds of a store, with "
+        "--out: their test folds are scored as one.",
+        show_default=False,
     ),
 ]
 StorePath = Annotated[
@@ -31,9 +34,11 @@ StorePath = Annotated[
     ),
 ]
 Fold = Annotated[
-    Literal["test", "train", "all"],
+    str,
     typer.Option(
-        help="The fold. In a store of the unlabelled evaluation edition, test is every clip.",
+        help="The fold: test, train, all, or the name of one of several. test is the fold that the "
+        "run left out; in a store of the unlabelled evaluation edition it is every clip. "
+        "validation: the clips of the training fold that the run held out.",
         rich_help_panel=BOTH,
     ),
 ]
@@ -64,12 +69,16 @@ Out = Annotated[
         "written without it.",
     ),
 ]
+ComparisonOut = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write DIR/comparison.html: curves, scenes, confusion."),
+]
 Report = Annotated[bool, typer.Option(help="Write report.html too, one page that opens offline.")]
 
 
 @app.command(rich_help_panel=STAGE_2)
 def evaluate(
-    run: Run = None,
+    runs: Runs = None,
     *,
     predictions: PredictionsFile = None,
     store: StorePath = None,
@@ -79,23 +88,43 @@ def evaluate(
     ve_weights: MovedWeights = None,
     out: Out = None,
     report: Report = True,
+    calibrated: Calibrated = False,
 ) -> None:
-    """Score a run over one-second segments: log-loss, accuracy, and its errors.
+    r"""Score a run over one-second segments: log-loss, accuracy, and its errors.
 
-    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other folds and
-    protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
+    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other stores, folds
+    and protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
     means of the class-wise values, as in the paper, with 95 % intervals by resampling locations.
+    predictions.csv is tab-separated, as the DCASE challenge wants it:
+    pandas.read_csv("predictions.csv", sep="\t") reads it. A folder of seeds (RUN/seed-0, ...) is
+    scored seed by seed, and shown as mean and standard deviation.
 
-    Another system's predictions are scored in the same way:
+    Cross-validation: avsc evaluate runs/fold1 runs/fold2 runs/fold3 --out runs/all
+
+    Another system's predictions are scored in the same way, with pictures of the worst segments;
+    without a store, `avsc score FILE` does it:
     avsc evaluate --predictions FILE --store STORE --out DIR
     """
     from avsc.evaluate import evaluation
+    from avsc.evaluate.seeds import seed_folders
 
-    if (run is None) == (predictions is None):
+    if (not runs) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
-    if run is not None:
-        result = evaluation.evaluate(
-            run,
+    if runs and len(runs) > 1:
+        from avsc.evaluate.cross_validation import evaluate_folds
+
+        if out is None or fold != "test" or ve_weights is not None or calibrated:
+            raise typer.BadParameter(
+                "several runs are scored as one: give --out, without --fold and --calibrated"
+            )
+        result = evaluate_folds(
+            runs, out, store=store, protocol=protocol, device=device, with_report=report
+        )
+    elif runs and seed_folders(runs[0]):
+        from avsc.evaluate.evaluate_seeds import evaluate_seeds
+
+        seeds = evaluate_seeds(
+            runs[0],
             store=store,
             fold=fold,
             protocol=protocol,
@@ -103,9 +132,26 @@ def evaluate(
             ve_weights=ve_weights,
             out=out,
             with_report=report,
+            calibrated=calibrated,
+        )
+        _show_seeds(seeds)
+        return
+    elif runs:
+        result = evaluation.evaluate(
+            runs[0],
+            store=store,
+            fold=fold,
+            protocol=protocol,
+            device=device,
+            ve_weights=ve_weights,
+            out=out,
+            with_report=report,
+            calibrated=calibrated,
         )
     else:
         assert predictions is not None
+        if calibrated:
+            raise typer.BadParameter("--calibrated is for a RUN: a file has no logits")
         if store is None:
             raise typer.BadParameter("--predictions needs --store, whose fold it is scored on")
         result = evaluation.evaluate_file(
@@ -121,9 +167,13 @@ def compare(
         typer.Argument(
             metavar="RUN RUN ...",
             help="Two or more evaluated runs (or evaluation folders, or predictions files); the "
-            "first is what the others are compared with.",
+            "first is what the others are compared with. A folder of seeds (RUN/seed-0, ...) is "
+            "one system: the mean over its seeds.",
         ),
     ],
+    *,
+    out: ComparisonOut = None,
+    form: TableForm = "table",
 ) -> None:
     """Set systems side by side, with paired intervals of their differences.
 
@@ -134,21 +184,36 @@ def compare(
     """
     from avsc.evaluate.compare import compare as compare_systems
     from avsc.report import tables
+    from avsc.report.table_formats import print_tables
 
     if len(runs) < 2:
         raise typer.BadParameter("two systems at least")
-    systems = compare_systems(runs)
-    table(f"{systems[0].scores.n_segments:,} segments", *tables.systems(systems))
-    table(f"differences to {systems[0].name}", *tables.differences(systems))
+    found = compare_systems(runs)
+    print_tables(tables.of_comparison(found, form), form, tables.comparison_notes(found))
+    if out is not None:
+        from avsc.report.comparison import write_comparison
+
+        say(f"written to {write_comparison(found, out)}")
+
+
+def _show_seeds(result: "SeedsResult") -> None:
+    from avsc.report import tables
+    from avsc.report.table_formats import print_tables
+
+    if result.found is not None:
+        shown = tables.of_comparison(result.found, "table")
+        print_tables(shown, "table", tables.comparison_notes(result.found))
+    say(f"written to {result.folder}, and into each seed's own folder")
 
 
 def _show(result: "Result") -> None:
     from avsc.report import tables
+    from avsc.report.table_formats import print_tables
 
     if result.summary is not None:
         segments = result.segments
         title = f"fold {segments.fold}, {len(segments.names):,} segments"
-        table(title, *tables.scores(result.summary))
-        console_out.print(tables.scores_footer(result.summary), markup=False)
+        footer = tables.scores_footer(result.summary)
+        print_tables([tables.scores(result.summary, title)], "table", [footer])
     if result.folder is not None:
         say(f"written to {result.folder}")

@@ -31,15 +31,20 @@ class ImageSource(Protocol):
 
 
 class StoredImages:
-    """The JPEGs of some of a store's clips."""
+    """The JPEGs of some of a store's clips.
+
+    A clip that ends earlier than the longest shows its last picture to the end, so that all have
+    the same number; nothing is trained on these or scored.
+    """
 
     def __init__(self, store: "Store", rows: NDArray[np.int64]) -> None:
         self._store = store
         self._rows = [int(row) for row in rows]
+        self._last = (store.seconds(rows) - 1).tolist()
 
     def fetch(self, clip: int, second: int) -> Item:
         """The JPEG's bytes, whose checksum is verified."""
-        return self._store.jpeg(self._rows[clip], second)
+        return self._store.jpeg(self._rows[clip], min(second, self._last[clip]))
 
     def name(self, clip: int, second: int) -> str:
         """The clip's id and the second."""

@@ -305,7 +305,7 @@ def training_loader(
         AvscError: There are too few clips, the cache of the recipe does not fit, or an image is
             damaged.
     """
-    every = triples.training_triples(clips.rows, clips.labels, store.settings.clip_frames)
+    every = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
     source: ImageSource | None = None
     if image_size is not None:
         threads = recipe.train.threads or default_threads()

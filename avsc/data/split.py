@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avsc.data.triples import within
 from avsc.errors import AvscError
-from avsc.folds import split_clips
+from avsc.folds import NAMED, TRAIN, split_clips, train_and_test
 from avsc.recipe import TrainRecipe
 from avsc.store.reader import Store
 from avsc.store.schema import Status
@@ -22,7 +23,6 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-TRAIN = "train"
 _CLIPS_AT_ONCE = 64  # whose squares are summed at a time: bounds the float64 copy
 
 
@@ -59,19 +59,21 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
 
     Args:
         store: The store.
-        recipe: Its seed, validation fraction and unit of the split count.
+        recipe: Its fold to leave out, seed, validation fraction and unit of the split count.
 
     Raises:
         AvscError: There are no good clips, or they cannot be split.
     """
-    of_fold = [row for row, clip in enumerate(store.clips) if clip.fold == TRAIN]
+    seen = train_and_test(store.clips, recipe.fold)
+    of_fold = [row for row, clip in enumerate(seen) if clip.fold == TRAIN]
     good = store.status() == Status.GOOD
     rows = np.array([row for row in of_fold if good[row]], np.int64)
     if not rows.size:
         raise AvscError(
             f"{store.place} has no good clip in its training fold",
             "clips with the fold 'train' in clips.csv",
-            "prepare a data set with its evaluation_setup folder",
+            "prepare a data set with its evaluation_setup folder, or with a split of its own:"
+            " `avsc prepare DATASET STORE --test-fraction 0.2`",
         )
     clips = [store.clips[row] for row in rows.tolist()]
     by_clip = recipe.val_split == "clip"
@@ -80,12 +82,7 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     number = {scene: k for k, scene in enumerate(store.scenes)}
     labels = np.array([number[c.scene] for c in clips], np.int64)
     held = split.validation
-    notes = list(split.notes)
-    absent = sorted(set(store.scenes) - {clip.scene for clip in clips})
-    if absent:
-        notes.append(
-            f"no clip of {', '.join(absent)} in the training fold: the system cannot learn it"
-        )
+    notes = [*split.notes, *_absent(store, {clip.scene for clip in clips}, recipe)]
     if len(rows) < len(of_fold):
         notes.append(f"{len(of_fold) - len(rows)} quarantined clips are left out")
     return TrainingFold(
@@ -93,14 +90,31 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     )
 
 
-def standardisation(audio: Floats) -> tuple[Floats, Floats]:
+def _absent(store: Store, present: set[str], recipe: TrainRecipe) -> list[str]:
+    """Scenes of the store's clips that the training fold lacks."""
+    labelled = {clip.scene for clip in store.clips if clip.scene and clip.fold}
+    absent = [scene for scene in store.scenes if scene in labelled - present]
+    if not absent:
+        return []
+    more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+    left_out = "" if recipe.fold is None else f" without the fold {recipe.fold}"
+    return [
+        f"WARNING: the training fold{left_out} has no clip of {', '.join(absent[:NAMED])}{more}:"
+        " the run cannot learn it and will miss each of its clips"
+    ]
+
+
+def standardisation(audio: Floats, frames: Ints | None = None) -> tuple[Floats, Floats]:
     """Mean and standard deviation of each (channel, band), float32 [2, B].
 
     Sums are in float64. A band that never changes is given the standard deviation 1.
 
     Args:
         audio: Training frames, [n, F, 2, B].
+        frames: Number of frames of each clip, [n]; None for F.
     """
+    if frames is not None and (frames < audio.shape[1]).any():
+        audio = audio[within(frames, audio.shape[1])][:, None]  # [m, 1, 2, B]
     count = audio.shape[0] * audio.shape[1]
     mean = audio.sum(axis=(0, 1), dtype=np.float64) / count
     squares = np.zeros_like(mean)

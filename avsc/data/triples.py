@@ -68,40 +68,34 @@ class Views:
         return self.members[self.bounds[views][place] + within], place
 
 
-def training_triples(rows: Ints, labels: Ints, frames: int) -> Triples:
+def training_triples(rows: Ints, labels: Ints, frames: Ints | int) -> Triples:
     """Every frame of every clip with the image of the second that holds the frame's centre.
 
     Args:
         rows: Row of each clip in the store, [C].
         labels: Index of each clip's scene, [C].
-        frames: Number of frames of a clip (56 for ten seconds).
+        frames: Number of frames of each clip, [C] or one for all (56 for ten seconds).
     """
-    return _product(rows, labels, np.arange(frames), timebase.second_of_frames(frames))
+    counts = np.broadcast_to(np.asarray(frames, np.int64), len(rows))
+    clip, frame = np.nonzero(within(counts, int(counts.max(initial=0))))
+    second = timebase.second_of_frames(int(counts.max(initial=0)))[frame]
+    return Triples(
+        np.asarray(rows, np.int64), clip, frame, second, np.asarray(labels, np.int64)[clip]
+    )
 
 
-def segment_triples(rows: Ints, labels: Ints, seconds: int, segment_frames: int) -> Triples:
-    """Every frame of every one-second segment with its second's image: the segment protocol.
+def within(counts: Ints, longest: int) -> NDArray[np.bool_]:
+    """Which seconds (or frames) of a table of clips are theirs, [C, longest].
+
+    >>> within(np.array([1, 3]), 3).tolist()
+    [[True, False, False], [True, True, True]]
 
     Args:
-        rows: Row of each clip in the store, [C].
-        labels: Index of each clip's scene, [C].
-        seconds: Number of seconds of a clip.
-        segment_frames: Number of frames of a one-second segment.
+        counts: Number of seconds (or frames) of each clip, [C].
+        longest: Number of columns of the table.
     """
-    frame = np.tile(np.arange(segment_frames), seconds)
-    return _product(rows, labels, frame, np.repeat(np.arange(seconds), segment_frames))
-
-
-def _product(rows: Ints, labels: Ints, frame: Ints, second: Ints) -> Triples:
-    clips, per_clip = len(rows), len(frame)
-    clip = np.repeat(np.arange(clips), per_clip)
-    return Triples(
-        np.asarray(rows, np.int64),
-        clip,
-        np.tile(frame, clips),
-        np.tile(second, clips),
-        np.asarray(labels, np.int64)[clip],
-    )
+    found: NDArray[np.bool_] = np.arange(longest) < np.asarray(counts)[:, None]
+    return found
 
 
 def views(triples: Triples, images_per_second: int | None) -> Views:

@@ -118,7 +118,9 @@ def kind_of(path: Path) -> Kind:
         if path.suffix.lower() in clip_table.ENDINGS:
             return "table"
         raise AvscError(
-            f"{path} is a file", WAYS, "pass its folder, or list it in a table clips.csv"
+            f"{path} is a file and no table",
+            WAYS,
+            f"pass its folder, or list it in a table clips.csv; {HOW_TO_GET_ONE}",
         )
     if not path.is_dir():
         got = f"{path} is not a folder" if path.exists() else f"there is no folder {path}"

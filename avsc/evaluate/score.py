@@ -3,19 +3,21 @@
 The visual encoder sees each image once, whatever the number of audio frames beside it: its
 embeddings come from the cache beside the store, which runs with the same encoder share.
 
-Shape legend: k clips of a batch, S seconds, F frames of a clip, f frames of a second, m samples
-(pairs of a frame and its second's image), 2 channels, B bands, D and E features of the visual and
-the joint embedding, n segments.
+Shape legend: k clips of a batch, S seconds and F frames of the longest clip, f frames of a second,
+m samples (pairs of a frame and its second's image), 2 channels, B bands, D and E features of the
+visual and the joint embedding, n segments.
 """
 
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avsc import console, timebase
 from avsc.data.loader import default_threads
+from avsc.data.triples import within
 from avsc.errors import AvscError
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
@@ -23,7 +25,7 @@ from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.store.reader import Store
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]
@@ -32,7 +34,7 @@ Floats = NDArray[np.float32]
 CLIPS_AT_ONCE = 32  # a batch of 1,792 frames with their embeddings takes some 20 MB
 
 
-def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
+def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
     """Each segment's probabilities, float64 [n, C].
 
     Args:
@@ -53,9 +55,25 @@ def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) 
     return np.concatenate(parts)
 
 
-def embed(
-    run: LoadedRun, store: Store, segments: Segments, protocol: Protocol, chosen: Ints
-) -> Floats:
+def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[np.float64], Ints]:
+    """The logits of each sample by the protocol ``segment``, and its segment: [m, C], [m].
+
+    Args:
+        run: Run to score.
+        store: Store that holds the fold; see ``require_fitting``.
+        segments: Segments of the fold.
+    """
+    logits, of = [], []
+    for first, samples in _batches(run, store, segments, "segment"):
+        embedding = None if samples.embedding is None else samples.embedding[samples.segment]
+        with torch.inference_mode():
+            found = run.model(samples.audio, embedding=embedding).double()
+        logits.append(found.cpu().numpy())
+        of.append(samples.segment.cpu().numpy() + first)
+    return np.concatenate(logits), np.concatenate(of)
+
+
+def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:
     """The joint embeddings e = AE(a) ++ VE(v) of some segments, each the mean of its samples'.
 
     Args:
@@ -69,19 +87,19 @@ def embed(
         float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are AE(a).
     """
     parts = []
-    clips = np.unique(chosen // segments.seconds)
+    clips = np.unique(segments.clip[chosen])
     for first, samples in _batches(run, store, segments, protocol, clips):
         here = chosen[(chosen >= first) & (chosen < first + samples.segments)] - first
         parts.append(segment_embeddings(run.model, samples).cpu().numpy()[here])
     return np.concatenate(parts).astype(np.float32)
 
 
-def acoustic_features(run: LoadedRun) -> int:
+def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
     return ACOUSTIC_FEATURES if run.uses_audio else 0
 
 
-def require_fitting(run: LoadedRun, store: Store) -> None:
+def require_fitting(run: Run, store: Store) -> None:
     """Refuses a store whose audio features were made otherwise than those the run learnt from.
 
     Raises:
@@ -109,7 +127,7 @@ def require_fitting(run: LoadedRun, store: Store) -> None:
 
 
 def _batches(
-    run: LoadedRun,
+    run: Run,
     store: Store,
     segments: Segments,
     protocol: Protocol,
@@ -124,17 +142,17 @@ def _batches(
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
         if clips is not None and not ((clips >= start) & (clips < stop)).any():
             continue
-        rows = segments.rows[start:stop]
+        rows, seconds = segments.rows[start:stop], segments.seconds[start:stop]
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if cache is not None:
             stored = cache.read(rows)  # [k, S, D]
-            embedding = stored.reshape(-1, stored.shape[-1])
-        samples = run.samples(audio, embedding, segment, len(rows) * segments.seconds)
-        yield start * segments.seconds, samples
+            embedding = stored[within(seconds, stored.shape[1])]
+        samples = run.samples(audio, embedding, segment, int(seconds.sum()))
+        yield int(segments.first[start]), samples
 
 
-def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> EmbeddingCache | None:
+def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
     if run.visual_encoder is None:
         return None
     cache = EmbeddingCache(store, run.visual_encoder, run.path / "embeddings")
@@ -142,19 +160,18 @@ def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> EmbeddingCache | No
     return cache
 
 
-def _audio(
-    run: LoadedRun, store: Store, rows: Ints, protocol: Protocol
-) -> tuple[Floats | None, Ints]:
+def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
-    seconds = store.settings.clip_seconds
+    seconds = store.seconds(rows)
     if not run.uses_audio:
-        return None, np.arange(len(rows) * seconds)
+        return None, np.arange(seconds.sum())
     feature = run.recipe.audio.feature
     if protocol == "segment":
-        cut = store.segments(feature, rows)  # [k, S, f, 2, B]
-        segment = np.repeat(np.arange(len(rows) * seconds), cut.shape[2])
-        return cut.reshape(-1, *cut.shape[3:]), segment
+        every = store.segments(feature, rows)  # [k, S, f, 2, B]
+        cut = every[within(seconds, every.shape[1])]  # [n, f, 2, B]
+        return cut.reshape(-1, *cut.shape[2:]), np.repeat(np.arange(len(cut)), cut.shape[1])
     whole = store.audio(feature, rows)  # [k, F, 2, B]
     second = timebase.second_of_frames(whole.shape[1])
-    segment = (np.arange(len(rows))[:, None] * seconds + second).ravel()
-    return whole.reshape(-1, *whole.shape[2:]), segment
+    segment = (np.cumsum(seconds) - seconds)[:, None] + second  # [k, F]
+    mask = within(store.frames(rows), whole.shape[1])
+    return whole[mask], segment[mask]

@@ -12,6 +12,7 @@ from avsc.store.schema import Status
 
 UNLABELLED = -1
 EVERY = "all"  # the fold of all clips
+EACH = "folds"  # all clips that are in a fold, as cross-validation scores them
 SHOWN = 10  # names in a message
 
 
@@ -22,7 +23,7 @@ class Segments:
     Attributes:
         fold: Name of the fold.
         rows: Rows of the store, one a clip, [K].
-        seconds: Number of segments of a clip, S; there are n = K * S segments.
+        seconds: Number of segments of each clip, [K]; there are n in all.
         names: Names of the segments in ``predictions.csv``, n.
         scenes: Names of the scenes, C.
         labels: Scenes by number, -1 where unknown, [n].
@@ -33,7 +34,7 @@ class Segments:
 
     fold: str
     rows: NDArray[np.int64]
-    seconds: int
+    seconds: NDArray[np.int64]
     names: tuple[str, ...]
     scenes: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -42,9 +43,24 @@ class Segments:
     quarantined: int
 
     @property
+    def n_clips(self) -> int:
+        """Number of clips."""
+        return len(self.rows)
+
+    @property
     def labelled(self) -> bool:
         """Whether every segment's scene is known."""
         return bool((self.labels != UNLABELLED).all())
+
+    @property
+    def clip(self) -> NDArray[np.int64]:
+        """Number of each segment's clip, as in ``rows``, [n]."""
+        return np.repeat(np.arange(len(self.rows)), self.seconds)
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """Number of each clip's first segment, [K]."""
+        return np.cumsum(self.seconds) - self.seconds
 
 
 def segments_of(
@@ -54,7 +70,7 @@ def segments_of(
     fold: str,
     scenes: tuple[str, ...],
 ) -> Segments:
-    """The usable segments of a fold; the fold ``all`` has every clip.
+    """The usable segments of a fold; ``all`` has every clip, ``folds`` every clip of a fold.
 
     A store of the challenge's evaluation edition has neither folds nor labels: there ``test``
     means every clip too, and segments have the names of the sound files, as the challenge
@@ -63,7 +79,7 @@ def segments_of(
     Args:
         clips: Clips of the store.
         status: Status of each clip.
-        seconds: Number of seconds of a clip.
+        seconds: Number of seconds of a clip that has no length of its own.
         fold: Name of the fold.
         scenes: Names of the scenes that are told apart, in the order of the probabilities.
 
@@ -73,7 +89,10 @@ def segments_of(
     """
     no_folds = not any(clip.fold for clip in clips)
     whole = fold == EVERY or (no_folds and fold == "test")
-    mine = [row for row, clip in enumerate(clips) if whole or clip.fold == fold]
+    each = fold == EACH
+    mine = [
+        row for row, clip in enumerate(clips) if whole or clip.fold == fold or (each and clip.fold)
+    ]
     rows = [row for row in mine if status[row] == Status.GOOD]
     if not rows:
         folds = sorted({clip.fold for clip in clips if clip.fold})
@@ -87,15 +106,19 @@ def segments_of(
     number = {scene: k for k, scene in enumerate(scenes)} | {"": UNLABELLED}
     labels = [number[clip.scene] for clip in chosen]
     _all_or_none_labelled(chosen, labels)
+    counts = [clip.seconds or seconds for clip in chosen]
+    places = ["-".join(filter(None, (clip.city, clip.location))) for clip in chosen]
     return Segments(
         fold="evaluation" if whole and no_folds else fold,
         rows=np.asarray(rows, np.int64),
-        seconds=seconds,
-        names=tuple(name for clip in chosen for name in _names(clip, seconds)),
+        seconds=np.asarray(counts, np.int64),
+        names=tuple(
+            name for clip, count in zip(chosen, counts, strict=True) for name in _names(clip, count)
+        ),
         scenes=scenes,
-        labels=np.repeat(np.asarray(labels, np.int64), seconds),
-        cities=tuple(clip.city for clip in chosen for _ in range(seconds)),
-        locations=tuple(f"{c.city}-{c.location}" for c in chosen for _ in range(seconds)),
+        labels=np.repeat(np.asarray(labels, np.int64), counts),
+        cities=tuple(np.repeat([clip.city for clip in chosen], counts).tolist()),
+        locations=tuple(np.repeat(places, counts).tolist()),
         quarantined=len(mine) - len(rows),
     )
 

@@ -10,7 +10,7 @@ from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.models.visual import ImageConfig
 from avsc.store.schema import FBankSettings, Feature, ScalogramSettings
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 CONFIG = "config.json"
 
@@ -72,6 +72,7 @@ class Description(_Part):
         scenes: Names of the scenes, in the order of the probabilities.
         audio: Audio input; None for a run on pictures alone.
         visual: Visual input; None for a run on sound alone.
+        temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
     """
 
@@ -85,15 +86,19 @@ class Description(_Part):
     audio: AudioInput | None
     visual: VisualInput | None
     files: dict[str, str]
+    temperature: float | None = None
 
 
-def describe(run: LoadedRun, model: Path, included: bool) -> Description:
+def describe(
+    run: Run, model: Path, included: bool, temperature: float | None = None
+) -> Description:
     """Describes an export of a run.
 
     Args:
         run: Run that was exported.
         model: File of the model.
         included: Whether that file contains the visual encoder's weights.
+        temperature: Temperature that was applied to the run; None for none.
     """
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
@@ -117,12 +122,16 @@ def describe(run: LoadedRun, model: Path, included: bool) -> Description:
         audio=audio if run.uses_audio else None,
         visual=visual,
         files={model.name: files.sha256_file(model)},
+        temperature=temperature,
     )
 
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
-    files.write_text(folder / CONFIG, description.model_dump_json(indent=2) + "\n")
+    # Earlier versions read only what they know.
+    absent = {"temperature"} if description.temperature is None else set()
+    content = description.model_dump_json(indent=2, exclude=absent)
+    files.write_text(folder / CONFIG, content + "\n")
 
 
 def read_description(folder: Path) -> Description:

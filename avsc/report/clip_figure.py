@@ -1,6 +1,6 @@
 """A clip of a store as a figure: its features side by side, its pictures below.
 
-Shape legend: F frames, 2 channels (average, difference), B bands, S seconds.
+Shape legend: F frames, 2 channels (average, difference), B bands.
 """
 
 from pathlib import Path
@@ -74,13 +74,16 @@ def _figure(store: Store, row: int) -> "Figure":
     features = settings.features
     figure = Figure(figsize=(6.5 * max(len(features), 2), 9.2), layout="constrained")
     audio, images = figure.subfigures(2, 1, squeeze=False, height_ratios=(5, 1))[:, 0]
+    seconds = int(store.seconds([row])[0])
     title = [clip.id, *filter(None, [clip.scene, clip.city, clip.fold])]
     figure.suptitle(" · ".join(dict.fromkeys(title)), fontsize=14)
     axes = audio.subplots(2, len(features), squeeze=False, sharex=True)
     for column, feature in enumerate(features):
-        values = store.audio(feature, [row])[0]  # [F, 2, B]
+        values = store.audio(feature, [row])[0][: store.frames([row])[0]]  # [F, 2, B]
         _draw_feature(audio, axes[:, column], values, settings, feature)
-    image_axes = images.subplots(1, settings.clip_seconds, squeeze=False)[0]
+        axes[-1, column].set_xlim(0, seconds)
+        axes[-1, column].set_xticks(range(0, seconds + 1, 1 + seconds // 20))
+    image_axes = images.subplots(1, seconds, squeeze=False)[0]
     pts_s = store.pts_s([row])[0]
     for second, axes_of_second in enumerate(image_axes):
         axes_of_second.imshow(jpeg.decode(store.jpeg(row, second)))
@@ -119,8 +122,6 @@ def _draw_feature(
         _label(plane, np.sort(hz), f"{channel_name}\nfrequency (Hz)")
     axes[0].set_title(f"{TITLES[feature]}, {len(hz)} bands")
     axes[-1].set_xlabel("time (s)")
-    axes[-1].set_xlim(0, settings.clip_seconds)
-    axes[-1].set_xticks(range(settings.clip_seconds + 1))
     label = f"ln({settings.bank(feature).spectrum} in the band)"
     figure.colorbar(drawn[0], ax=list(axes), label=label, pad=0.01, aspect=40)
 

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from avsc import recipe
 from avsc.console import byte_size, duration, out, table
 from avsc.evaluate import results
+from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
 from avsc.report import formatting
 from avsc.store.finalize import describe, unfinished
@@ -31,10 +33,20 @@ def show(path: Path | str) -> None:
         AvscError: There is neither a store nor a run, or its description is damaged.
     """
     store = locate(path)
-    if store.folder is not None and (store.folder / CONFIG).is_file():
+    seeds = [] if store.folder is None else seed_folders(store.folder)
+    if store.folder is not None and seeds:
+        _show_seeds(store.folder, seeds)
+    elif store.folder is not None and (store.folder / CONFIG).is_file():
         _print_facts(f"run {path}", run_facts(store.folder))
     else:
         _show_store(store)
+
+
+def _show_seeds(folder: Path, seeds: Sequence[Path]) -> None:
+    """A folder of seeds: its evaluations, which are means, and each seed's run."""
+    _print_facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
+    for run in seeds:
+        _print_facts(f"run {run}", run_facts(run))
 
 
 def run_facts(run: Path) -> Facts:
@@ -59,7 +71,7 @@ def clips_by_scene(
     clips: Sequence[StoredClip], status: Sequence[int]
 ) -> tuple[list[str], list[list[str]]]:
     """A table of good and all clips, scenes down and folds across: header and rows."""
-    folds = sorted({clip.fold for clip in clips}, key=("train", "test", "").index)
+    folds = sorted({clip.fold for clip in clips}, key=_fold_order)
     total: Counter[tuple[str, str]] = Counter()
     good: Counter[tuple[str, str]] = Counter()
     for clip, clip_status in zip(clips, status, strict=True):
@@ -72,6 +84,12 @@ def clips_by_scene(
         for scene in scenes
     ]
     return ["scene", *(fold or "no fold" for fold in folds)], rows
+
+
+def _fold_order(fold: str) -> tuple[int, int, str]:
+    """Train, test, the folds of cross-validation by number and name, clips of no fold."""
+    known = {"train": 0, "test": 1, "": 3}.get(fold, 2)
+    return known, int(fold) if fold.isdecimal() else 0, fold
 
 
 def _print_facts(title: str, facts: Facts) -> None:
@@ -104,11 +122,12 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
         ("complete", "yes" if store.is_complete and not missing else _lacks(store, missing)),
         (
             "clips",
-            f"{clips} of {settings.clip_seconds} s from {locations} locations:"
+            f"{clips} of {_lengths(store)} s from {locations} locations:"
             f" {counts[Status.GOOD]} good, {counts[Status.QUARANTINED]} quarantined,"
             f" {clips - written} not yet",
         ),
         ("scenes", _scenes(store.scenes)),
+        *_split(settings),
         ("features", ", ".join(_feature(settings, name) for name in settings.features)),
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
@@ -121,6 +140,23 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
 def _scenes(scenes: tuple[str, ...]) -> str:
     more = f" and {len(scenes) - SHOWN_SCENES} more" if len(scenes) > SHOWN_SCENES else ""
     return f"{len(scenes)}: {', '.join(scenes[:SHOWN_SCENES])}{more}"
+
+
+def _lengths(store: Store) -> str:
+    shortest, longest = store.seconds().min(), store.seconds().max()
+    return str(longest) if shortest == longest else f"{shortest} to {longest}"
+
+
+def _split(settings: StoreSettings) -> Facts:
+    split = settings.split
+    if split is None:
+        return []
+    if split.folds is not None:
+        what = f"{split.folds} folds for cross-validation"
+        what = "a fold for each location left out" if split.folds == "locations" else what
+    else:
+        what = f"a test fold of about {100 * (split.test_fraction or 0):.0f} %"
+    return [("folds", f"{what}, split by {split.by} with seed {split.seed}")]
 
 
 def _lacks(store: Store, missing: dict[int, str]) -> str:
@@ -137,7 +173,7 @@ def _feature(settings: StoreSettings, name: str) -> str:
 def _pictures(settings: StoreSettings) -> str:
     image = settings.image
     return (
-        f"{settings.clip_seconds} a clip, short side at most {image.short_side},"
+        f"one a second, short side at most {image.short_side},"
         f" JPEG quality {image.jpeg_quality}, {image.frame_choice} frames by {image.backend}"
     )
 
@@ -177,6 +213,12 @@ def _checkpoints(run: Path) -> str:
     return ", ".join(path.name for path in paths) or "none yet"
 
 
+def _other_store(folder: Path, found: dict[str, Any]) -> str:
+    """The store of an evaluation, where it is not the run's own."""
+    store = found.get("store") or {}
+    return f", store {store['path']}" if store.get("sha256", "?")[:8] in folder.name else ""
+
+
 def _evaluations(run: Path) -> Facts:
     folders = sorted({path.parent for path in (run / results.EVALUATION).rglob(results.METRICS)})
     if not folders:
@@ -188,7 +230,9 @@ def _evaluations(run: Path) -> Facts:
             f"log-loss {formatting.loss(found['log_loss'])}, "
             f"accuracy {formatting.per_cent(found['accuracy'])} % "
             f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
-            f"protocol {found.get('protocol')})"
+            f"protocol {found.get('protocol')}{_other_store(folder, found)})"
         )
+        if "seeds" in found:
+            scores = f"mean of {found['seeds']['n']} seeds: {scores}"
         facts.append((str(folder.relative_to(run)), scores))
     return facts

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from avsc import recipe as recipes
 from avsc.console import say
 from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
@@ -22,8 +23,8 @@ from avsc.train.trainer import Outcome, Trainer, outcome
 
 def train(
     store: Path | str,
-    run: Path,
-    recipe: Recipe | None = None,
+    run: Path | str,
+    recipe: Recipe | Path | str | None = None,
     *,
     resume: bool = False,
     device: str = "auto",
@@ -35,8 +36,9 @@ def train(
     Args:
         store: Path or address of a complete store.
         run: Folder of the run.
-        recipe: Recipe; None for the paper's joint optimisation, or for what a run that goes on
-            was begun with. The same recipe goes on with a run that was stopped.
+        recipe: Recipe, or the path or name of one; None for the paper's joint
+            optimisation, or for what a run that goes on was begun with. The same recipe goes on
+            with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
@@ -44,6 +46,9 @@ def train(
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
             begun with others, or it diverged.
     """
+    run = Path(run)
+    if isinstance(recipe, Path | str):
+        recipe = recipes.load(recipe)
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
         return _train(Store.open(store), run, resolved, ranks)
 
@@ -135,15 +140,16 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
             "train the acoustic encoder on this store",
         )
     old, new = there.recipe.train, now.recipe.train
-    same_split = (old.seed, old.val_fraction, old.val_split) == (
+    same_split = (old.seed, old.val_fraction, old.val_split, old.fold) == (
         new.seed,
         new.val_fraction,
         new.val_split,
+        new.fold,
     )
     if there.store_sha256 != now.store_sha256 or not same_split:
         say(
             f"WARNING: {source} was trained on another store or split, perhaps on clips that "
-            "are validated on here: the validation loss may come out too low"
+            "are validated or tested on here: losses may come out too low"
         )
 
 

@@ -1,6 +1,7 @@
 """What a run trains on and is validated on, ready on its device.
 
-Shape legend: C training clips, S seconds, B bands, D features of the visual encoder.
+Shape legend: C training clips, K validation clips and n segments of these, S seconds of the longest
+clip, f frames of a segment, B bands, D features of the visual encoder.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from avsc.data.loader import TripleLoader, default_threads, training_loader
 from avsc.data.split import Clips, TrainingFold, standardisation
+from avsc.data.triples import within
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.store.reader import Store
 from avsc.train.distributed import Ranks
-from avsc.train.validate import HeldOutClips
+from avsc.train.validate import HeldOutSegments
 
 Floats = NDArray[np.float32]
 
@@ -30,13 +32,13 @@ class RunData:
 
     Attributes:
         loader: Training batches, of raw images or of stored embeddings.
-        held_out: Validation clips.
+        held_out: Segments of the validation clips.
         statistics: Mean and standard deviation of the training frames, [2, B] each; None
             without audio.
     """
 
     loader: TripleLoader
-    held_out: HeldOutClips
+    held_out: HeldOutSegments
     statistics: tuple[Floats, Floats] | None
 
 
@@ -66,15 +68,18 @@ def read_run_data(
     """
     feature, device = recipe.audio.feature, ranks.device
     audio = segments = None
+    seconds = within(store.seconds(fold.validation.rows), store.settings.clip_seconds)  # [K, S]
     if recipe.train.strategy != "video":
         audio = store.audio(feature, fold.train.rows)
-        segments = torch.from_numpy(store.segments(feature, fold.validation.rows)).to(device)
+        cut = store.segments(feature, fold.validation.rows)[seconds]  # [n, f, 2, B]
+        segments = torch.from_numpy(cut).to(device)
     raw = encoder is not None and recipe.train.image_source() == "raw"
     stored = held_out = None
     if encoder is not None:
         cache = EmbeddingCache(store, encoder, elsewhere)
         threads = recipe.train.threads or default_threads()
-        held_out = _embeddings(cache, fold.validation, threads, ranks).to(device)
+        plain = _embeddings(cache, fold.validation, threads, ranks)
+        held_out = plain[torch.from_numpy(seconds)].to(device)  # [n, D]
         if not raw:
             stored = _embeddings(cache, fold.train, threads, ranks)
     loader = training_loader(
@@ -92,8 +97,10 @@ def read_run_data(
     )
     return RunData(
         loader,
-        HeldOutClips(segments, held_out, fold.validation.labels, ranks),
-        None if audio is None else standardisation(audio),
+        HeldOutSegments(
+            segments, held_out, np.repeat(fold.validation.labels, seconds.sum(axis=1)), ranks
+        ),
+        None if audio is None else standardisation(audio, store.frames(fold.train.rows)),
     )
 
 

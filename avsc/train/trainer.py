@@ -27,7 +27,7 @@ from avsc.train.log import EpochRow, RunLog
 from avsc.train.manifest import Manifest, Role
 from avsc.train.run_dir import CHECKPOINTS
 from avsc.train.stopping import StopRequest
-from avsc.train.validate import HeldOutClips, HeldOutImages, ValidationScores
+from avsc.train.validate import HeldOutImages, HeldOutSegments, ValidationScores
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Trainer:
         manifest: Manifest,
         model: nn.Module,
         loader: TripleLoader,
-        held_out: HeldOutClips | HeldOutImages,
+        held_out: HeldOutSegments | HeldOutImages,
         *,
         ranks: Ranks,
     ) -> None:

@@ -1,7 +1,7 @@
 """What is held out of a training, and how a model does on it.
 
-Shape legend: K clips, S seconds of a clip, f frames of a segment, 2 channels, B bands, D features
-of the visual encoder, n images, C scenes.
+Shape legend: n segments or images, f frames of a segment, 2 channels, B bands, D features of the
+visual encoder, C scenes.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import ImageConfig
 from avsc.train.distributed import Ranks
 
-CLIPS_AT_ONCE = 64
+SEGMENTS_AT_ONCE = 640
 TOP = 5
 
 
@@ -41,13 +41,13 @@ class ValidationScores:
 
 
 @dataclass(frozen=True)
-class HeldOutClips:
-    """The validation clips of a run, on its device; scored as the test fold is.
+class HeldOutSegments:
+    """The segments of a run's validation clips, on its device; scored as the test fold is.
 
     Attributes:
-        audio: Frames of the one-second segments, [K, S, f, 2, B]; None without sound.
-        embedding: Embeddings of the plain images, [K, S, D]; None without pictures.
-        labels: Each clip's scene, [K].
+        audio: Frames of the one-second segments, [n, f, 2, B]; None without sound.
+        embedding: Embeddings of the plain images, [n, D]; None without pictures.
+        labels: Each segment's scene, [n].
         ranks: Processes of the run; the first one scores.
     """
 
@@ -62,28 +62,26 @@ class HeldOutClips:
         scores = [0.0, 0.0]
         if self.ranks.writes:
             probabilities = self.probabilities(model)
-            labels = np.repeat(self.labels, len(probabilities) // len(self.labels))
             scores = [
-                metrics.log_loss(probabilities, labels),
-                metrics.accuracy(probabilities, labels),
+                metrics.log_loss(probabilities, self.labels),
+                metrics.accuracy(probabilities, self.labels),
             ]
         # Rank 0's on all, so that all stop at the same epoch.
         return ValidationScores(*self.ranks.from_first(scores))
 
     def probabilities(self, model: AudioVisualModel) -> NDArray[np.float64]:
-        """Each segment's probabilities, float64 [K * S, C]; leaves the model in its mode."""
+        """Each segment's probabilities, float64 [n, C]; leaves the model in its mode."""
         was_training = model.training
         model.eval()
-        parts = [
-            segment_probabilities(model, self._samples(slice(first, first + CLIPS_AT_ONCE))).cpu()
-            for first in range(0, len(self.labels), CLIPS_AT_ONCE)
-        ]
+        starts = range(0, len(self.labels), SEGMENTS_AT_ONCE)
+        batches = (self._samples(slice(first, first + SEGMENTS_AT_ONCE)) for first in starts)
+        parts = [segment_probabilities(model, samples).cpu() for samples in batches]
         model.train(was_training)
         return np.asarray(torch.cat(parts).numpy())
 
-    def _samples(self, clips: slice) -> Samples:
-        audio = None if self.audio is None else self.audio[clips].flatten(0, 1)  # [s, f, 2, B]
-        embedding = None if self.embedding is None else self.embedding[clips].flatten(0, 1)
+    def _samples(self, some_of: slice) -> Samples:
+        audio = None if self.audio is None else self.audio[some_of]  # [s, f, 2, B]
+        embedding = None if self.embedding is None else self.embedding[some_of]
         some = audio if audio is not None else embedding
         assert some is not None
         frames = 1 if audio is None else audio.shape[1]

@@ -29,12 +29,13 @@ def test_training_triples_hold_every_frame_of_every_clip_with_its_second() -> No
         np.testing.assert_array_equal(every.second[of], np.floor(middle_s))
 
 
-def test_segment_triples_hold_three_frames_of_every_second() -> None:
-    every = triples.segment_triples(ROWS, LABELS, 10, 3)
-    assert len(every) == 3 * 30
-    np.testing.assert_array_equal(every.frame[:6], [0, 1, 2, 0, 1, 2])
-    np.testing.assert_array_equal(every.second[:6], [0, 0, 0, 1, 1, 1])
-    np.testing.assert_array_equal(every.label, np.repeat(LABELS, 30))
+def test_a_shorter_clip_has_its_own_frames_and_no_more() -> None:
+    whole = triples.training_triples(ROWS, LABELS, 56)
+    some = triples.training_triples(ROWS, LABELS, np.array([14, 56, 56]))
+    kept = (whole.clip != 0) | (whole.frame < 14)
+    assert kept.sum() == 14 + 56 + 56
+    for name in ("clip", "frame", "second", "label"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole, name)[kept])
 
 
 def test_by_default_every_triple_has_an_image_of_its_own() -> None:

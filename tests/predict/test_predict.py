@@ -12,7 +12,7 @@ from avsc.console import ProgressLine
 from avsc.errors import AvscError
 from avsc.evaluate.score import score
 from avsc.evaluate.segments import segments_of
-from avsc.predict.predict import predict
+from avsc.predict.predict import predict, predict_each
 from avsc.predict.recording import open_recording
 from avsc.predict.score import ONE_CHANNEL, SYNTHETIC, Predictor
 from avsc.predict.timeline import SceneTimeline
@@ -177,7 +177,7 @@ def test_one_bad_recording_does_not_keep_the_others_and_fails_at_the_end(
     _page(bad)
     found: list[SceneTimeline] = []
     with pytest.raises(AvscError, match=r"1 of 3 .*bad\.wav"):
-        found.extend(predict(runs("audio"), [good, bad, good], out=tmp_path / "out"))
+        found.extend(predict_each(runs("audio"), [good, bad, good], out=tmp_path / "out"))
     assert [one.file for one in found] == [good, good]
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     stems = [f"{CLIPS[0]}-{number}" for number in (1, 2)]

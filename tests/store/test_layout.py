@@ -6,7 +6,13 @@ from avsc.errors import AvscError
 from avsc.store.layout import StoredClip, clips_difference, decode_clips, encode_clips
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=12)
-CLIPS = st.lists(st.builds(StoredClip, *[TEXT] * 7), unique_by=lambda clip: clip.id, max_size=5)
+START = st.floats(0, 1e6)
+SECONDS = st.none() | st.integers(1, 3600)
+CLIPS = st.lists(
+    st.builds(StoredClip, *[TEXT] * 7, start=START, seconds=SECONDS),
+    unique_by=lambda clip: clip.id,
+    max_size=5,
+)
 
 
 def clip(name: str, fold: str = "train") -> StoredClip:
@@ -16,6 +22,17 @@ def clip(name: str, fold: str = "train") -> StoredClip:
 @given(CLIPS)
 def test_clips_survive_the_file_exactly(listed: list[StoredClip]) -> None:
     assert list(decode_clips(encode_clips(listed), "clips.csv")) == listed
+
+
+def test_clips_as_long_as_the_store_says_need_no_further_columns() -> None:
+    header = encode_clips([clip("a")]).splitlines()[0]
+    assert header == b"id,scene,city,location,fold,audio,video"
+    longer = encode_clips([clip("a"), clip("b")._replace(start=2.5, seconds=7)])
+    assert longer.splitlines() == [
+        header + b",start,seconds",
+        longer.splitlines()[1],
+        b"b,bus,lyon,1,train,audio/b.wav,video/b.mp4,2.5,7",
+    ]
 
 
 @given(CLIPS, CLIPS)

@@ -27,7 +27,7 @@ from avsc.train.load import load_run
 from avsc.train.log import read_log
 from avsc.train.run import train
 from avsc.train.stopping import StopRequest
-from avsc.train.validate import HeldOutClips, ValidationScores
+from avsc.train.validate import HeldOutSegments, ValidationScores
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -397,7 +397,7 @@ def test_training_stops_early_and_keeps_the_best(
     small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, 1.0, 1.5, 1.0, 1.5])
-    monkeypatch.setattr(HeldOutClips, "validate", lambda *_: ValidationScores(next(losses), 0.5))
+    monkeypatch.setattr(HeldOutSegments, "validate", lambda *_: ValidationScores(next(losses), 0.5))
     asked = quick("train.strategy=audio", "train.epochs=9", "train.patience=2")
     ended = train(small_store, tmp_path / "run", asked, device="cpu")
     assert (ended.epochs, ended.best_epoch, ended.best_loss) == (4, 2, 1.0)
