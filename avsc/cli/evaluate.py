@@ -61,6 +61,22 @@ PredictionsFile = Annotated[
         rich_help_panel=FILE,
     ),
 ]
+Without = Annotated[
+    Literal["audio", "image"] | None,
+    typer.Option(
+        help="Score without this modality, for which the learnt embedding of a run with "
+        "train.drop_audio or train.drop_image stands in.",
+        rich_help_panel=RUN,
+    ),
+]
+Offset = Annotated[
+    int,
+    typer.Option(
+        metavar="SECONDS",
+        help="Give each second's sound the picture of so many seconds later (or earlier).",
+        rich_help_panel=RUN,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -89,6 +105,8 @@ def evaluate(
     out: Out = None,
     report: Report = True,
     calibrated: Calibrated = False,
+    without: Without = None,
+    offset: Offset = 0,
 ) -> None:
     r"""Score a run over one-second segments: log-loss, accuracy, and its errors.
 
@@ -110,6 +128,8 @@ def evaluate(
 
     if (not runs) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
+    if (without or offset) and (not runs or len(runs) > 1 or seed_folders(runs[0])):
+        raise typer.BadParameter("--without and --offset are for one RUN")
     if runs and len(runs) > 1:
         from avsc.evaluate.cross_validation import evaluate_folds
 
@@ -147,6 +167,8 @@ def evaluate(
             out=out,
             with_report=report,
             calibrated=calibrated,
+            without=without,
+            offset_s=offset,
         )
     else:
         assert predictions is not None
