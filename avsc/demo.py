@@ -1,17 +1,19 @@
 """``avsc demo``: every step on a small synthetic data set, in minutes on two cores."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsc import recipe
 from avsc.console import out, say, table
+from avsc.files import write_text
 from avsc.recipe import Recipe, Strategy
 
 if TYPE_CHECKING:
     from avsc.store.schema import StoreSettings
 
-STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "video")
+STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "pipeline", "video")  # pipeline after audio
 MODEL = "test_byobnet.r160_in1k"  # one of timm's smallest: 0.2 M parameters, 256 features
 IMAGE_SIZE = 64
 # As many locations as clips: what has to be learnt is what the locations have in common.
@@ -21,6 +23,7 @@ PICTURE_SIZE = (320, 180)  # of the videos: width, height
 IMAGES_PER_SCENE = 80
 PRETRAIN_EPOCHS = 12
 EPOCHS = 5
+PAGE, PREDICTION = "index.html", "prediction"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def demo(folder: Path) -> list[Scored]:
     """
     dataset, images = folder / "dataset", folder / "images"
     store, encoder = folder / "store.zarr", folder / "visual-encoder"
-    steps = 4 + 2 * len(STRATEGIES)
+    steps = 5 + 2 * len(STRATEGIES)
     _announce(1, steps, "synth: a synthetic data set in TAU's layout")
     _synthesise(dataset)
     _announce(2, steps, "synth: labelled pictures of other synthetic places")
@@ -62,18 +65,18 @@ def demo(folder: Path) -> list[Scored]:
         _train(store, run, strategy, encoder)
         _announce(6 + 2 * number, steps, f"evaluate {strategy}")
         scored.append(Scored(strategy, run, _evaluate(run)))
+    _announce(steps, steps, "predict: one clip of the test fold")
+    _write_page(folder, scored, _predict(folder, store, scored[0].run))
     return scored
 
 
 def show(folder: Path, scored: list[Scored]) -> None:
     """Prints the systems' scores beside those of chance, and where the files are."""
-    import math
-
     rows = [
         [one.strategy, f"{one.metrics['log_loss']:.3f}", f"{100 * one.metrics['accuracy']:.1f}"]
         for one in scored
     ]
-    chance = 1 / len(scored[0].metrics["per_class"])
+    chance = _chance(scored)
     rows.append(["chance", f"{-math.log(chance):.3f}", f"{100 * chance:.1f}"])
     table(
         "Synthetic data, test fold, one-second segments",
@@ -83,9 +86,45 @@ def show(folder: Path, scored: list[Scored]) -> None:
     out.print(f"data set  {folder / 'dataset'} (synthetic)", markup=False)
     out.print(f"store     {folder / 'store.zarr'}", markup=False)
     out.print(f"encoder   {folder / 'visual-encoder'}", markup=False)
-    for one in scored:
-        report = one.run / "evaluation" / "report.html"
-        out.print(f"{one.strategy:<9} {report} (open it in a browser)", markup=False)
+    out.print(f"reports   {folder / PAGE} (open it in a browser)", markup=False)
+    out.print(f"next      avsc predict {scored[0].run} VIDEO, or avsc prepare YOUR-DATA STORE")
+
+
+def _chance(scored: list[Scored]) -> float:
+    """Probability of each scene by chance."""
+    return 1 / len(scored[0].metrics["per_class"])
+
+
+def _predict(folder: Path, store: Path, run: Path) -> str:
+    """Predicts the first clip of the test fold; returns its name."""
+    from avsc.predict.predict import predict
+    from avsc.store.reader import Store
+
+    clip = next(clip for clip in Store.open(store).clips if clip.fold == "test")
+    dataset = folder / "dataset"
+    if not (folder / PREDICTION / f"{clip.id}.html").exists():
+        # Names the sound too, since TAU's videos have none.
+        files = [dataset / clip.video]
+        list(predict(run, files, audio=dataset / clip.audio, out=folder / PREDICTION, device="cpu"))
+    return clip.id
+
+
+def _write_page(folder: Path, scored: list[Scored], clip: str) -> None:
+    """Writes the page that links the reports and the prediction."""
+    from avsc.report.pages import System, demo_page
+
+    chance = _chance(scored)
+    systems = [
+        System(
+            one.strategy,
+            one.metrics["log_loss"],
+            one.metrics["accuracy"],
+            (one.run / "evaluation" / "report.html").relative_to(folder).as_posix(),
+        )
+        for one in scored
+    ]
+    systems.append(System("chance", -math.log(chance), chance))
+    write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html"))
 
 
 def _announce(step: int, steps: int, what: str) -> None:
@@ -142,10 +181,11 @@ def _pretrain(images: Path, encoder: Path) -> None:
 def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
     from avsc.train.run import train
 
-    train(store, run, system_recipe(strategy, encoder), resume=True, device="cpu")
+    audio_run = run.with_name("audio") if strategy == "pipeline" else None
+    train(store, run, system_recipe(strategy, encoder, audio_run), resume=True, device="cpu")
 
 
-def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
+def system_recipe(strategy: Strategy, encoder: Path, audio_run: Path | None = None) -> Recipe:
     """The demo's recipe: the paper's with smaller sizes and a shorter, gentler schedule.
 
     All audio frames of a second share one augmented view of its image, which is quicker.
@@ -153,6 +193,7 @@ def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
     Args:
         strategy: The system to train.
         encoder: Folder of the visual encoder.
+        audio_run: Run whose acoustic encoder the pipeline takes over.
     """
     return recipe.parse(
         {
@@ -165,6 +206,7 @@ def system_recipe(strategy: Strategy, encoder: Path) -> Recipe:
                 "lr_max": 0.003,
                 "weight_decay": 0.001,
                 "images_per_second": 1,
+                **({} if audio_run is None else {"audio_run": str(audio_run)}),
             },
         },
         "the demo",
