@@ -1,5 +1,6 @@
 """A whole training run: from a store and a recipe to a folder of checkpoints and logs."""
 
+import shlex
 from pathlib import Path
 
 import torch
@@ -77,6 +78,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))
     ended = trainer.fit()
     tell(f"{ended.reason}; best: epoch {ended.best_epoch}, val loss {ended.best_loss:.4f}")
+    tell(f"next: avsc evaluate {shlex.quote(str(run))}")
     return ended
 
 
