@@ -99,6 +99,11 @@ class TrainRecipe(_Section):
         ge=1,
         description="number of epochs without a lower validation loss before training stops",
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="weight of each scene in the training loss; balanced: the same for each scene, "
+        "whatever its number of clips",
+    )
     seed: int = Field(
         default=0,
         ge=0,
