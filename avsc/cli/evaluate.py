@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights
+from avsc.cli.options import STAGE_2, Device, MovedWeights, TrustCode
 from avsc.console import out as console_out
 from avsc.console import say, table
 
@@ -81,6 +81,7 @@ def evaluate(
     protocol: Protocol = "segment",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
     out: Out = None,
     report: Report = True,
 ) -> None:
@@ -105,7 +106,13 @@ def evaluate(
         if out is None or fold != "test" or ve_weights is not None:
             raise typer.BadParameter("several runs are scored as one: give --out, without --fold")
         result = evaluate_folds(
-            runs, out, store=store, protocol=protocol, device=device, with_report=report
+            runs,
+            out,
+            store=store,
+            protocol=protocol,
+            device=device,
+            with_report=report,
+            trust_code=trust_code,
         )
     elif runs:
         result = evaluation.evaluate(
@@ -117,6 +124,7 @@ def evaluate(
             ve_weights=ve_weights,
             out=out,
             with_report=report,
+            trust_code=trust_code,
         )
     else:
         assert predictions is not None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import TRAINED_RUN, Device, MovedWeights, Run
+from avsc.cli.options import TRAINED_RUN, Device, MovedWeights, Run, TrustCode
 from avsc.console import out as console_out
 from avsc.console import say, table
 
@@ -49,6 +49,7 @@ def predict(
     ] = "table",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Name the scene of each second of any recording.
 
@@ -63,7 +64,15 @@ def predict(
     if audio is not None and len(recordings) > 1:
         raise typer.BadParameter("--audio is the sound of one FILE: name one only")
     for number, timeline in enumerate(
-        predict_each(run, recordings, audio=audio, out=out, device=device, ve_weights=ve_weights)
+        predict_each(
+            run,
+            recordings,
+            audio=audio,
+            out=out,
+            device=device,
+            ve_weights=ve_weights,
+            trust_code=trust_code,
+        )
     ):
         if form == "json":
             print(formats.json_text(timeline))
@@ -107,6 +116,7 @@ def export(
         ),
     ] = True,
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Write the whole model: audio frame and image in, probabilities of scenes out.
 
@@ -119,5 +129,7 @@ def export(
 
     if form == "onnx" and not encoder:
         raise typer.BadParameter("an ONNX file always holds the visual encoder")
-    folder = run_on(run, form, out=out, with_encoder=encoder, ve_weights=ve_weights)
+    folder = run_on(
+        run, form, out=out, with_encoder=encoder, ve_weights=ve_weights, trust_code=trust_code
+    )
     say(f"written to {folder}")

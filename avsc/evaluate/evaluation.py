@@ -65,6 +65,7 @@ def evaluate(
     ve_weights: str | None = None,
     out: Path | str | None = None,
     with_report: bool = True,
+    trust_code: bool = False,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
 
@@ -77,6 +78,8 @@ def evaluate(
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The run or the store cannot be used, or they do not fit each other.
@@ -86,7 +89,9 @@ def evaluate(
     from avsc.train.load import load_run
 
     run = Path(run)
-    loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
+    loaded = load_run(
+        run, str(resolve_device(device)), ve_weights=ve_weights, trust_code=trust_code
+    )
     opened = Store.open(store or loaded.manifest.store)
     score.require_fitting(loaded, opened)
     own = opened.sha256 == loaded.manifest.store_sha256

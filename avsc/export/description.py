@@ -27,6 +27,7 @@ class AudioInput(_Part):
         bands: Number of bands.
         settings: Settings of the filter bank.
         concat: Which blocks of the acoustic encoder are concatenated.
+        encoder: Class of another acoustic encoder, ``package.module:Class``.
         sample_rate_hz: Sampling rate of the sound.
         window: Number of samples in a frame.
         hop: Number of samples between the beginnings of two frames.
@@ -36,6 +37,7 @@ class AudioInput(_Part):
     bands: int
     settings: ScalogramSettings | FBankSettings
     concat: Literal["all", "last"]
+    encoder: str | None = None
     sample_rate_hz: int = timebase.SAMPLE_RATE_HZ
     window: int = timebase.WINDOW
     hop: int = timebase.HOP
@@ -98,7 +100,11 @@ def describe(run: Run, model: Path, included: bool) -> Description:
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
     audio = AudioInput(
-        feature=feature, bands=settings.bands, settings=settings, concat=run.recipe.audio.concat
+        feature=feature,
+        bands=settings.bands,
+        settings=settings,
+        concat=run.recipe.audio.concat,
+        encoder=run.recipe.audio.encoder,
     )
     visual = None
     if run.visual_encoder is not None:
@@ -122,7 +128,11 @@ def describe(run: Run, model: Path, included: bool) -> Description:
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
-    files.write_text(folder / CONFIG, description.model_dump_json(indent=2) + "\n")
+    # An encoder of the paper's is not named, so that other versions read the file too.
+    usual = description.audio is None or description.audio.encoder is None
+    left_out = {"audio": {"encoder"}} if description.audio is not None and usual else None
+    content = description.model_dump_json(indent=2, exclude=left_out)
+    files.write_text(folder / CONFIG, content + "\n")
 
 
 def read_description(folder: Path) -> Description:

@@ -25,6 +25,7 @@ def export(
     out: Path | None = None,
     with_encoder: bool = True,
     ve_weights: str | None = None,
+    trust_code: bool = False,
 ) -> Path:
     """Writes the model, ``config.json`` and ``README.md``.
 
@@ -34,6 +35,8 @@ def export(
         out: Folder to write to; None for ``RUN/export/<form>``.
         with_encoder: Whether a safetensors file contains the visual encoder's weights.
         ve_weights: Place of these weights; None if they are where the run found them.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Returns:
         The folder that was written.
@@ -46,7 +49,7 @@ def export(
         from avsc.export import onnx_file
 
         onnx_file.require_packages()
-    loaded = load_run(run, "cpu", ve_weights=ve_weights)
+    loaded = load_run(run, "cpu", ve_weights=ve_weights, trust_code=trust_code)
     system = System(loaded.model)
     model = _write_model(folder, form, loaded, system, with_encoder)
     description = describe(loaded, model, with_encoder)
