@@ -75,7 +75,7 @@ def demo(folder: Path, data: Path | None = None) -> list[Scored]:
         _announce(6 + 2 * number, steps, f"evaluate {strategy}")
         scored.append(Scored(strategy, run, _evaluate(run)))
     _announce(steps, steps, "predict: one clip of the test fold")
-    _write_page(folder, scored, _predict(folder, dataset, store, scored[0].run))
+    _write_page(folder, scored, _predict(folder, dataset, store, scored[0].run), data)
     return scored
 
 
@@ -120,7 +120,7 @@ def _predict(folder: Path, dataset: Path, store: Path, run: Path) -> str:
     return video.stem
 
 
-def _write_page(folder: Path, scored: list[Scored], clip: str) -> None:
+def _write_page(folder: Path, scored: list[Scored], clip: str, data: Path | None) -> None:
     """Writes the page that links the reports and the prediction."""
     from avsc.report.pages import System, demo_page
 
@@ -135,7 +135,9 @@ def _write_page(folder: Path, scored: list[Scored], clip: str) -> None:
         for one in scored
     ]
     systems.append(System("chance", -math.log(chance), chance))
-    write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html"))
+    write_text(
+        folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html", data and str(data))
+    )
 
 
 def _announce(step: int, steps: int, what: str) -> None:

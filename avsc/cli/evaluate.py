@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm
+from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm, TrustCode
 from avsc.console import say
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def evaluate(
     protocol: Protocol = "segment",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
     out: Out = None,
     report: Report = True,
     calibrated: Calibrated = False,
@@ -138,7 +139,13 @@ def evaluate(
                 "several runs are scored as one: give --out, without --fold and --calibrated"
             )
         result = evaluate_folds(
-            runs, out, store=store, protocol=protocol, device=device, with_report=report
+            runs,
+            out,
+            store=store,
+            protocol=protocol,
+            device=device,
+            with_report=report,
+            trust_code=trust_code,
         )
     elif runs and seed_folders(runs[0]):
         from avsc.evaluate.evaluate_seeds import evaluate_seeds
@@ -169,6 +176,7 @@ def evaluate(
             calibrated=calibrated,
             without=without,
             offset_s=offset,
+            trust_code=trust_code,
         )
     else:
         assert predictions is not None

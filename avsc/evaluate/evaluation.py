@@ -78,6 +78,7 @@ def evaluate(
     calibrated: bool = False,
     without: "Modality | None" = None,
     offset_s: int = 0,
+    trust_code: bool = False,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
 
@@ -94,6 +95,8 @@ def evaluate(
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
         without: Modality that every segment lacks: ``audio`` or ``image``.
         offset_s: Distance in seconds from each segment's sound to its picture.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The run or the store cannot be used, they do not fit each other, or the
@@ -105,7 +108,9 @@ def evaluate(
     from avsc.train.load import load_run
 
     run = Path(run)
-    loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
+    loaded = load_run(
+        run, str(resolve_device(device)), ve_weights=ve_weights, trust_code=trust_code
+    )
     opened = Store.open(store or loaded.manifest.store)
     segments = fold_segments(loaded, opened, fold)
     temperature = _temperature(run, opened, segments, calibrated)

@@ -22,7 +22,6 @@ from avsc.errors import AvscError
 from avsc.evaluate.condition import Condition
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
-from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.store.reader import Store
@@ -106,7 +105,8 @@ def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen
 
 def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
-    return ACOUSTIC_FEATURES if run.uses_audio else 0
+    encoder = run.model.acoustic_encoder
+    return 0 if encoder is None else encoder.features
 
 
 def require_fitting(run: Run, store: Store) -> None:

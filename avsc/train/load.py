@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
 from avsc.models import embedding_cache, visual, visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.protocol import Samples
 from avsc.models.scene_model import AudioVisualModel, build_model
 from avsc.models.visual import VisualEncoder
@@ -61,6 +62,8 @@ class Run:
         device: str = "auto",
         which: Role = "best",
         ve_weights: str | None = None,
+        *,
+        trust_code: bool = False,
     ) -> "Run":
         """Opens a run's checkpoint, every digest verified.
 
@@ -69,12 +72,14 @@ class Run:
             device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
             which: Name of the checkpoint: that of the best validation loss, or the last.
             ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+            trust_code: Whether the class that the run names as its own acoustic encoder may be
+                imported, which runs its code.
 
         Raises:
-            AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
-                encoder's weights are not those it was trained with.
+            AvscError: The folder is no run, the checkpoint is absent or damaged, the visual
+                encoder's weights are not those it was trained with, or its code is not trusted.
         """
-        return load_run(Path(run), device, which, ve_weights)
+        return load_run(Path(run), device, which, ve_weights, trust_code=trust_code)
 
     def predict(self, recording: Path | str, audio: Path | str | None = None) -> "SceneTimeline":
         """The scene of each second of a recording; ``to_frame()`` of the result is a table.
@@ -159,7 +164,12 @@ class Run:
 
 
 def load_run(
-    run: Path, device: str = "auto", which: Role = "best", ve_weights: str | None = None
+    run: Path,
+    device: str = "auto",
+    which: Role = "best",
+    ve_weights: str | None = None,
+    *,
+    trust_code: bool = False,
 ) -> Run:
     """Opens a run's checkpoint, every digest verified.
 
@@ -168,6 +178,8 @@ def load_run(
         device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
         which: Name of the checkpoint: that of the best validation loss, or the last.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
@@ -182,6 +194,8 @@ def load_run(
     place = run / "checkpoints" / which
     saved = checkpoint.load(place, training=False)
     recorded = manifest.parse(saved.manifest, str(place))
+    if recorded.recipe.audio.encoder is not None and not trust_code:
+        raise untrusted(recorded.recipe.audio.encoder, run)
     where = resolve_device(device)
     encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
     model = new_model(recorded, encoder)
@@ -191,9 +205,14 @@ def load_run(
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
     """A model of a run's shape, its weights as they come."""
-    recipe = recorded.recipe
+    audio = recorded.recipe.audio
     return build_model(
-        recorded.bands, encoder, len(recorded.scenes), recipe.audio.concat, recipe.train.drops
+        recorded.bands,
+        encoder,
+        len(recorded.scenes),
+        audio.concat,
+        audio.encoder,
+        stand_ins=recorded.recipe.train.drops,
     )
 
 
