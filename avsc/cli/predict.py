@@ -59,11 +59,11 @@ def predict(
     avsc predict runs/joint walk.mp4 --out walk
     """
     from avsc.predict import formats
-    from avsc.predict.predict import predict as run_on
+    from avsc.predict.predict import predict_each
 
     if audio is not None and len(recordings) > 1:
         raise typer.BadParameter("--audio is the sound of one FILE: name one only")
-    timelines = run_on(
+    timelines = predict_each(
         run,
         recordings,
         audio=audio,

@@ -20,3 +20,7 @@ Predictions of any system
 - ``systems``: runs, folders of seeds and files as systems; ``compare``: systems side by side
 - ``leaderboard``: published results; ``ensemble``: means of systems
 """
+
+from avsc.callable_package import make_callable
+
+make_callable(__name__, "avsc.evaluate.evaluation")

@@ -36,13 +36,13 @@ from avsc.store.reader import Store
 
 if TYPE_CHECKING:
     from avsc.evaluate.score import Protocol
-    from avsc.train.load import LoadedRun
+    from avsc.train.load import Run
 
 FOLD, VALIDATION = "test", "validation"
 REPORT = "report.html"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What an evaluation found.
 
@@ -56,16 +56,23 @@ class Result:
     segments: Segments
     summary: Summary | None
 
+    def __repr__(self) -> str:
+        of = f"{len(self.segments.names):,} segments of the fold {self.segments.fold!r}"
+        if self.summary is None:
+            return f"Result({of}, unlabelled)"
+        found = self.summary.scores
+        return f"Result({of}: log-loss {found.log_loss:.4f}, accuracy {100 * found.accuracy:.2f} %)"
+
 
 def evaluate(
-    run: Path,
+    run: Path | str,
     *,
-    store: str | None = None,
+    store: Path | str | None = None,
     fold: str = FOLD,
     protocol: "Protocol" = "segment",
     device: str = "auto",
     ve_weights: str | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
     with_report: bool = True,
     calibrated: bool = False,
 ) -> Result:
@@ -91,6 +98,7 @@ def evaluate(
     from avsc.train.device import resolve_device
     from avsc.train.load import load_run
 
+    run = Path(run)
     loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
     opened = Store.open(store or loaded.manifest.store)
     segments = fold_segments(loaded, opened, fold)
@@ -100,7 +108,7 @@ def evaluate(
     probabilities = score.score(chosen, opened, segments, protocol)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
     folder = evaluation_folder(
-        out or run, elsewhere, segments.fold, protocol, calibrated=calibrated
+        Path(out or run), elsewhere, segments.fold, protocol, calibrated=calibrated
     )
     write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     if not segments.labelled:
@@ -188,7 +196,7 @@ def evaluate_file(
     return Result(folder, segments, summary)
 
 
-def fold_segments(run: "LoadedRun", store: Store, fold: str) -> Segments:
+def fold_segments(run: "Run", store: Store, fold: str) -> Segments:
     """The segments of a fold that a run is scored on.
 
     Args:
@@ -265,7 +273,7 @@ def _temperature(run: Path, store: Store, segments: Segments, calibrated: bool) 
     return fitted.temperature
 
 
-def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
+def _sample(run: "Run", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
     from avsc.evaluate import score
 
     chosen = embeddings.choose(len(segments.names))

@@ -23,9 +23,7 @@ SECOND_COLUMNS = (
     *("segment_number", "slice", "window", "frame", "t", "index_in_clip"),
 )
 # "3 s" and "3-4" are 3.
-_START = re.compile(
-    r"(?<=\d)\s*(?:s|ms|sec)?(?:\s*[-–:]\s*[\d.]+)?\s*(?:s|ms|sec)?$"
-)  # "3-4 s" is 3
+_START = re.compile(r"(?<=\d)\s*(?:s|ms|sec)?(?:\s*[-–:]\s*[\d.]+)?\s*(?:s|ms|sec)?$")
 # TAU's clips: <scene>-<city>-<location>-<segment>.
 TAU_ID = re.compile(r"[^-\s]+-[^-\s]+-[A-Za-z0-9]+-[A-Za-z0-9]+")
 _ENDING = re.compile(r"\.(?!\d+$)[A-Za-z0-9]{1,5}$")

@@ -25,7 +25,7 @@ from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.store.reader import Store
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 CLIPS_AT_ONCE = 32  # a batch of 1,792 frames with their embeddings takes some 20 MB
 
 
-def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
+def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
     """Each segment's probabilities, float64 [n, C].
 
     Args:
@@ -55,9 +55,7 @@ def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) 
     return np.concatenate(parts)
 
 
-def sample_logits(
-    run: LoadedRun, store: Store, segments: Segments
-) -> tuple[NDArray[np.float64], Ints]:
+def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[np.float64], Ints]:
     """The logits of each sample by the protocol ``segment``, and its segment: [m, C], [m].
 
     Args:
@@ -75,9 +73,7 @@ def sample_logits(
     return np.concatenate(logits), np.concatenate(of)
 
 
-def embed(
-    run: LoadedRun, store: Store, segments: Segments, protocol: Protocol, chosen: Ints
-) -> Floats:
+def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:
     """The joint embeddings e = AE(a) ++ VE(v) of some segments, each the mean of its samples'.
 
     Args:
@@ -98,12 +94,12 @@ def embed(
     return np.concatenate(parts).astype(np.float32)
 
 
-def acoustic_features(run: LoadedRun) -> int:
+def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
     return ACOUSTIC_FEATURES if run.uses_audio else 0
 
 
-def require_fitting(run: LoadedRun, store: Store) -> None:
+def require_fitting(run: Run, store: Store) -> None:
     """Refuses a store whose audio features were made otherwise than those the run learnt from.
 
     Raises:
@@ -131,7 +127,7 @@ def require_fitting(run: LoadedRun, store: Store) -> None:
 
 
 def _batches(
-    run: LoadedRun,
+    run: Run,
     store: Store,
     segments: Segments,
     protocol: Protocol,
@@ -156,7 +152,7 @@ def _batches(
         yield int(segments.first[start]), samples
 
 
-def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> EmbeddingCache | None:
+def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
     if run.visual_encoder is None:
         return None
     cache = EmbeddingCache(store, run.visual_encoder, run.path / "embeddings")
@@ -164,9 +160,7 @@ def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> EmbeddingCache | No
     return cache
 
 
-def _audio(
-    run: LoadedRun, store: Store, rows: Ints, protocol: Protocol
-) -> tuple[Floats | None, Ints]:
+def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
     seconds = store.seconds(rows)
     if not run.uses_audio:

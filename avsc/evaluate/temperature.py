@@ -22,7 +22,7 @@ from avsc.evaluate import results
 from avsc.metrics import Labels, Probabilities
 
 if TYPE_CHECKING:
-    from avsc.train.load import LoadedRun
+    from avsc.train.load import Run
 
 CALIBRATION = "calibration.json"
 LOWEST, HIGHEST = 0.05, 20.0
@@ -145,7 +145,7 @@ def require_unseen(fitted: Calibrated, clips: Iterable[str], run: Path) -> None:
         )
 
 
-def with_temperature(run: "LoadedRun", temperature: float) -> "LoadedRun":
+def with_temperature(run: "Run", temperature: float) -> "Run":
     """The run with its logits divided by a temperature: it is in the last layer's weights."""
     import torch
 

@@ -10,7 +10,7 @@ from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.models.visual import ImageConfig
 from avsc.store.schema import FBankSettings, Feature, ScalogramSettings
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 CONFIG = "config.json"
 
@@ -90,7 +90,7 @@ class Description(_Part):
 
 
 def describe(
-    run: LoadedRun, model: Path, included: bool, temperature: float | None = None
+    run: Run, model: Path, included: bool, temperature: float | None = None
 ) -> Description:
     """Describes an export of a run.
 
