@@ -44,12 +44,12 @@ Edition = Annotated[
     Literal["development", "evaluation"],
     typer.Option(help="development has labels and folds; evaluation has neither."),
 ]
-RecipeFile = Annotated[
-    Path | None,
+RecipeSource = Annotated[
+    str | None,
     typer.Option(
         "--recipe",
-        metavar="FILE",
-        help="TOML file with a recipe, such as those in pipelines/recipes.",
+        metavar="NAME|FILE",
+        help="Shipped recipe (`avsc recipe --list` shows them), or a TOML file with one.",
         rich_help_panel=RECIPE,
     ),
 ]
@@ -58,7 +58,8 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="One key of the recipe, such as train.epochs=20; may be repeated.",
+        help="One key of the recipe, such as train.epochs=20, or epochs=20 where one section "
+        "alone has the key; may be repeated. `avsc recipe` explains all keys.",
         rich_help_panel=RECIPE,
     ),
 ]

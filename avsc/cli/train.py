@@ -12,7 +12,7 @@ from avsc.cli.options import (
     STAGE_2,
     Device,
     EncoderWeights,
-    RecipeFile,
+    RecipeSource,
     Resume,
     Settings,
     Store,
@@ -58,7 +58,7 @@ def train(
     *,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")],
     strategy: Strategy = None,
-    recipe: RecipeFile = None,
+    recipe: RecipeSource = None,
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
     audio_run: AudioRun = None,
@@ -69,10 +69,8 @@ def train(
 ) -> None:
     """Train a system on a store's training fold.
 
-    The recipe says what is trained, in the sections audio (feature, concat), visual (model,
-    weights, image_size), train (strategy, epochs, batch_size, lr_max, lr_min, patience, seed,
-    val_fraction, val_split, cache, images_per_second, precision, compile, deterministic, ...)
-    and augment. Without a recipe it is the paper's joint optimisation.
+    The recipe says what is trained, in the sections audio, visual, train and augment; `avsc recipe`
+    prints every key. Without a recipe it is the paper's joint optimisation.
 
     RUN/config.toml holds all keys with their values, RUN/log.jsonl a line an epoch, and
     RUN/checkpoints the weights.
@@ -80,7 +78,8 @@ def train(
     **Examples**
 
     - `avsc train STORE --out runs/joint --ve-weights VE`
-    - `avsc train STORE --out runs/audio --strategy audio --set train.epochs=20`
+    - `avsc train STORE --out runs/audio --strategy audio --set epochs=20`
+    - `avsc train STORE --out runs/r50 --recipe joint-fbank-resnet50`
     - `avsc train STORE --out runs/joint --resume`
     - `torchrun --nproc-per-node 8 -m avsc train STORE --out runs/joint`
     """
@@ -110,7 +109,7 @@ def pretrain(
     out: Annotated[
         Path, typer.Option(metavar="VE", help="Folder of the encoder, for --ve-weights.")
     ],
-    recipe: RecipeFile = None,
+    recipe: RecipeSource = None,
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
     resume: Resume = False,
@@ -137,7 +136,7 @@ def pretrain(
 
 def _recipe(
     out: Path,
-    file: Path | None,
+    source: str | None,
     settings: list[str] | None,
     shortcuts: Mapping[str, object],
     *,
@@ -149,9 +148,9 @@ def _recipe(
 
     # As TOML strings, so that a path that looks like a number stays a path.
     keys = [f"{key}={_toml(value)}" for key, value in shortcuts.items() if value is not None]
-    if resume and file is None and (out / run_dir.CONFIG).is_file():
-        file = out / run_dir.CONFIG
-    return load(file, [*(settings or []), *keys])
+    if resume and source is None and (out / run_dir.CONFIG).is_file():
+        source = str(out / run_dir.CONFIG)
+    return load(source, [*(settings or []), *keys])
 
 
 def _toml(value: object) -> str:

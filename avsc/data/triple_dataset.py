@@ -19,8 +19,9 @@ from torch.utils.data import Dataset
 
 from avsc.data import augment, rng, triples
 from avsc.data.eval_images import eval_image
-from avsc.data.split import TRAIN, Clips, training_fold
+from avsc.data.split import Clips, training_fold
 from avsc.errors import AvscError
+from avsc.folds import TRAIN, train_and_test
 from avsc.media import jpeg
 from avsc.models.visual_weights import expected_image
 from avsc.recipe import Recipe
@@ -64,9 +65,7 @@ class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.fold, self.recipe, self.epoch = fold, recipe, epoch
         self._store, self._process = store, os.getpid()
         self._image = image
-        self._triples = triples.training_triples(
-            clips.rows, clips.labels, store.settings.clip_frames
-        )
+        self._triples = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
         self._is_augmented = fold == TRAIN and recipe.train.image_source() == "raw"
         views = triples.views(self._triples, recipe.train.images_per_second)
         self._view = np.empty(len(self._triples), np.int64)  # [T] each triple's augmented image
@@ -155,9 +154,10 @@ def _clips(store: Store, fold: str, recipe: Recipe) -> Clips:
         split = training_fold(store, recipe.train)
         return split.train if fold == TRAIN else split.validation
     good = store.status() == Status.GOOD
-    rows = [row for row, clip in enumerate(store.clips) if good[row] and fold in (EVERY, clip.fold)]
+    seen = store.clips if fold == EVERY else train_and_test(store.clips, recipe.train.fold)
+    rows = [row for row, clip in enumerate(seen) if good[row] and fold in (EVERY, clip.fold)]
     if not rows:
-        folds = sorted({clip.fold for clip in store.clips if clip.fold})
+        folds = sorted({clip.fold for clip in seen if clip.fold})
         raise AvscError(
             f"{store.place} has no good clip of the fold {fold!r}",
             f"one of {', '.join([*folds, VALIDATION, EVERY])}",

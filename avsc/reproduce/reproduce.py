@@ -187,6 +187,6 @@ def _require_one_process() -> None:
             f"avsc reproduce in {world_size()} processes of torchrun",
             "one process; its runs use one GPU each",
             "share the runs among jobs with --part, or train a run on several GPUs with "
-            "`torchrun ... -m avsc train STORE --recipe pipelines/recipes/NAME.toml --out "
+            "`torchrun ... -m avsc train STORE --recipe NAME --out "
             "DIR/runs/NAME`, which reproduce then takes as complete",
         )

@@ -188,7 +188,10 @@ def load_run(
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
     """A model of a run's shape, its weights as they come."""
-    return build_model(recorded.bands, encoder, len(recorded.scenes), recorded.recipe.audio.concat)
+    recipe = recorded.recipe
+    return build_model(
+        recorded.bands, encoder, len(recorded.scenes), recipe.audio.concat, recipe.train.drops
+    )
 
 
 def _encoder(recorded: RunManifest, device: torch.device, weights: str | None) -> VisualEncoder:
