@@ -135,9 +135,8 @@ def _write_page(folder: Path, scored: list[Scored], clip: str, data: Path | None
         for one in scored
     ]
     systems.append(System("chance", -math.log(chance), chance))
-    write_text(
-        folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html", data and str(data))
-    )
+    name = None if data is None else str(data)
+    write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html", name))
 
 
 def _announce(step: int, steps: int, what: str) -> None:
