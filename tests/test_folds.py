@@ -1,14 +1,18 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.folds import Split, cross_folds, split_clips, train_and_test
+from avsc.recipe import TrainRecipe
 from avsc.scenes import SCENES
 from avsc.store.layout import StoredClip
+from avsc.store.reader import Store
 
 # Clips of the official training fold by scene, at about 30 locations a scene (DESIGN section 9).
 OFFICIAL = (697, 806, 705, 893, 1006, 982, 841, 968, 985, 763)
@@ -174,3 +178,21 @@ def test_a_fold_that_cannot_be_left_out_is_refused(
     with pytest.raises(AvscError) as caught:
         train_and_test(_clips(*folds), held_out)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("by_clip", [True, False])
+def test_a_split_by_clip_is_only_advised_where_it_is_not_set(by_clip: bool) -> None:
+    scenes = ["bus", "park"] if by_clip else ["bus", "bus", "park", "park"]
+    groups = [(str(i),) for i in range(2)] if by_clip else [("lyon", s) for s in scenes]
+    with pytest.raises(AvscError) as caught:
+        split_clips(scenes, groups, 0.1, 0)
+    assert ("val_split=clip" in caught.value.remedy) == (not by_clip)
+
+
+def test_a_scene_absent_from_the_training_fold_is_said(small_store: Path, tmp_path: Path) -> None:
+    without = Store.open(small_store)
+    without.clips = tuple(
+        clip._replace(fold="test") if clip.scene == "tram" else clip for clip in without.clips
+    )
+    fold = training_fold(without, TrainRecipe(val_fraction=0.3))
+    assert any("tram" in note and "cannot learn" in note for note in fold.notes)

@@ -58,12 +58,12 @@ def predict(
     avsc predict runs/joint walk.mp4 --out walk
     """
     from avsc.predict import formats
-    from avsc.predict.predict import predict as run_on
+    from avsc.predict.predict import predict_each
 
     if audio is not None and len(recordings) > 1:
         raise typer.BadParameter("--audio is the sound of one FILE: name one only")
     for number, timeline in enumerate(
-        run_on(run, recordings, audio=audio, out=out, device=device, ve_weights=ve_weights)
+        predict_each(run, recordings, audio=audio, out=out, device=device, ve_weights=ve_weights)
     ):
         if form == "json":
             print(formats.json_text(timeline))

@@ -9,3 +9,7 @@
 - ``results``: reads what an evaluation wrote; ``compare``: several systems side by side
 - ``environment``: software and machine
 """
+
+from avsc.callable_package import make_callable
+
+make_callable(__name__, "avsc.evaluate.evaluation")

@@ -27,13 +27,13 @@ from avsc.store.reader import Store
 
 if TYPE_CHECKING:
     from avsc.evaluate.score import Protocol
-    from avsc.train.load import LoadedRun
+    from avsc.train.load import Run
 
 FOLD = "test"
 REPORT = "report.html"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What an evaluation found.
 
@@ -47,16 +47,23 @@ class Result:
     segments: Segments
     summary: Summary | None
 
+    def __repr__(self) -> str:
+        of = f"{len(self.segments.names):,} segments of the fold {self.segments.fold!r}"
+        if self.summary is None:
+            return f"Result({of}, unlabelled)"
+        found = self.summary.scores
+        return f"Result({of}: log-loss {found.log_loss:.4f}, accuracy {100 * found.accuracy:.2f} %)"
+
 
 def evaluate(
-    run: Path,
+    run: Path | str,
     *,
-    store: str | None = None,
+    store: Path | str | None = None,
     fold: str = FOLD,
     protocol: "Protocol" = "segment",
     device: str = "auto",
     ve_weights: str | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
     with_report: bool = True,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
@@ -78,6 +85,7 @@ def evaluate(
     from avsc.train.device import resolve_device
     from avsc.train.load import load_run
 
+    run = Path(run)
     loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
     opened = Store.open(store or loaded.manifest.store)
     score.require_fitting(loaded, opened)
@@ -86,7 +94,7 @@ def evaluate(
     segments = _segments(opened, fold, loaded.scenes, left_out)
     probabilities = score.score(loaded, opened, segments, protocol)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
-    folder = evaluation_folder(out or run, elsewhere, segments.fold, protocol)
+    folder = evaluation_folder(Path(out or run), elsewhere, segments.fold, protocol)
     write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     if not segments.labelled:
         return Result(folder, segments, None)
@@ -186,7 +194,7 @@ def evaluation_folder(
     return base / "-".join(word for word in words if word)
 
 
-def _sample(run: "LoadedRun", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
+def _sample(run: "Run", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
     from avsc.evaluate import score
 
     chosen = embeddings.choose(len(segments.names))

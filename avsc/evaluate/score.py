@@ -24,7 +24,7 @@ from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.store.reader import Store
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]
@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 CLIPS_AT_ONCE = 32  # a batch of 1,792 frames with their embeddings takes some 20 MB
 
 
-def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
+def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
     """Each segment's probabilities, float64 [n, C].
 
     Args:
@@ -54,9 +54,7 @@ def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) 
     return np.concatenate(parts)
 
 
-def embed(
-    run: LoadedRun, store: Store, segments: Segments, protocol: Protocol, chosen: Ints
-) -> Floats:
+def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:
     """The joint embeddings e = AE(a) ++ VE(v) of some segments, each the mean of its samples'.
 
     Args:
@@ -77,12 +75,12 @@ def embed(
     return np.concatenate(parts).astype(np.float32)
 
 
-def acoustic_features(run: LoadedRun) -> int:
+def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
     return ACOUSTIC_FEATURES if run.uses_audio else 0
 
 
-def require_fitting(run: LoadedRun, store: Store) -> None:
+def require_fitting(run: Run, store: Store) -> None:
     """Refuses a store whose audio features were made otherwise than those the run learnt from.
 
     Raises:
@@ -110,7 +108,7 @@ def require_fitting(run: LoadedRun, store: Store) -> None:
 
 
 def _batches(
-    run: LoadedRun,
+    run: Run,
     store: Store,
     segments: Segments,
     protocol: Protocol,
@@ -135,7 +133,7 @@ def _batches(
         yield int(segments.first[start]), samples
 
 
-def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> EmbeddingCache | None:
+def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
     if run.visual_encoder is None:
         return None
     cache = EmbeddingCache(store, run.visual_encoder, run.path / "embeddings")
@@ -143,9 +141,7 @@ def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> EmbeddingCache | No
     return cache
 
 
-def _audio(
-    run: LoadedRun, store: Store, rows: Ints, protocol: Protocol
-) -> tuple[Floats | None, Ints]:
+def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
     seconds = store.seconds(rows)
     if not run.uses_audio:

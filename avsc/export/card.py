@@ -16,7 +16,7 @@ from avsc.export.description import Description
 from avsc.folds import TRAIN, train_and_test
 from avsc.report import formatting
 from avsc.store.reader import Store
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 
@@ -40,7 +40,7 @@ class TrainingData:
     official: bool | None = None
 
 
-def model_card(run: LoadedRun, description: Description, model: Path) -> str:
+def model_card(run: Run, description: Description, model: Path) -> str:
     """The card of an export: Markdown below the metadata that the Hugging Face Hub reads.
 
     Args:
@@ -82,7 +82,7 @@ def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
     return found if found.get("weights_sha256") == weights_sha256 else None
 
 
-def training_data(run: LoadedRun) -> TrainingData:
+def training_data(run: Run) -> TrainingData:
     """What a run was trained on, as far as its store still says."""
     manifest = run.manifest
     known = (Path(manifest.store).name, manifest.store_sha256, manifest.settings.clip_seconds)

@@ -10,7 +10,7 @@ from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.models.visual import ImageConfig
 from avsc.store.schema import FBankSettings, Feature, ScalogramSettings
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 CONFIG = "config.json"
 
@@ -87,7 +87,7 @@ class Description(_Part):
     files: dict[str, str]
 
 
-def describe(run: LoadedRun, model: Path, included: bool) -> Description:
+def describe(run: Run, model: Path, included: bool) -> Description:
     """Describes an export of a run.
 
     Args:

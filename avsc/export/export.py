@@ -11,7 +11,7 @@ from avsc.export.system import System
 from avsc.train.load import load_run
 
 if TYPE_CHECKING:
-    from avsc.train.load import LoadedRun
+    from avsc.train.load import Run
 
 Form = Literal["onnx", "safetensors"]
 README = "README.md"
@@ -55,9 +55,7 @@ def export(
     return folder
 
 
-def _write_model(
-    folder: Path, form: Form, run: "LoadedRun", system: System, with_encoder: bool
-) -> Path:
+def _write_model(folder: Path, form: Form, run: "Run", system: System, with_encoder: bool) -> Path:
     if form == "safetensors":
         from avsc.export import weights
 

@@ -25,7 +25,7 @@ from avsc.store.schema import Feature
 from avsc.train.log import read_log
 
 if TYPE_CHECKING:
-    from avsc.train.load import LoadedRun
+    from avsc.train.load import Run
 
 MOST_WORST = 10
 PROTOCOLS = {
@@ -140,7 +140,7 @@ def gather(
     *,
     summary: Summary,
     about: dict[str, Any],
-    run: "LoadedRun | None" = None,
+    run: "Run | None" = None,
     sample: Embeddings | None = None,
 ) -> ReportData:
     """Gathers the content of a report.
@@ -215,9 +215,7 @@ def worst(
     return tuple(found)
 
 
-def _lead(
-    segments: Segments, summary: Summary, protocol: str | None, run: "LoadedRun | None"
-) -> str:
+def _lead(segments: Segments, summary: Summary, protocol: str | None, run: "Run | None") -> str:
     scored = (
         f"{len(segments.names):,} one-second segments of the {segments.fold} fold "
         f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {PROTOCOLS[protocol]}."
@@ -229,7 +227,7 @@ def _lead(
     return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}: {scored}"
 
 
-def _learning(run: "LoadedRun") -> Learning | None:
+def _learning(run: "Run") -> Learning | None:
     rows = read_log(run.path)
     if not rows:
         return None
@@ -251,7 +249,7 @@ def _projections(sample: Embeddings) -> tuple[Projection, ...]:
 
 
 def _facts(
-    segments: Segments, about: dict[str, Any], run: "LoadedRun | None"
+    segments: Segments, about: dict[str, Any], run: "Run | None"
 ) -> tuple[tuple[str, str], ...]:
     facts = [
         ("fold", segments.fold),

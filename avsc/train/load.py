@@ -6,6 +6,7 @@ Shape legend: m images, B bands, D features of the visual encoder.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,13 +23,16 @@ from avsc.train import checkpoint, manifest
 from avsc.train.device import resolve_device
 from avsc.train.manifest import Role, RunManifest
 
+if TYPE_CHECKING:
+    from avsc.predict.timeline import SceneTimeline
+
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class LoadedRun:
-    """A run's model in evaluation mode.
+@dataclass(frozen=True, repr=False)
+class Run:
+    """A trained run opened for use, its model in evaluation mode.
 
     Attributes:
         path: Folder of the run.
@@ -41,6 +45,50 @@ class LoadedRun:
     manifest: RunManifest
     model: AudioVisualModel
     device: torch.device
+
+    def __repr__(self) -> str:
+        inputs: list[str] = [self.recipe.audio.feature] if self.uses_audio else []
+        inputs += [self.recipe.visual.model] if self.uses_images else []
+        return (
+            f"Run({str(self.path)!r}: {self.recipe.train.strategy}, {' and '.join(inputs)}, "
+            f"{len(self.scenes)} scenes, epoch {self.manifest.epoch}, on {self.device})"
+        )
+
+    @classmethod
+    def open(
+        cls,
+        run: Path | str,
+        device: str = "auto",
+        which: Role = "best",
+        ve_weights: str | None = None,
+    ) -> "Run":
+        """Opens a run's checkpoint, every digest verified.
+
+        Args:
+            run: Folder of the run.
+            device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+            which: Name of the checkpoint: that of the best validation loss, or the last.
+            ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+
+        Raises:
+            AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
+                encoder's weights are not those it was trained with.
+        """
+        return load_run(Path(run), device, which, ve_weights)
+
+    def predict(self, recording: Path | str, audio: Path | str | None = None) -> "SceneTimeline":
+        """The scene of each second of a recording; ``to_frame()`` of the result is a table.
+
+        Args:
+            recording: Path of a video; or of a sound file, for a run on sound alone.
+            audio: Path of the sound, if it is not the video's own track.
+
+        Raises:
+            AvscError: The recording cannot be used.
+        """
+        from avsc.predict.predict import predict_one
+
+        return predict_one(self, Path(recording), None if audio is None else Path(audio))
 
     @property
     def recipe(self) -> Recipe:
@@ -109,7 +157,7 @@ class LoadedRun:
 
 def load_run(
     run: Path, device: str = "auto", which: Role = "best", ve_weights: str | None = None
-) -> LoadedRun:
+) -> Run:
     """Opens a run's checkpoint, every digest verified.
 
     Args:
@@ -135,7 +183,7 @@ def load_run(
     encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
     model = new_model(recorded, encoder)
     model.load_state_dict(saved.weights)
-    return LoadedRun(run, recorded, model.to(where).eval(), where)
+    return Run(run, recorded, model.to(where).eval(), where)
 
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:

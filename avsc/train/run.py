@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from avsc import recipe as recipes
 from avsc.console import say
 from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
@@ -22,8 +23,8 @@ from avsc.train.trainer import Outcome, Trainer, outcome
 
 def train(
     store: Path | str,
-    run: Path,
-    recipe: Recipe | None = None,
+    run: Path | str,
+    recipe: Recipe | Path | str | None = None,
     *,
     resume: bool = False,
     device: str = "auto",
@@ -35,8 +36,9 @@ def train(
     Args:
         store: Path or address of a complete store.
         run: Folder of the run.
-        recipe: Recipe; None for the paper's joint optimisation, or for what a run that goes on
-            was begun with. The same recipe goes on with a run that was stopped.
+        recipe: Recipe, or the path or name of one; None for the paper's joint
+            optimisation, or for what a run that goes on was begun with. The same recipe goes on
+            with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
@@ -44,6 +46,9 @@ def train(
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
             begun with others, or it diverged.
     """
+    run = Path(run)
+    if isinstance(recipe, Path | str):
+        recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
         return _train(Store.open(store), run, resolved, ranks)
 
@@ -167,11 +172,6 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
-    if ranks.world > 1 and ranks.device.type == "cpu":
-        notes.append(
-            "on CPUs each process normalises its own share of a batch, so that the losses differ "
-            "from those of one process with the same recipe"
-        )
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",

@@ -379,3 +379,24 @@ def test_a_folder_of_another_model_or_altered_weights_is_refused(tmp_path: Path)
     with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(tmp_path))
     assert str(tmp_path) in caught.value.got
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\n<!DOCTYPE html><html>log in</html>"])
+def test_what_a_failed_download_left_is_downloaded_again(
+    content: bytes, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe(tmp_path / name))
+    assert str(tmp_path / name) in caught.value.got
+    assert "download it again" in caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_torchscript_archive_is_refused_without_unsafe_advice(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe(tmp_path / "w.pt"))
+    assert "TorchScript" in caught.value.got
+    assert "weights_only" not in str(caught.value)
