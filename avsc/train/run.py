@@ -53,7 +53,7 @@ def train(
     """
     run = Path(run)
     if isinstance(recipe, Path | str):
-        recipe = recipes.load(recipe)
+        recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
         if resolved.audio.encoder is not None and recipe is None and not trust_code:
             raise untrusted(resolved.audio.encoder, run)
