@@ -75,9 +75,11 @@ class EpochTables:
     """An epoch's numbers, brought to where they are used once; a step cuts out its part."""
 
     plan: EpochPlan
+    where: Ints  # [U, 2] clip and second of the images
     uniform: NDArray[np.float64]  # [U, DRAWS]
     labels: Tensor  # [T]
     place: Tensor  # [T]
+    present: Tensor | None  # [T, 2]
     audio_rows: Tensor | None  # [T]
     encoded_rows: Tensor | None  # [T]
 

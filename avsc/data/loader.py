@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from avsc import console
 from avsc.data import (
     augment,
     augment_gpu,
+    disturb,
     epoch_plan,
     image_cache,
     image_source,
@@ -39,7 +40,7 @@ from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe import AugmentRecipe, Recipe
+from avsc.recipe import AugmentRecipe, Recipe, TrainRecipe
 
 if TYPE_CHECKING:
     from avsc.data.split import Clips
@@ -73,6 +74,7 @@ class TripleLoader:
         encoded: Encoded views of the clips' images; None for batches without embeddings.
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
+        disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
         device: Device of the batches; the audio and the embeddings are kept there.
         rank: Number of this process.
         world: Number of processes that share each batch.
@@ -96,6 +98,7 @@ class TripleLoader:
         encoded: EncodedViews | None = None,
         side: int = 0,
         recipe: AugmentRecipe | None = None,
+        disturbed: TrainRecipe | None = None,
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -111,6 +114,8 @@ class TripleLoader:
         self.triples, self.views = triples, views
         self._seed, self._side, self._rank, self._world = seed, side, rank, world
         self._recipe = recipe or AugmentRecipe()
+        self._disturbed = disturbed or TrainRecipe()
+        self._lengths = triples.lengths()[views.clip]
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
@@ -169,19 +174,26 @@ class TripleLoader:
         uniform = np.empty((len(plan.view), 0))
         if self._source is not None:
             uniform = epoch_plan.augmentation_draws(plan, self._seed, epoch)
-        audio_rows = encoded_rows = None
+        second = self.views.second
+        if self._disturbed.shift_s:
+            second = disturb.shifted(second, self._lengths, self._disturbed, epoch)
+        where = np.stack([self.views.clip, second], axis=1)[plan.view]
+        present = audio_rows = encoded_rows = None
         triples, index = self.triples, plan.index
+        if self._disturbed.drops:
+            present = self._here(disturb.present(len(triples), self._disturbed, epoch)[index])
         if self._audio is not None:
-            rows = triples.clip[index] * self._frames + triples.frame[index]
-            audio_rows = torch.from_numpy(rows).to(self._device)
+            audio_rows = self._here(triples.clip[index] * self._frames + triples.frame[index])
         if self._encoded is not None:
             view = epoch_plan.bank_draws(plan, self._encoded.views, self._seed, epoch)
-            clip = view * len(triples.rows) + triples.clip[index]
-            rows = clip * self._encoded.seconds + triples.second[index]
+            clip, second = where[plan.place].T
+            rows = (view * len(triples.rows) + clip) * self._encoded.seconds + second
             encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
-        labels = self._labels[torch.from_numpy(index).to(self._device)]
-        place = torch.from_numpy(plan.place).to(self._device)
-        return EpochTables(plan, uniform, labels, place, audio_rows, encoded_rows)
+        labels, place = self._labels[self._here(index)], self._here(plan.place)
+        return EpochTables(plan, where, uniform, labels, place, present, audio_rows, encoded_rows)
+
+    def _here(self, numbers: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(numbers).to(self._device)
 
     def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
         """Batches without raw images: their parts are picked out where they lie."""
@@ -204,14 +216,13 @@ class TripleLoader:
             None if pixels is None else pixels.permute(0, 3, 1, 2),
             tables.place[plan.part] - plan.group.start,
             embedding,
+            None if tables.present is None else tables.present[plan.part],
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:
         works = (
             (
-                _Work(
-                    plan, self.views.where(tables.plan.view[plan.group]), tables.uniform[plan.group]
-                ),
+                _Work(plan, tables.where[plan.group], tables.uniform[plan.group]),
                 plan.images,
             )
             for plan in tables.plan.batches(first, self._rank, self._world)
@@ -265,7 +276,7 @@ class TripleLoader:
 
     def _resident(self, source: DeviceImages, tables: EpochTables, first: int) -> Generator[Batch]:
         for plan in tables.plan.batches(first, self._rank, self._world):
-            clip, second = self.views.where(tables.plan.view[plan.group]).T
+            clip, second = tables.where[plan.group].T
             sizes = source.sizes[clip, second]
             todo = augment.plan(tables.uniform[plan.group], sizes, self._side, self._recipe)
             pixels = source.crop_resize(clip, second, todo, self._side)
@@ -339,6 +350,7 @@ def training_loader(
         encoded=encoded,
         side=image_size or 0,
         recipe=recipe.augment,
+        disturbed=recipe.train,
         device=device,
         rank=rank,
         world=world,

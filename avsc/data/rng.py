@@ -8,8 +8,10 @@ index does not depend on threads, ranks, or the batch at which an epoch was resu
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 _PURPOSE_BITS = 8
+_WORDS = 4  # numbers that Philox makes of each value of its counter
 
 
 class Purpose(IntEnum):
@@ -17,7 +19,9 @@ class Purpose(IntEnum):
 
     ORDER = 0
     AUGMENT = 1
-    VIEW = 2  # of a bank: which one a sample sees; with an image's number, how it is augmented
+    DROP = 2
+    SHIFT = 3
+    VIEW = 4  # which view of a bank is seen; with an image's number, how a view is augmented
 
 
 def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:
@@ -30,3 +34,19 @@ def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:
     """
     key = np.array([seed, epoch << _PURPOSE_BITS | purpose], np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
+
+
+def row(seed: int, epoch: int, purpose: Purpose, index: int, width: int) -> NDArray[np.float64]:
+    """Row ``index`` of the table ``generator(seed, epoch, purpose).random((..., width))`` alone.
+
+    Args:
+        seed: The run's seed.
+        epoch: Number of the epoch.
+        purpose: What the draws are for.
+        index: Number of the row.
+        width: Number of draws in a row.
+    """
+    stream = generator(seed, epoch, purpose)
+    counter, within = divmod(index * width, _WORDS)
+    stream.bit_generator.advance(counter)  # type: ignore[attr-defined]
+    return stream.random(within + width)[within:]

@@ -35,6 +35,12 @@ class Triples:
     def __len__(self) -> int:
         return len(self.clip)
 
+    def lengths(self) -> Ints:
+        """Number of seconds of each clip, [C]."""
+        lengths = np.zeros(len(self.rows), np.int64)
+        np.maximum.at(lengths, self.clip, self.second + 1)
+        return lengths
+
 
 @dataclass(frozen=True)
 class Views:
@@ -59,10 +65,6 @@ class Views:
     def largest(self) -> int:
         """Largest number of triples that share a view."""
         return int(np.diff(self.bounds).max(initial=0))
-
-    def where(self, views: Ints) -> Ints:
-        """Clip and second of the images of some views, [m, 2]."""
-        return np.stack([self.clip[views], self.second[views]], axis=1)
 
     def triples_of(self, views: Ints) -> tuple[Ints, Ints]:
         """The triples of some views, [t], and the position of each one's view in ``views``, [t]."""

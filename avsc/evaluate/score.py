@@ -12,28 +12,36 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avsc import console, timebase
 from avsc.data.loader import default_threads
 from avsc.data.triples import within
 from avsc.errors import AvscError
+from avsc.evaluate.condition import Condition
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
-from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.models.view_bank import ViewBank
 from avsc.store.reader import Store
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
+AS_RECORDED = Condition()
 CLIPS_AT_ONCE = 32  # a batch of 1,792 frames with their embeddings takes some 20 MB
 
 
-def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
+def score(
+    run: Run,
+    store: Store,
+    segments: Segments,
+    protocol: Protocol,
+    condition: Condition = AS_RECORDED,
+) -> Probabilities:
     """Each segment's probabilities, float64 [n, C].
 
     Args:
@@ -42,21 +50,39 @@ def score(run: LoadedRun, store: Store, segments: Segments, protocol: Protocol) 
         segments: Segments of the fold.
         protocol: ``segment``: frames of the second alone, nothing outside it is used;
             ``context``: the whole clip's frames, each in the second that holds its centre.
+        condition: What the run is given of each segment.
 
     Raises:
-        AvscError: A shard or a picture is damaged.
+        AvscError: A shard or a picture is damaged, or the run was not made for the condition.
     """
+    condition.require_possible(run)
     parts = []
     with console.progress("scoring", len(segments.names), "segments") as line:
-        for _, samples in _batches(run, store, segments, protocol):
+        for _, samples in _batches(run, store, segments, protocol, condition=condition):
             parts.append(segment_probabilities(run.model, samples).cpu().numpy())
             line.advance(samples.segments)
     return np.concatenate(parts)
 
 
-def embed(
-    run: LoadedRun, store: Store, segments: Segments, protocol: Protocol, chosen: Ints
-) -> Floats:
+def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[np.float64], Ints]:
+    """The logits of each sample by the protocol ``segment``, and its segment: [m, C], [m].
+
+    Args:
+        run: Run to score.
+        store: Store that holds the fold; see ``require_fitting``.
+        segments: Segments of the fold.
+    """
+    logits, of = [], []
+    for first, samples in _batches(run, store, segments, "segment"):
+        embedding = None if samples.embedding is None else samples.embedding[samples.segment]
+        with torch.inference_mode():
+            found = run.model(samples.audio, embedding=embedding).double()
+        logits.append(found.cpu().numpy())
+        of.append(samples.segment.cpu().numpy() + first)
+    return np.concatenate(logits), np.concatenate(of)
+
+
+def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:
     """The joint embeddings e = AE(a) ++ VE(v) of some segments, each the mean of its samples'.
 
     Args:
@@ -77,12 +103,13 @@ def embed(
     return np.concatenate(parts).astype(np.float32)
 
 
-def acoustic_features(run: LoadedRun) -> int:
+def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
-    return ACOUSTIC_FEATURES if run.uses_audio else 0
+    encoder = run.model.acoustic_encoder
+    return 0 if encoder is None else encoder.features
 
 
-def require_fitting(run: LoadedRun, store: Store) -> None:
+def require_fitting(run: Run, store: Store) -> None:
     """Refuses a store whose audio features were made otherwise than those the run learnt from.
 
     Raises:
@@ -110,11 +137,13 @@ def require_fitting(run: LoadedRun, store: Store) -> None:
 
 
 def _batches(
-    run: LoadedRun,
+    run: Run,
     store: Store,
     segments: Segments,
     protocol: Protocol,
     clips: Ints | None = None,
+    *,
+    condition: Condition = AS_RECORDED,
 ) -> Iterator[tuple[int, Samples]]:
     """The number of the first segment and the samples of each batch of clips, in order.
 
@@ -129,13 +158,14 @@ def _batches(
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if bank is not None:
-            (stored,) = bank.read(rows)  # [k, S, D]
+            stored = condition.pictures(bank.read(rows)[0], seconds)  # [k, S, D]
             embedding = stored[within(seconds, stored.shape[1])]
-        samples = run.samples(audio, embedding, segment, int(seconds.sum()))
+        count = int(seconds.sum())
+        samples = run.samples(audio, embedding, segment, count, condition.present(count))
         yield int(segments.first[start]), samples
 
 
-def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> ViewBank | None:
+def _embeddings(run: Run, store: Store, rows: Ints) -> ViewBank | None:
     if run.visual_encoder is None:
         return None
     bank = ViewBank(store, run.visual_encoder, run.path / "embeddings")
@@ -143,9 +173,7 @@ def _embeddings(run: LoadedRun, store: Store, rows: Ints) -> ViewBank | None:
     return bank
 
 
-def _audio(
-    run: LoadedRun, store: Store, rows: Ints, protocol: Protocol
-) -> tuple[Floats | None, Ints]:
+def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
     seconds = store.seconds(rows)
     if not run.uses_audio:

@@ -19,6 +19,7 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.models.visual import ImageConfig, VisualEncoder
 from avsc.models.weights import State, read_safetensors, read_state, sha256_state
+from avsc.network import silence_of
 from avsc.recipe import VisualRecipe
 
 FOLDER_WEIGHTS = "model.safetensors"
@@ -74,6 +75,23 @@ def _backbone(recipe: VisualRecipe) -> tuple[nn.Module, ImageConfig]:
     return backbone, config
 
 
+def expected_image(recipe: VisualRecipe) -> ImageConfig:
+    """What a recipe's encoder expects of an image, without its weights.
+
+    Raises:
+        AvscError: timm has no such model, or the folder of weights is another model's.
+    """
+    import timm
+
+    if Path(recipe.weights).is_dir():
+        return _read_folder_config(Path(recipe.weights), recipe)[1]
+    known = timm.get_pretrained_cfg(recipe.model) if timm.is_model(_base(recipe.model)) else None
+    if known is None:
+        return image_config(create_backbone(recipe.model, recipe.image_size), recipe.image_size)
+    fields: dict[str, Any] = known.to_dict()  # type: ignore[no-untyped-call]
+    return _image_config({"pretrained_cfg": fields}, recipe.image_size)
+
+
 def image_config(backbone: nn.Module, size: int | None = None) -> ImageConfig:
     """Reads what timm records of a model's weights.
 
@@ -81,9 +99,13 @@ def image_config(backbone: nn.Module, size: int | None = None) -> ImageConfig:
         backbone: A timm model.
         size: Side of the images in pixels; None for the side the weights were trained at.
     """
+    return _image_config({"model": backbone}, size)
+
+
+def _image_config(known: dict[str, Any], size: int | None) -> ImageConfig:
     from timm.data.config import resolve_data_config
 
-    data: dict[str, Any] = resolve_data_config({}, model=backbone)  # type: ignore[no-untyped-call]
+    data: dict[str, Any] = resolve_data_config({}, **known)  # type: ignore[no-untyped-call]
     return ImageConfig(
         size=size or int(data["input_size"][1]),
         mean=tuple(data["mean"]),
@@ -110,7 +132,7 @@ def create_backbone(
     """
     import timm
 
-    base = name.split(".", maxsplit=1)[0]
+    base = _base(name)
     if not timm.is_model(base):
         close = difflib.get_close_matches(base, timm.list_models(), n=3)
         raise AvscError(
@@ -139,6 +161,10 @@ def create_backbone(
             f"timm: {error}", "a tag that timm.list_pretrained() gives", "correct visual.model"
         ) from None
     return model
+
+
+def _base(name: str) -> str:
+    return name.split(".", maxsplit=1)[0]
 
 
 def _unfit_size(name: str, size: int | None, error: Exception) -> AvscError:
@@ -176,7 +202,8 @@ def save_folder(folder: Path, name: str, state: State, config: ImageConfig) -> N
     files.write_text(folder / FOLDER_CONFIG, content.model_dump_json(indent=2) + "\n")
 
 
-def _read_folder(folder: Path, recipe: VisualRecipe) -> tuple[State, ImageConfig]:
+def _read_folder_config(folder: Path, recipe: VisualRecipe) -> tuple[str, ImageConfig]:
+    """The digest of a folder's weights and what they expect of an image."""
     try:
         content = _FolderConfig.model_validate_json((folder / FOLDER_CONFIG).read_bytes())
     except (OSError, ValidationError) as error:
@@ -191,19 +218,30 @@ def _read_folder(folder: Path, recipe: VisualRecipe) -> tuple[State, ImageConfig
             f"weights of {recipe.model}",
             f"--set visual.model={content.model}",
         )
+    return content.sha256, replace(content.image, size=recipe.image_size or content.image.size)
+
+
+def _read_folder(folder: Path, recipe: VisualRecipe) -> tuple[State, ImageConfig]:
+    sha256, image = _read_folder_config(folder, recipe)
     state = read_safetensors(folder / FOLDER_WEIGHTS)
-    if sha256_state(state) != content.sha256:
+    if sha256_state(state) != sha256:
         raise AvscError(
             f"{folder / FOLDER_WEIGHTS} is not the file that {FOLDER_CONFIG} records",
-            f"weights with the digest {content.sha256}",
+            f"weights with the digest {sha256}",
             "copy the folder again, or run `avsc pretrain` again",
         )
-    return state, replace(content.image, size=recipe.image_size or content.image.size)
+    return state, image
 
 
 def _download(recipe: VisualRecipe) -> nn.Module:
     import timm
+    from huggingface_hub import constants
 
+    is_offline, silence = constants.HF_HUB_OFFLINE, ""
+    if not is_offline:
+        # Asked once: the hub's client would ask again for most of a minute.
+        silence = silence_of(constants.ENDPOINT)
+        constants.HF_HUB_OFFLINE = bool(silence)  # weights that came before are found all the same
     try:
         return create_backbone(recipe.model, recipe.image_size, pretrained=True)
     except AvscError:
@@ -219,13 +257,15 @@ def _download(recipe: VisualRecipe) -> nn.Module:
                 "--ve-weights FILE, or --ve-weights random",
             ) from None
         place = f"https://huggingface.co/{wanted.hf_hub_id}"
+        why = silence or f"{type(error).__name__}: {_first_line(error)}"
         raise AvscError(
-            f"the weights of {recipe.model} could not be downloaded: "
-            f"{type(error).__name__}: {_first_line(error)}",
+            f"the weights of {recipe.model} could not be downloaded: {why}",
             "a network, or the weights in a file",
             f"fetch model.safetensors from {place} (files of timm models) on a machine that has "
             f"a network, and pass it: --ve-weights /path/to/model.safetensors",
         ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = is_offline
 
 
 def _fill(backbone: nn.Module, state: State, recipe: VisualRecipe, path: Path) -> None:

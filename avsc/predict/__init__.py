@@ -8,3 +8,7 @@ In the order of reading:
 - ``timeline``: what was predicted; ``downsample`` keeps it small enough to draw
 - ``formats``: table, CSV and JSON of a time-line (its page is in ``avsc.report``)
 """
+
+from avsc.callable_package import make_callable
+
+make_callable(__name__, "avsc.predict.predict")

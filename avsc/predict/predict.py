@@ -13,15 +13,61 @@ from pathlib import Path
 from avsc import files
 from avsc.console import progress, say
 from avsc.errors import AvscError
+from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.predict.formats import as_json, csv_header, csv_lines
 from avsc.predict.recording import open_recording
 from avsc.predict.score import Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.report.pages import timeline_page
-from avsc.train.load import load_run
+from avsc.train.load import Run, load_run
 
 
 def predict(
+    run: Path | str,
+    recordings: Path | str | Sequence[Path | str],
+    *,
+    audio: Path | str | None = None,
+    out: Path | str | None = None,
+    device: str = "auto",
+    ve_weights: str | None = None,
+    trust_code: bool = False,
+    calibrated: bool = False,
+) -> list[SceneTimeline]:
+    """The scene of each second of some recordings, and their files where asked for.
+
+    Args:
+        run: Folder of the run.
+        recordings: Path or paths of videos; or of sound files, for a run on sound alone.
+        audio: Path of the one recording's sound, if it is not its own track.
+        out: Folder for a CSV, a JSON and a page of each recording; None to write none.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
+        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+
+    Returns:
+        A time-line for each recording; ``to_frame()`` of one is a table.
+
+    Raises:
+        AvscError: The run cannot be opened; or, at the end, some recording could not be used.
+    """
+    paths = [recordings] if isinstance(recordings, Path | str) else recordings
+    return list(
+        predict_each(
+            Path(run),
+            [Path(path) for path in paths],
+            audio=None if audio is None else Path(audio),
+            out=None if out is None else Path(out),
+            device=device,
+            ve_weights=ve_weights,
+            trust_code=trust_code,
+            calibrated=calibrated,
+        )
+    )
+
+
+def predict_each(
     run: Path,
     recordings: Sequence[Path],
     *,
@@ -29,6 +75,8 @@ def predict(
     out: Path | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
+    calibrated: bool = False,
+    trust_code: bool = False,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
@@ -41,12 +89,19 @@ def predict(
         out: Folder for the files; None to write none.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.
     """
-    assert audio is None or len(recordings) == 1
-    predictor = Predictor(load_run(run, device, ve_weights=ve_weights))
+    if audio is not None and len(recordings) != 1:
+        raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
+    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
+    if calibrated:
+        loaded = with_temperature(loaded, read_calibration(run).temperature)
+    predictor = Predictor(loaded)
     failed: list[AvscError] = []
     for recording, name in zip(recordings, names(recordings), strict=True):
         try:
@@ -67,6 +122,20 @@ def predict(
             "",
             "see what is said of each above; the others are done",
         )
+
+
+def predict_one(run: Run, recording: Path, audio: Path | None = None) -> SceneTimeline:
+    """The time-line of one recording by a run that is open.
+
+    Args:
+        run: Run.
+        recording: Path of the recording.
+        audio: Path of its sound, if it is not its own track.
+
+    Raises:
+        AvscError: The recording cannot be used.
+    """
+    return _predict(Predictor(run), recording, audio)
 
 
 def names(recordings: Sequence[Path]) -> list[str]:

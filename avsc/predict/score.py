@@ -19,7 +19,7 @@ from avsc.predict.downsample import ColumnMeans, EvenlySpaced
 from avsc.predict.recording import Recording, Second
 from avsc.predict.timeline import SceneTimeline, Thumbnail
 from avsc.signal.features import FeatureExtractor
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 MOST_THUMBNAILS = 512
 MOST_COLUMNS = 1200
@@ -35,7 +35,7 @@ class Predictor:
         run: The run, loaded.
     """
 
-    def __init__(self, run: LoadedRun) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
         self._feature = run.recipe.audio.feature
         self._extractor: FeatureExtractor | None = None
@@ -69,6 +69,7 @@ class Predictor:
             line.advance(len(block))
         assert first is not None
         notes = [*recording.notes, *([ONE_CHANNEL] if self.run.uses_audio and same else [])]
+        notes += [SYNTHETIC] if self.run.manifest.synthetic else []
         return SceneTimeline(
             file=recording.file,
             sound=recording.sound,
@@ -105,6 +106,10 @@ ONE_CHANNEL = (
     "both channels are alike (a mono recording?): the run learnt from stereo and also hears their "
     "difference, which is silent here"
 )
+SYNTHETIC = (
+    "the run was trained on synthetic data of `avsc synth`: what it says of real recordings means "
+    "nothing"
+)
 
 
 def _blocks(seconds: Iterator[Second], size: int) -> Iterator[list[Second]]:
@@ -121,7 +126,7 @@ def _thumbnail(second: Second) -> Thumbnail:
     return Thumbnail(second.number, jpeg.encode(second.picture, THUMBNAIL_SIDE, THUMBNAIL_QUALITY))
 
 
-def _system(run: LoadedRun) -> str:
+def _system(run: Run) -> str:
     inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
     inputs += [run.recipe.visual.model] if run.uses_images else []
     return f"{run.path.resolve().name} ({run.recipe.train.strategy}: {' and '.join(inputs)})"

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avsc.store.schema import Feature
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Probabilities = NDArray[np.float64]
 
@@ -46,7 +50,7 @@ class Stretch:
         return self.stop - self.start
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SceneTimeline:
     """The scenes of a recording.
 
@@ -74,6 +78,24 @@ class SceneTimeline:
     feature: Feature
     system: str
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        scene, share = self.shares()[0]
+        return (
+            f"SceneTimeline({str(self.file)!r}: {len(self.probabilities)} seconds, "
+            f"{self.scenes[scene]} in {100 * share:.0f} % of them)"
+        )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A table with a row a second (the index): scene, probability, then each scene's own."""
+        import pandas as pd
+
+        best = self.probabilities.argmax(axis=1)
+        seconds = pd.RangeIndex(self.first, self.first + len(best), name="second")
+        frame = pd.DataFrame(self.probabilities, seconds, list(self.scenes))
+        frame.insert(0, "scene", [self.scenes[k] for k in best])
+        frame.insert(1, "probability", self.probabilities.max(axis=1))
+        return frame
 
     def stretches(self) -> list[Stretch]:
         """Consecutive seconds of the same most probable scene, merged."""

@@ -26,3 +26,7 @@ gives 200 MB/s makes it nine minutes on any number of cores. About 12 GB are wri
 partitions of 11 files, each file once and by one process. A prepared clip is 1 MB, and most of
 them move once between workers, to the one that writes their partition.
 """
+
+from avsc.callable_package import make_callable
+
+make_callable(__name__, "avsc.prepare.run")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ from avsc.store.metadata import ZARR_JSON
 from avsc.store.schema import ArraySpec, Feature, Status
 from avsc.store.shard import crc32c
 from avsc.store.through_zarr import ZarrArray, ZarrBytes, open_group
+
+if TYPE_CHECKING:
+    from avsc.data.triple_dataset import TripleDataset
+    from avsc.recipe import Recipe
 
 Rows = Sequence[int] | NDArray[np.integer[Any]]
 
@@ -45,6 +49,7 @@ class Store:
         scenes: Scenes of the data set, in the order of all tables of probabilities.
         is_complete: Whether the store was marked complete.
         sha256: Digest of the store's clips, settings and content.
+        is_synthetic: Whether its clips were made by `avsc synth`.
         content_sha256: Digest of the content alone; empty until complete.
     """
 
@@ -58,6 +63,7 @@ class Store:
         self.sha256 = attributes.sha256
         self.content_sha256 = attributes.content_sha256
         self._location = store
+        self.is_synthetic = store.has(schema.SYNTHETIC)
         specs = schema.array_specs(len(self.clips), self.settings)
         self._arrays = _open_arrays(store, specs)
         self._status = self._read_status()
@@ -85,6 +91,18 @@ class Store:
         if complete:
             store._require_complete()
         return store
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(self.settings.features)
+        lacks = "" if self.is_complete else ", incomplete"
+        return (
+            f"Store({self.place!r}: {len(self.clips):,} clips of {len(self.scenes)} scenes, "
+            f"{kinds}{lacks})"
+        )
+
+    def __reduce__(self) -> "tuple[Any, tuple[str, str]]":
+        """Pickles by place: another process opens the store anew and maps its files itself."""
+        return _reopened, (self._location.absolute().place, self.sha256)
 
     @property
     def partitions(self) -> int:
@@ -119,6 +137,24 @@ class Store:
         given = {clip.row: clip.reason for record in records for clip in record.quarantined}
         rows = np.flatnonzero(self._status == Status.QUARANTINED).tolist()
         return {self.clips[row].id: given.get(row, "no reason was recorded") for row in rows}
+
+    def dataset(
+        self, fold: str = "train", recipe: "Recipe | None" = None, *, epoch: int = 0
+    ) -> "TripleDataset":
+        """A fold's aligned triples for PyTorch: (frame, image, label), see ``TripleDataset``.
+
+        Args:
+            fold: ``train``, which are the clips that a run of the recipe trains on;
+                ``validation``, those of the training fold that it holds out; ``test``; or ``all``.
+            recipe: Recipe with feature, image size, split and augmentation; None for the default.
+            epoch: Number of the epoch, of which the augmentation of ``train`` is a function.
+
+        Raises:
+            AvscError: The store lacks the feature, or the fold has no good clip.
+        """
+        from avsc.data.triple_dataset import open_dataset
+
+        return open_dataset(self, fold, recipe, epoch)
 
     def audio(self, feature: Feature, rows: Rows) -> NDArray[np.float32]:
         """The frames of whole clips, checksums verified, float32 [n, F, 2, B].
@@ -254,6 +290,17 @@ class Store:
             file = self._arrays[schema.IMAGE_JPEG].path(partition)
             raise damage(file, f"it holds {body.size} bytes of pictures, expected {ends[-1]}")
         return _Images(body, offset.tolist(), length.tolist(), table[schema.IMAGE_CRC32C].tolist())
+
+
+def _reopened(place: str, sha256: str) -> Store:
+    store = Store(locate(place))
+    if store.sha256 != sha256:
+        raise AvscError(
+            f"{place} has changed since it was opened in another process",
+            "the same store",
+            "start again when `avsc prepare` has ended",
+        )
+    return store
 
 
 @dataclass(frozen=True)

@@ -11,3 +11,7 @@ In the order of reading:
 - ``pretrain``: the same for a visual encoder on labelled images
 - ``load``: a trained run opened for use
 """
+
+from avsc.callable_package import make_callable
+
+make_callable(__name__, "avsc.train.run")

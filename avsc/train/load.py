@@ -6,6 +6,7 @@ Shape legend: m images, B bands, D features of the visual encoder.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
 from avsc.models import view_maker, visual, visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.protocol import Samples
 from avsc.models.scene_model import AudioVisualModel, build_model
 from avsc.models.visual import VisualEncoder
@@ -22,13 +24,16 @@ from avsc.train import checkpoint, manifest
 from avsc.train.device import resolve_device
 from avsc.train.manifest import Role, RunManifest
 
+if TYPE_CHECKING:
+    from avsc.predict.timeline import SceneTimeline
+
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class LoadedRun:
-    """A run's model in evaluation mode.
+@dataclass(frozen=True, repr=False)
+class Run:
+    """A trained run opened for use, its model in evaluation mode.
 
     Attributes:
         path: Folder of the run.
@@ -41,6 +46,54 @@ class LoadedRun:
     manifest: RunManifest
     model: AudioVisualModel
     device: torch.device
+
+    def __repr__(self) -> str:
+        inputs: list[str] = [self.recipe.audio.feature] if self.uses_audio else []
+        inputs += [self.recipe.visual.model] if self.uses_images else []
+        return (
+            f"Run({str(self.path)!r}: {self.recipe.train.strategy}, {' and '.join(inputs)}, "
+            f"{len(self.scenes)} scenes, epoch {self.manifest.epoch}, on {self.device})"
+        )
+
+    @classmethod
+    def open(
+        cls,
+        run: Path | str,
+        device: str = "auto",
+        which: Role = "best",
+        ve_weights: str | None = None,
+        *,
+        trust_code: bool = False,
+    ) -> "Run":
+        """Opens a run's checkpoint, every digest verified.
+
+        Args:
+            run: Folder of the run.
+            device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+            which: Name of the checkpoint: that of the best validation loss, or the last.
+            ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+            trust_code: Whether the class that the run names as its own acoustic encoder may be
+                imported, which runs its code.
+
+        Raises:
+            AvscError: The folder is no run, the checkpoint is absent or damaged, the visual
+                encoder's weights are not those it was trained with, or its code is not trusted.
+        """
+        return load_run(Path(run), device, which, ve_weights, trust_code=trust_code)
+
+    def predict(self, recording: Path | str, audio: Path | str | None = None) -> "SceneTimeline":
+        """The scene of each second of a recording; ``to_frame()`` of the result is a table.
+
+        Args:
+            recording: Path of a video; or of a sound file, for a run on sound alone.
+            audio: Path of the sound, if it is not the video's own track.
+
+        Raises:
+            AvscError: The recording cannot be used.
+        """
+        from avsc.predict.predict import predict_one
+
+        return predict_one(self, Path(recording), None if audio is None else Path(audio))
 
     @property
     def recipe(self) -> Recipe:
@@ -73,6 +126,7 @@ class LoadedRun:
         embedding: Floats | None,
         segment: NDArray[np.int64],
         count: int,
+        present: NDArray[np.bool_] | None = None,
     ) -> Samples:
         """The samples of ``count`` segments on the model's device, without what it does not use.
 
@@ -81,12 +135,14 @@ class LoadedRun:
             embedding: Embedding of each segment's image, [count, D], or None.
             segment: Each sample's segment, [m].
             count: Number of segments.
+            present: Whether each segment has its sound and its image, [count, 2]; None for both.
         """
         return Samples(
             self._on_device(audio if self.uses_audio else None),
             self._on_device(embedding if self.uses_images else None),
             torch.from_numpy(segment).to(self.device),
             count,
+            None if present is None else torch.from_numpy(present).to(self.device),
         )
 
     def encode(self, images: Sequence[Pixels]) -> Floats:
@@ -108,8 +164,13 @@ class LoadedRun:
 
 
 def load_run(
-    run: Path, device: str = "auto", which: Role = "best", ve_weights: str | None = None
-) -> LoadedRun:
+    run: Path,
+    device: str = "auto",
+    which: Role = "best",
+    ve_weights: str | None = None,
+    *,
+    trust_code: bool = False,
+) -> Run:
     """Opens a run's checkpoint, every digest verified.
 
     Args:
@@ -117,6 +178,8 @@ def load_run(
         device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
         which: Name of the checkpoint: that of the best validation loss, or the last.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
@@ -131,16 +194,26 @@ def load_run(
     place = run / "checkpoints" / which
     saved = checkpoint.load(place, training=False)
     recorded = manifest.parse(saved.manifest, str(place))
+    if recorded.recipe.audio.encoder is not None and not trust_code:
+        raise untrusted(recorded.recipe.audio.encoder, run)
     where = resolve_device(device)
     encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
     model = new_model(recorded, encoder)
     model.load_state_dict(saved.weights)
-    return LoadedRun(run, recorded, model.to(where).eval(), where)
+    return Run(run, recorded, model.to(where).eval(), where)
 
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
     """A model of a run's shape, its weights as they come."""
-    return build_model(recorded.bands, encoder, len(recorded.scenes), recorded.recipe.audio.concat)
+    audio = recorded.recipe.audio
+    return build_model(
+        recorded.bands,
+        encoder,
+        len(recorded.scenes),
+        audio.concat,
+        audio.encoder,
+        stand_ins=recorded.recipe.train.drops,
+    )
 
 
 def _encoder(recorded: RunManifest, device: torch.device, weights: str | None) -> VisualEncoder:

@@ -77,6 +77,7 @@ class RunManifest(Manifest):
     scenes: tuple[str, ...]
     world: int
     versions: dict[str, str]
+    synthetic: bool = False  # whether the store's clips were made by `avsc synth`
 
     @property
     def bands(self) -> int | None:
@@ -107,6 +108,7 @@ def new_manifest(
         visual=None if encoder is None else _visual(encoder),
         scenes=store.scenes,
         world=world,
+        synthetic=store.is_synthetic,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )
 
@@ -132,7 +134,8 @@ def parse(manifest: dict[str, Any], where: str) -> RunManifest:
     except ValidationError as error:
         fault = error.errors()[0]
         raise AvscError(
-            f"{where} is no checkpoint of a run: {fault['loc']}: {fault['msg']}",
+            f"{where} is no checkpoint of a run: its manifest lacks "
+            f"{'.'.join(map(str, fault['loc']))}, or has something else there",
             "a checkpoint that this version of `avsc train` wrote",
             "use the avsc that wrote it, or train again",
         ) from None

@@ -1,13 +1,16 @@
 """A whole training run: from a store and a recipe to a folder of checkpoints and logs."""
 
+import shlex
 from pathlib import Path
 
 import torch
 
+from avsc import recipe as recipes
 from avsc.console import say
 from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
@@ -22,11 +25,12 @@ from avsc.train.trainer import Outcome, Trainer, outcome
 
 def train(
     store: Path | str,
-    run: Path,
-    recipe: Recipe | None = None,
+    run: Path | str,
+    recipe: Recipe | Path | str | None = None,
     *,
     resume: bool = False,
     device: str = "auto",
+    trust_code: bool = False,
 ) -> Outcome:
     """Trains by a recipe, or goes on with a run that was stopped.
 
@@ -35,16 +39,24 @@ def train(
     Args:
         store: Path or address of a complete store.
         run: Folder of the run.
-        recipe: Recipe; None for the paper's joint optimisation, or for what a run that goes on
-            was begun with. The same recipe goes on with a run that was stopped.
+        recipe: Recipe, or the path or name of one; None for the paper's joint
+            optimisation, or for what a run that goes on was begun with. The same recipe goes on
+            with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        trust_code: Whether the class that a run which goes on names as its own acoustic encoder
+            may be imported, which runs its code. A recipe that is given here is trusted.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
             begun with others, or it diverged.
     """
+    run = Path(run)
+    if isinstance(recipe, Path | str):
+        recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
+        if resolved.audio.encoder is not None and recipe is None and not trust_code:
+            raise untrusted(resolved.audio.encoder, run)
         return _train(Store.open(store), run, resolved, ranks)
 
 
@@ -72,6 +84,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))
     ended = trainer.fit()
     tell(f"{ended.reason}; best: epoch {ended.best_epoch}, val loss {ended.best_loss:.4f}")
+    tell(f"next: avsc evaluate {shlex.quote(str(run))}")
     return ended
 
 
@@ -169,11 +182,6 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
-    if ranks.world > 1 and ranks.device.type == "cpu":
-        notes.append(
-            "on CPUs each process normalises its own share of a batch, so that the losses differ "
-            "from those of one process with the same recipe"
-        )
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",

@@ -21,7 +21,7 @@ from avsc.store.layout import StoredClip
 from avsc.store.reader import Store
 from avsc.store.schema import ScalogramSettings, StoreSettings
 from avsc.store.writer import ClipData, write_partition
-from avsc.train.load import LoadedRun, load_run
+from avsc.train.load import Run, load_run
 from tests.train.by_hand import joint_embedding, sample_probabilities
 
 Make = Callable[..., Path]
@@ -38,7 +38,7 @@ def _fold(store: Store) -> Segments:
     return segments_of(store.clips, store.status(), seconds, "test", store.scenes)
 
 
-def _by_hand(run: LoadedRun, store: Store, row: int, second: int) -> NDArray[np.float64]:
+def _by_hand(run: Run, store: Store, row: int, second: int) -> NDArray[np.float64]:
     """The mean of the frames' probabilities of one segment, one frame at a time."""
     picture = jpeg.decode(store.jpeg(row, second))
     embedding = None if run.visual_encoder is None else run.encode([picture])

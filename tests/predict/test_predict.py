@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -11,9 +12,9 @@ from avsc.console import ProgressLine
 from avsc.errors import AvscError
 from avsc.evaluate.score import score
 from avsc.evaluate.segments import segments_of
-from avsc.predict.predict import predict
+from avsc.predict.predict import predict, predict_each
 from avsc.predict.recording import open_recording
-from avsc.predict.score import ONE_CHANNEL, Predictor
+from avsc.predict.score import ONE_CHANNEL, SYNTHETIC, Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings
@@ -137,9 +138,9 @@ def _nothing(path: Path) -> None:
     ("strategy", "name", "make", "words"),
     [
         ("joint", "absent.mp4", _nothing, "check the path"),
-        ("joint", "page.mp4", _page, "opened as a video"),
+        ("joint", "page.mp4", _page, "web page"),
         ("joint", "only.wav", _wav, "no video stream"),
-        ("audio", "page.wav", _page, "WAV"),
+        ("audio", "page.wav", _page, "web page"),
         ("audio", "short.wav", _short, "too short"),
     ],
 )
@@ -176,7 +177,7 @@ def test_one_bad_recording_does_not_keep_the_others_and_fails_at_the_end(
     _page(bad)
     found: list[SceneTimeline] = []
     with pytest.raises(AvscError, match=r"1 of 3 .*bad\.wav"):
-        found.extend(predict(runs("audio"), [good, bad, good], out=tmp_path / "out"))
+        found.extend(predict_each(runs("audio"), [good, bad, good], out=tmp_path / "out"))
     assert [one.file for one in found] == [good, good]
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     stems = [f"{CLIPS[0]}-{number}" for number in (1, 2)]
@@ -219,3 +220,14 @@ def test_real_recordings_of_several_makes_are_predicted(runs: Runs) -> None:
     assert len(joint.probabilities) == 13
     clips = sorted((REAL / "audio").glob("*.wav"))[:3]
     assert [len(found.probabilities) for found in predict(runs("audio"), clips)] == [10, 10, 10]
+
+
+def test_a_run_on_synthetic_data_says_so(dataset: Path, runs: Runs) -> None:
+    wav = sorted(dataset.glob("*.wav"))[0]
+    run = load_run(runs("audio"), "cpu")
+    for synthetic in (False, True):
+        manifest = run.manifest.model_copy(update={"synthetic": synthetic})
+        predictor = Predictor(dataclasses.replace(run, manifest=manifest))
+        opened = open_recording(wav, None, ImageSettings(), uses_audio=True, uses_images=False)
+        said = predictor.predict(opened, ProgressLine("", 1, "seconds")).notes
+        assert (SYNTHETIC in said) == synthetic

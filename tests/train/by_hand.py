@@ -4,14 +4,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avsc.train.load import LoadedRun
+from avsc.train.load import Run
 
 Floats = NDArray[np.float32]
 
 
 @torch.inference_mode()
 def sample_probabilities(
-    run: LoadedRun, audio: Floats | None, embedding: Floats | None
+    run: Run, audio: Floats | None, embedding: Floats | None
 ) -> NDArray[np.float64]:
     """The softmax of each sample's logits, [n, C], of frames [n, 2, B] and embeddings [n, D]."""
     logits = run.model(
@@ -22,7 +22,7 @@ def sample_probabilities(
 
 
 @torch.inference_mode()
-def joint_embedding(run: LoadedRun, audio: Floats, embedding: Floats) -> Floats:
+def joint_embedding(run: Run, audio: Floats, embedding: Floats) -> Floats:
     """e = AE(a) ++ VE(v), [n, 1024 + D]."""
     joint = run.model.embed(torch.from_numpy(audio), embedding=torch.from_numpy(embedding))
     return np.asarray(joint.numpy())
