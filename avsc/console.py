@@ -1,5 +1,6 @@
 """Output for a person: progress with rate and ETA, tables, messages."""
 
+import codecs
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ PIPE_COLUMNS = 240  # the width of a table that is not printed on a terminal
 _is_terminal = sys.stdout is not None and sys.stdout.isatty()
 out = Console(highlight=False, soft_wrap=True, width=None if _is_terminal else PIPE_COLUMNS)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+_ESCAPED = "avsc-escaped"
 _listeners: list[list[str]] = []
 
 
@@ -122,10 +124,23 @@ def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[Progr
 
 
 def encode_anything() -> None:
-    """Lets every character be printed, escaped where the terminal's encoding lacks it."""
+    """Lets every character be printed, escaped where the encoding of a stream lacks it.
+
+    A byte of a file's name that Python could not decode is printed as it is.
+    """
+    codecs.register_error(_ESCAPED, _escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _escape(error: UnicodeError) -> tuple[bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    undecoded = [0xDC80 <= ord(character) <= 0xDCFF for character in text]
+    how = ["surrogateescape" if byte else "backslashreplace" for byte in undecoded]
+    escaped = [one.encode("ascii", errors) for one, errors in zip(text, how, strict=True)]
+    return b"".join(escaped), error.end
 
 
 def complain(message: str) -> None:

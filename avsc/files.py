@@ -115,6 +115,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode(errors="surrogateescape"))
 
 
+def mistaken_download(path: Path) -> str:
+    """What a file is that a download leaves where it went wrong; empty for any other file."""
+    with path.open("rb") as file:
+        start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        return "is empty" if not path.stat().st_size else ""
+    return "is a web page" if start.startswith((b"<!doctype html", b"<html")) else ""
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename inside ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

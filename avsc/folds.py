@@ -96,7 +96,9 @@ def split_clips(
         raise AvscError(
             f"{len(scenes)} training clips in which every scene has one group only",
             "a scene with two locations (or clips) at least, one of them for validation",
-            "add clips; with several clips a location, --set train.val_split=clip works too",
+            "add clips"
+            if len(counts) == len(scenes)  # each clip is a group
+            else "add clips of other locations, or split by clip: --set train.val_split=clip",
         )
     absent = scene_names[(counts[held].sum(axis=0) == 0) & (counts.sum(axis=0) > 0)]
     notes = [f"no clip of {name} is in validation: it has one group only" for name in absent]

@@ -144,6 +144,24 @@ class TrainRecipe(_Section):
         description="number of augmented images of each second, shared by its audio frames; "
         "unset: one image an audio frame",
     )
+    drop_audio: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's sound is replaced by a learnt stand-in",
+    )
+    drop_image: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's image is replaced by a learnt stand-in",
+    )
+    shift_s: int = Field(
+        default=0,
+        ge=0,
+        description="largest distance in seconds between a sample's sound and its image, which is "
+        "another second's of the same clip",
+    )
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto",
         description="number format of the visual encoder; auto: bf16 on a GPU, float32 elsewhere",
@@ -178,11 +196,31 @@ class TrainRecipe(_Section):
             raise ValueError(f"lr_min {self.lr_min} is above lr_max {self.lr_max}")
         if self.strategy == "audio" and self.images:
             raise ValueError("the strategy audio has no images: leave `images` out")
+        if self.disturbs and self.strategy in ("audio", "video"):
+            raise ValueError(
+                "drop_audio, drop_image and shift_s are for two modalities, not for the strategy "
+                f"{self.strategy}"
+            )
+        if self.drop_audio + self.drop_image >= 1:
+            raise ValueError(
+                f"drop_audio {self.drop_audio} and drop_image {self.drop_image} leave no sample "
+                "whole: their sum is below 1, since no sample loses both"
+            )
         if self.acoustic and self.strategy in ("audio", "video"):
             raise ValueError(
                 f"`acoustic` is for joint and pipeline, not for the strategy {self.strategy}"
             )
         return self
+
+    @property
+    def drops(self) -> bool:
+        """Whether training drops modalities, so that the model has stand-ins for them."""
+        return self.drop_audio > 0 or self.drop_image > 0
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether training drops modalities or shifts them in time."""
+        return self.drops or self.shift_s > 0
 
     def image_source(self) -> Literal["raw", "embedding"]:
         """The form of the training images: raw, or a stored embedding (the paper's section 3.3)."""

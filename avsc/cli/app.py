@@ -53,6 +53,7 @@ def _root(
 
 def main() -> None:
     """Runs the command line; exit 0 success, 1 the work failed, 2 wrong usage."""
+    _use_utf8()
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     for name in ("SIGTERM", "SIGUSR1"):  # a batch system's, before a job's time is over
@@ -99,6 +100,13 @@ def _run(arguments: list[str], debug: bool) -> int:
     if code == INTERRUPTED and ranks.speaks():
         say("avsc: stopped; what is complete is kept, run the same command again to go on")
     return code if isinstance(code, int) else 0
+
+
+def _use_utf8() -> None:
+    """Starts Python again in its UTF-8 mode, where the C locale has it take names for ASCII."""
+    if sys.getfilesystemencoding() != "utf-8" and os.name == "posix":
+        os.environ["PYTHONUTF8"] = "1"  # for the processes that this one starts, too
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def _with_local_paths(command: Callable[..., object]) -> Callable[..., object]:

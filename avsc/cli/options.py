@@ -122,6 +122,22 @@ PartOption = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Apply the temperature that `avsc calibrate` keeps in the run.",
+        rich_help_panel=HOW,
+    ),
+]
+TableForm = Annotated[
+    Literal["table", "markdown", "latex", "csv", "json"],
+    typer.Option(
+        "--format",
+        help="How results are printed: table (for a terminal), markdown, latex (booktabs), csv or "
+        "json (all digits, shares from 0 to 1, unknown numbers empty or null).",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

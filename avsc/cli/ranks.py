@@ -6,6 +6,7 @@ too. ``torchrun`` prints a report of its own at the end, which then ends with ou
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +44,8 @@ def run(command: Callable[[], int], debug: bool) -> int:
             code = FAILED
     if code and message:
         if not speaks():
-            time.sleep(PATIENCE_S)  # is ended here, where rank 0 has failed
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            time.sleep(PATIENCE_S)  # torchrun ends it here, where rank 0 has failed too
         _tell("\n".join(message))
     return code
 

@@ -1,7 +1,7 @@
 """``config.json`` beside an exported model: its inputs, its output and the run it comes from."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -74,6 +74,7 @@ class Description(_Part):
         scenes: Names of the scenes, in the order of the probabilities.
         audio: Audio input; None for a run on pictures alone.
         visual: Visual input; None for a run on sound alone.
+        temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
     """
 
@@ -87,15 +88,19 @@ class Description(_Part):
     audio: AudioInput | None
     visual: VisualInput | None
     files: dict[str, str]
+    temperature: float | None = None
 
 
-def describe(run: Run, model: Path, included: bool) -> Description:
+def describe(
+    run: Run, model: Path, included: bool, temperature: float | None = None
+) -> Description:
     """Describes an export of a run.
 
     Args:
         run: Run that was exported.
         model: File of the model.
         included: Whether that file contains the visual encoder's weights.
+        temperature: Temperature that was applied to the run; None for none.
     """
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
@@ -123,15 +128,19 @@ def describe(run: Run, model: Path, included: bool) -> Description:
         audio=audio if run.uses_audio else None,
         visual=visual,
         files={model.name: files.sha256_file(model)},
+        temperature=temperature,
     )
 
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
-    # An encoder of the paper's is not named, so that other versions read the file too.
-    usual = description.audio is None or description.audio.encoder is None
-    left_out = {"audio": {"encoder"}} if description.audio is not None and usual else None
-    content = description.model_dump_json(indent=2, exclude=left_out)
+    # Earlier versions read only what they know.
+    absent: dict[str, Any] = {}
+    if description.temperature is None:
+        absent["temperature"] = True
+    if description.audio is not None and description.audio.encoder is None:
+        absent["audio"] = {"encoder"}
+    content = description.model_dump_json(indent=2, exclude=absent)
     files.write_text(folder / CONFIG, content + "\n")
 
 

@@ -6,6 +6,7 @@ the header and the length have been checked.
 """
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -69,7 +70,7 @@ def open_wav(path: Path) -> Iterator[soundfile.SoundFile]:
     with ExitStack() as stack:
         try:
             start = stack.enter_context(path.open("rb")).read(64)
-            file = stack.enter_context(soundfile.SoundFile(path))
+            file = stack.enter_context(soundfile.SoundFile(os.fsencode(path)))  # of any bytes
             if file.frames == 0 and start[:4] == b"RIFF":
                 unfinished = stack.enter_context(_Unfinished(path))
                 file = stack.enter_context(soundfile.SoundFile(unfinished))

@@ -84,5 +84,5 @@ def _damaged(reason: str) -> AvscError:
     return AvscError(
         f"a JPEG that cannot be decoded: {reason}",
         "the JPEG that was written",
-        "the file that holds it is damaged; `avsc verify` says which",
+        "replace the file that holds it, or remove it",
     )

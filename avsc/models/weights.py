@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from avsc.errors import AvscError
+from avsc.files import mistaken_download
 
 State = dict[str, Tensor]
 
@@ -39,6 +40,12 @@ def read_state(path: Path) -> State:
             f"no weights at {path}",
             "a .safetensors or .pth file, or a folder that `avsc pretrain` wrote",
             "check the path",
+        )
+    if wrong := mistaken_download(path):
+        raise AvscError(
+            f"{path} {wrong}",
+            "weights",
+            "download it again, and see that it is the file itself that comes",
         )
     if path.suffix == ".safetensors":
         return read_safetensors(path)
@@ -85,12 +92,24 @@ def _load_pickle(path: Path) -> object:
             "weights alone; nothing in the file was run",
             "if you trust where it comes from, save its state_dict as .safetensors and pass that",
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except RuntimeError as error:
+        if "TorchScript" not in str(error):
+            raise _unreadable(path, error) from None
         raise AvscError(
-            f"cannot read the weights {path}: {_first_sentence(error)}",
-            "a file that torch.save wrote, whole",
-            "copy it again, or save its state_dict as .safetensors",
+            f"{path} is a TorchScript archive, a program with weights in it, and was not run",
+            "weights alone",
+            "if you trust where it comes from, save its state_dict() as .safetensors and pass that",
         ) from None
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> AvscError:
+    return AvscError(
+        f"cannot read the weights {path}: {_first_sentence(error)}",
+        "a file that torch.save wrote, whole",
+        "copy it again, or save its state_dict as .safetensors",
+    )
 
 
 def _harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:

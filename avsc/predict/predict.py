@@ -13,6 +13,7 @@ from pathlib import Path
 from avsc import files
 from avsc.console import progress, say
 from avsc.errors import AvscError
+from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.predict.formats import as_json, csv_header, csv_lines
 from avsc.predict.recording import open_recording
 from avsc.predict.score import Predictor
@@ -72,6 +73,7 @@ def predict_each(
     device: str = "auto",
     ve_weights: str | None = None,
     trust_code: bool = False,
+    calibrated: bool = False,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
@@ -86,13 +88,17 @@ def predict_each(
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         trust_code: Whether the class that the run names as its own acoustic encoder may be
             imported, which runs its code.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.
     """
     if audio is not None and len(recordings) != 1:
         raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
-    predictor = Predictor(load_run(run, device, ve_weights=ve_weights, trust_code=trust_code))
+    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
+    if calibrated:
+        loaded = with_temperature(loaded, read_calibration(run).temperature)
+    predictor = Predictor(loaded)
     failed: list[AvscError] = []
     for recording, name in zip(recordings, names(recordings), strict=True):
         try:

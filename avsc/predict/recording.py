@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.errors import AvscError, BadClipError
+from avsc.files import mistaken_download
 from avsc.media import frames, jpeg
 from avsc.media.demux import open_media
 from avsc.media.frames import NoPicture, Timeline
@@ -154,6 +155,9 @@ def open_recording(
             is_url = re.match(r"\w+:/", str(path))
             remedy = "download it first" if is_url else "check the path"
             raise AvscError(f"there is no file {path}", "a recording", remedy)
+        if wrong := mistaken_download(path):
+            remedy = "download or copy it again, and see that it is the recording that comes"
+            raise AvscError(f"{path} {wrong}", "a recording", remedy)
     recording = Recording(file, (audio or file) if uses_audio else None, None, image)
     if audio is not None and not uses_audio:
         recording.notes.append(f"the run does not use sound: {audio} is left out")

@@ -69,6 +69,7 @@ class Predictor:
             line.advance(len(block))
         assert first is not None
         notes = [*recording.notes, *([ONE_CHANNEL] if self.run.uses_audio and same else [])]
+        notes += [SYNTHETIC] if self.run.manifest.synthetic else []
         return SceneTimeline(
             file=recording.file,
             sound=recording.sound,
@@ -104,6 +105,10 @@ class Predictor:
 ONE_CHANNEL = (
     "both channels are alike (a mono recording?): the run learnt from stereo and also hears their "
     "difference, which is silent here"
+)
+SYNTHETIC = (
+    "the run was trained on synthetic data of `avsc synth`: what it says of real recordings means "
+    "nothing"
 )
 
 

@@ -60,7 +60,7 @@ def hold(place: Path | str | Location, part: Part | None = None) -> Iterator[str
                 with _lease(other):
                     pass  # its holder is gone
         proof = store.folder / holder
-        proof.write_text(_describe_this_process(), encoding="utf-8")
+        proof.write_bytes(_describe_this_process().encode(errors="surrogateescape"))
         try:
             yield holder
         finally:
@@ -128,7 +128,7 @@ def _held(lease: SoftFileLease, path: Path) -> AvscError:
 
 def _holder(lease: SoftFileLease, path: Path) -> str:
     try:
-        return path.with_suffix(".txt").read_text(encoding="utf-8")
+        return path.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return f"process {lease.pid}"
 

@@ -17,9 +17,16 @@ from avsc.prepare.profile import LocalProfile, Profile
 from avsc.store.create import open_for_writing
 from avsc.store.finalize import mark_complete, mark_incomplete, unfinished
 from avsc.store.layout import StoredClip, record_name
-from avsc.store.location import locate
+from avsc.store.location import Location, locate
 from avsc.store.reader import Store
-from avsc.store.schema import StoreSettings, array_specs, clips_in, partition_count, partition_range
+from avsc.store.schema import (
+    SYNTHETIC,
+    StoreSettings,
+    array_specs,
+    clips_in,
+    partition_count,
+    partition_range,
+)
 
 CLIP_TIMEOUT_S = 120.0
 NAMED = 10  # how many quarantined clips a message lists
@@ -96,6 +103,7 @@ def prepare(
     clips = data.clips
     there = locate(store).absolute()  # workers may have another working directory
     open_for_writing(store, clips, settings)
+    _mark_synthetic(data.root, there)
     count = len(clips)
     with hold(store, part) as proof:
         to_do = _to_do(store, clips, settings, part, retry_bad)
@@ -120,6 +128,13 @@ def prepare(
                 _remove_partial(work, to_do)
                 raise
         return _conclude(store, part, max_bad, prepared)
+
+
+def _mark_synthetic(dataset: Path, store: Location) -> None:
+    """Has the store say what the data set says of itself."""
+    said = dataset / SYNTHETIC
+    if said.is_file() and not store.has(SYNTHETIC):
+        store.write(SYNTHETIC, said.read_bytes())
 
 
 def _reporter(line: ProgressLine) -> Report:

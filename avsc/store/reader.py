@@ -49,6 +49,7 @@ class Store:
         scenes: Scenes of the data set, in the order of all tables of probabilities.
         is_complete: Whether the store was marked complete.
         sha256: Digest of the store's clips, settings and content.
+        is_synthetic: Whether its clips were made by `avsc synth`.
         content_sha256: Digest of the content alone; empty until complete.
     """
 
@@ -62,6 +63,7 @@ class Store:
         self.sha256 = attributes.sha256
         self.content_sha256 = attributes.content_sha256
         self._location = store
+        self.is_synthetic = store.has(schema.SYNTHETIC)
         specs = schema.array_specs(len(self.clips), self.settings)
         self._arrays = _open_arrays(store, specs)
         self._status = self._read_status()

@@ -18,6 +18,7 @@ from avsc import timebase
 VERSION = 1
 LENGTHS_VERSION = 2  # of a store whose clips have lengths, or folds, of their own
 CLIPS_CSV = "clips.csv"
+SYNTHETIC = "SYNTHETIC.txt"  # is there in a store of `avsc synth`'s clips
 RECORDS = "partitions"  # folder of one JSON a partition: reasons and every shard's SHA-256
 CLIP_COLUMNS = ("id", "scene", "city", "location", "fold", "audio", "video")
 PIECE_COLUMNS = ("start", "seconds")  # only where clips have lengths of their own

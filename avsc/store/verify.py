@@ -86,7 +86,7 @@ def verify(place: Path | str, advance: Callable[[], object] = lambda: None) -> l
             advance()
     if not found:
         found += _check_content(store, attributes, partitions)
-    expected = {*documents, schema.CLIPS_CSV, *map(record_name, partitions)}
+    expected = {*documents, schema.CLIPS_CSV, schema.SYNTHETIC, *map(record_name, partitions)}
     expected |= {spec.shard_name(number) for spec in specs for number in partitions}
     return found + _strangers(store, expected)
 

@@ -1,8 +1,7 @@
 """The processes of a run: one, or as many as ``torchrun`` started.
 
 Each rank encodes and trains on its share of every batch; gradients are averaged, so all weights
-stay equal. Rank 0 writes. Batch statistics are those of the whole batch on GPUs (SyncBatchNorm,
-which PyTorch has only there) and of a rank's share on CPUs, where rank 0's running means count.
+stay equal. Rank 0 writes. Batch statistics are those of the whole batch, as in one process.
 """
 
 import os
@@ -13,10 +12,12 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from avsc.train.device import resolve_device
+from avsc.train.sync_norm import synchronise
 
 # Long enough for the slowest rank to compute its share of a fold's embeddings.
 TIMEOUT = timedelta(hours=6)
@@ -65,8 +66,10 @@ class Ranks:
         if self.world == 1:
             return module
         if self.device.type == "cuda":
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+            # timm's, which keeps the activations that are part of its own layers.
+            module = convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
             return DistributedDataParallel(module, device_ids=[self.device.index])
+        synchronise(module)
         return DistributedDataParallel(module)
 
 

@@ -126,6 +126,7 @@ class Run:
         embedding: Floats | None,
         segment: NDArray[np.int64],
         count: int,
+        present: NDArray[np.bool_] | None = None,
     ) -> Samples:
         """The samples of ``count`` segments on the model's device, without what it does not use.
 
@@ -134,12 +135,14 @@ class Run:
             embedding: Embedding of each segment's image, [count, D], or None.
             segment: Each sample's segment, [m].
             count: Number of segments.
+            present: Whether each segment has its sound and its image, [count, 2]; None for both.
         """
         return Samples(
             self._on_device(audio if self.uses_audio else None),
             self._on_device(embedding if self.uses_images else None),
             torch.from_numpy(segment).to(self.device),
             count,
+            None if present is None else torch.from_numpy(present).to(self.device),
         )
 
     def encode(self, images: Sequence[Pixels]) -> Floats:
@@ -202,8 +205,15 @@ def load_run(
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
     """A model of a run's shape, its weights as they come."""
-    audio = recorded.recipe.audio
-    return build_model(recorded.bands, encoder, len(recorded.scenes), audio.concat, audio.encoder)
+    recipe = recorded.recipe
+    return build_model(
+        recorded.bands,
+        encoder,
+        len(recorded.scenes),
+        recipe.audio.concat,
+        stand_ins=recipe.train.drops,
+        own=recipe.audio.encoder,
+    )
 
 
 def _encoder(recorded: RunManifest, device: torch.device, weights: str | None) -> VisualEncoder:

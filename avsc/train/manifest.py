@@ -77,6 +77,7 @@ class RunManifest(Manifest):
     scenes: tuple[str, ...]
     world: int
     versions: dict[str, str]
+    synthetic: bool = False  # whether the store's clips were made by `avsc synth`
 
     @property
     def bands(self) -> int | None:
@@ -107,6 +108,7 @@ def new_manifest(
         visual=None if encoder is None else _visual(encoder),
         scenes=store.scenes,
         world=world,
+        synthetic=store.is_synthetic,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )
 

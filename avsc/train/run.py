@@ -178,11 +178,6 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
-    if ranks.world > 1 and ranks.device.type == "cpu":
-        notes.append(
-            "on CPUs each process normalises its own share of a batch, so that the losses differ "
-            "from those of one process with the same recipe"
-        )
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",

@@ -1,6 +1,7 @@
 import argparse
 import json
 import pickle
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +380,45 @@ def test_a_folder_of_another_model_or_altered_weights_is_refused(tmp_path: Path)
     with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe(tmp_path))
     assert str(tmp_path) in caught.value.got
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\n<!DOCTYPE html><html>log in</html>"])
+def test_what_a_failed_download_left_is_downloaded_again(
+    content: bytes, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe(tmp_path / name))
+    assert str(tmp_path / name) in caught.value.got
+    assert "download it again" in caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_torchscript_archive_is_refused_without_unsafe_advice(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe(tmp_path / "w.pt"))
+    assert "TorchScript" in caught.value.got
+    assert "weights_only" not in str(caught.value)
+
+
+def test_without_a_network_the_hub_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub.constants
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"  # where nobody listens
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    asked: list[str] = []
+    honest = visual_weights.silence_of
+    monkeypatch.setattr(visual_weights, "silence_of", lambda url: asked.append(url) or honest(url))
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe("pretrained"))
+    assert asked == [address]
+    assert address.removeprefix("http://") in caught.value.got
+    assert "--ve-weights" in caught.value.remedy
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from avsc.evaluate.score import score
 from avsc.evaluate.segments import segments_of
 from avsc.predict.predict import predict, predict_each
 from avsc.predict.recording import open_recording
-from avsc.predict.score import ONE_CHANNEL, Predictor
+from avsc.predict.score import ONE_CHANNEL, SYNTHETIC, Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings
@@ -137,9 +138,9 @@ def _nothing(path: Path) -> None:
     ("strategy", "name", "make", "words"),
     [
         ("joint", "absent.mp4", _nothing, "check the path"),
-        ("joint", "page.mp4", _page, "opened as a video"),
+        ("joint", "page.mp4", _page, "web page"),
         ("joint", "only.wav", _wav, "no video stream"),
-        ("audio", "page.wav", _page, "WAV"),
+        ("audio", "page.wav", _page, "web page"),
         ("audio", "short.wav", _short, "too short"),
     ],
 )
@@ -219,3 +220,14 @@ def test_real_recordings_of_several_makes_are_predicted(runs: Runs) -> None:
     assert len(joint.probabilities) == 13
     clips = sorted((REAL / "audio").glob("*.wav"))[:3]
     assert [len(found.probabilities) for found in predict(runs("audio"), clips)] == [10, 10, 10]
+
+
+def test_a_run_on_synthetic_data_says_so(dataset: Path, runs: Runs) -> None:
+    wav = sorted(dataset.glob("*.wav"))[0]
+    run = load_run(runs("audio"), "cpu")
+    for synthetic in (False, True):
+        manifest = run.manifest.model_copy(update={"synthetic": synthetic})
+        predictor = Predictor(dataclasses.replace(run, manifest=manifest))
+        opened = open_recording(wav, None, ImageSettings(), uses_audio=True, uses_images=False)
+        said = predictor.predict(opened, ProgressLine("", 1, "seconds")).notes
+        assert (SYNTHETIC in said) == synthetic

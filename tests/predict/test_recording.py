@@ -80,3 +80,16 @@ def test_what_is_no_file_is_refused_with_what_helps(
         _open(Path(name), uses_audio=True, uses_images=True)
     assert name in caught.value.got
     assert help_ in caught.value.remedy
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf<!doctype HTML>\n<title>Sign in</title>"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.wav"])
+def test_what_a_failed_download_left_is_not_to_be_encoded_anew(
+    content: bytes, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AvscError) as caught:
+        _open(tmp_path / name, uses_audio=True, uses_images=name == "a.mp4")
+    assert name in caught.value.got
+    assert "ffmpeg" not in caught.value.remedy
+    assert "again" in caught.value.remedy

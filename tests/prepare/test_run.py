@@ -217,3 +217,16 @@ def test_a_part_leaves_what_another_is_writing(
     prepare(dataset, store, settings, part=Part(1, 2))
     assert others.exists()
     assert not own.exists()
+
+
+@pytest.mark.parametrize("is_synthetic", [True, False])
+def test_a_store_of_synthetic_clips_knows_it(
+    dataset: Path, settings: StoreSettings, tmp_path: Path, is_synthetic: bool
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(dataset, root)
+    if is_synthetic:
+        (root / "SYNTHETIC.txt").write_text("made by avsc synth")
+    prepare(root, tmp_path / "store", settings)
+    assert Store.open(tmp_path / "store").is_synthetic == is_synthetic
+    assert not verify(tmp_path / "store")

@@ -46,9 +46,9 @@ def test_differences_are_ours_less_the_papers_in_the_papers_units() -> None:
 def test_a_star_marks_a_paper_number_outside_our_interval() -> None:
     near = Line(ROW, _scores(0.16, 0.94), "measured")
     far = Line(ROW, _scores(0.19, 0.90), "measured")
-    _, rows = table.for_terminal(_table(near, far), LOG_LOSS)
+    rows = table.for_people(_table(near, far), [LOG_LOSS]).rows
     assert [row[4] for row in rows] == ["+0.0083", "+0.0383 *"]
-    _, rows = table.for_terminal(_table(near, far), ACCURACY)
+    rows = table.for_people(_table(near, far), [ACCURACY]).rows
     assert [row[4] for row in rows] == ["−0.59", "−4.59 *"]
 
 
@@ -68,8 +68,8 @@ def test_the_papers_numbers_are_never_shown_as_ours() -> None:
     made = _table(*lines)
     for row in _rows(made):
         assert row["log_loss"] == row["accuracy"] == row["n_segments"] == ""
-    _, rows = table.for_terminal(made, ACCURACY)
-    assert rows == [["baseline", "77.0", "", "", ""], [ROW.system, "94.59", "failed", "", ""]]
+    rows = table.for_people(made, [ACCURACY]).rows
+    assert rows == (("baseline", "77.0", "", "", ""), (ROW.system, "94.59", "failed", "", ""))
 
 
 def test_the_page_is_a_sound_markdown_table_with_its_notes() -> None:

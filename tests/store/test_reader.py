@@ -296,3 +296,14 @@ def test_more_partitions_than_may_be_mapped_at_once_are_read(
     store = Store.open(path)
     held = [store.jpeg(row, 0) for row in (*range(6), *range(6))]
     assert [bytes(a) for a in held[:6]] == [bytes(a) for a in held[6:]]
+
+
+def test_a_store_with_more_bad_clips_than_accepted_names_them(
+    make_store: "MakeStore", tmp_path: Path
+) -> None:
+    path = make_store(tmp_path / "x", 12, quarantined=[2, 7], complete=False)
+    clips = Store.open(path, complete=False).clips
+    with pytest.raises(AvscError) as caught:
+        Store.open(path)
+    assert all(f"{clips[row].id}: made bad by the test" in caught.value.got for row in (2, 7))
+    assert "--max-bad 2" in caught.value.remedy

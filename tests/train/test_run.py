@@ -497,6 +497,15 @@ def test_two_ranks_see_disjoint_shards_and_end_with_equal_weights(
     assert rows[-1]["val_loss"] < CHANCE
 
 
+def test_two_ranks_take_a_batch_that_leaves_one_of_them_a_single_sample(
+    small_store: Path, quick: MakeRecipe, tmp_path: Path
+) -> None:
+    asked = quick("train.strategy=audio", "train.batch_size=4", "train.epochs=1")
+    dumped = _torchrun(2, small_store, asked, tmp_path)
+    assert min(len(mine) for dump in dumped for _, _, mine in dump["seen"]) == 1
+    assert len(read_log(tmp_path / "run")) == 1
+
+
 def _torchrun(world: int, store: Path, asked: Recipe, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(exist_ok=True)
     (folder / "worker.py").write_text(WORKER)
