@@ -60,15 +60,17 @@ class Calibration:
     accuracy: NDArray[np.float64]
 
 
-def segment_losses(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
+def segment_losses(
+    probabilities: Probabilities, labels: Labels, clip: float = SMALLEST_PROBABILITY
+) -> NDArray[np.float64]:
     """The negative log of each segment's probability of its own class, shape [n].
 
-    Probabilities are clipped as scikit-learn (1.5 and later) clips them, so that a wrong
-    prediction with probability 1 costs 36 instead of infinity, and scikit-learn gives the same
-    number.
+    Probabilities are clipped to [clip, 1 - clip]; by default as scikit-learn (1.5 and later)
+    clips float64, so that a wrong prediction with probability 1 costs 36 instead of infinity, and
+    scikit-learn gives the same number.
     """
     own = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
-    clipped = np.clip(own, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+    clipped = np.clip(own, clip, 1.0 - clip)
     return np.asarray(-np.log(clipped), np.float64)
 
 
@@ -95,13 +97,15 @@ def class_means(values: NDArray[np.float64], labels: Labels, classes: int) -> ND
     return means
 
 
-def log_loss(probabilities: Probabilities, labels: Labels) -> float:
+def log_loss(
+    probabilities: Probabilities, labels: Labels, clip: float = SMALLEST_PROBABILITY
+) -> float:
     """The paper's log-loss: the mean of the class-wise values, over the classes that have segments.
 
     >>> round(log_loss(np.full((4, 10), 0.1), np.array([0, 0, 0, 7])), 6)  # chance: log 10
     2.302585
     """
-    losses = segment_losses(probabilities, labels)
+    losses = segment_losses(probabilities, labels, clip)
     return float(np.nanmean(class_means(losses, labels, np.shape(probabilities)[1])))
 
 
@@ -111,9 +115,11 @@ def accuracy(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.nanmean(class_means(correct, labels, np.shape(probabilities)[1])))
 
 
-def score(probabilities: Probabilities, labels: Labels) -> Scores:
-    """All scores of at least one segment."""
-    losses = segment_losses(probabilities, labels)
+def score(
+    probabilities: Probabilities, labels: Labels, clip: float = SMALLEST_PROBABILITY
+) -> Scores:
+    """All scores of at least one segment; ``clip`` is that of `segment_losses`."""
+    losses = segment_losses(probabilities, labels, clip)
     correct = segment_correct(probabilities, labels)
     classes = np.shape(probabilities)[1]
     class_losses = class_means(losses, labels, classes)
@@ -133,12 +139,15 @@ def score(probabilities: Probabilities, labels: Labels) -> Scores:
 
 
 def score_by(
-    groups: Sequence[str], probabilities: Probabilities, labels: Labels
+    groups: Sequence[str],
+    probabilities: Probabilities,
+    labels: Labels,
+    clip: float = SMALLEST_PROBABILITY,
 ) -> dict[str, Scores]:
     """The scores of each group's segments, such as each city's; groups in alphabetical order."""
     names, number = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     return {
-        str(name): score(probabilities[number == k], labels[number == k])
+        str(name): score(probabilities[number == k], labels[number == k], clip)
         for k, name in enumerate(names)
     }
 

@@ -4,21 +4,26 @@ The defaults are those of the paper's joint optimisation (its section 3), as far
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
+from avsc import recipe_files, recipe_keys
 from avsc.errors import AvscError
 
 Strategy = Literal["joint", "pipeline", "audio", "video"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unset(cls, given: Any) -> Any:  # noqa: ANN401  whatever a file holds
+        return recipe_keys.without_unset(cls, given) if isinstance(given, dict) else given
 
 
 class AudioRecipe(_Section):
@@ -31,6 +36,19 @@ class AudioRecipe(_Section):
         default="all",
         description="residual blocks whose outputs the acoustic encoder concatenates",
     )
+    encoder: str | None = Field(
+        default=None,
+        description="class of your own acoustic encoder, package.module:Class, a torch.nn.Module "
+        "from [n, 2, bands] to [n, D] made with `bands`; unset: the paper's",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "AudioRecipe":
+        module, _, name = (self.encoder or "").partition(":")
+        parts = [*module.split("."), name]
+        if self.encoder is not None and not all(map(str.isidentifier, parts)):
+            raise ValueError(f"audio.encoder is {self.encoder!r}; it takes package.module:Class")
+        return self
 
 
 class VisualRecipe(_Section):
@@ -94,6 +112,11 @@ class TrainRecipe(_Section):
         ge=1,
         description="number of epochs without a lower validation loss before training stops",
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="weight of each scene in the training loss; balanced: the same for each scene, "
+        "whatever its number of clips",
+    )
     seed: int = Field(
         default=0,
         ge=0,
@@ -120,6 +143,24 @@ class TrainRecipe(_Section):
         ge=1,
         description="number of augmented images of each second, shared by its audio frames; "
         "unset: one image an audio frame",
+    )
+    drop_audio: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's sound is replaced by a learnt stand-in",
+    )
+    drop_image: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's image is replaced by a learnt stand-in",
+    )
+    shift_s: int = Field(
+        default=0,
+        ge=0,
+        description="largest distance in seconds between a sample's sound and its image, which is "
+        "another second's of the same clip",
     )
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto",
@@ -155,11 +196,31 @@ class TrainRecipe(_Section):
             raise ValueError(f"lr_min {self.lr_min} is above lr_max {self.lr_max}")
         if self.strategy == "audio" and self.images:
             raise ValueError("the strategy audio has no images: leave `images` out")
+        if self.disturbs and self.strategy in ("audio", "video"):
+            raise ValueError(
+                "drop_audio, drop_image and shift_s are for two modalities, not for the strategy "
+                f"{self.strategy}"
+            )
+        if self.drop_audio + self.drop_image >= 1:
+            raise ValueError(
+                f"drop_audio {self.drop_audio} and drop_image {self.drop_image} leave no sample "
+                "whole: their sum is below 1, since no sample loses both"
+            )
         if self.acoustic and self.strategy in ("audio", "video"):
             raise ValueError(
                 f"`acoustic` is for joint and pipeline, not for the strategy {self.strategy}"
             )
         return self
+
+    @property
+    def drops(self) -> bool:
+        """Whether training drops modalities, so that the model has stand-ins for them."""
+        return self.drop_audio > 0 or self.drop_image > 0
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether training drops modalities or shifts them in time."""
+        return self.drops or self.shift_s > 0
 
     def image_source(self) -> Literal["raw", "embedding"]:
         """The form of the training images: raw, or a stored embedding (the paper's section 3.3)."""
@@ -200,38 +261,61 @@ class AugmentRecipe(_Section):
 
 
 class Recipe(_Section):
-    """A whole run."""
+    """A whole run: what is trained and how; ``avsc recipe`` explains every key.
+
+    >>> Recipe(train={"strategy": "audio", "epochs": 20})
+    Recipe(train.strategy='audio', train.epochs=20)
+
+    Raises:
+        AvscError: A key or value is not a recipe's.
+    """
 
     audio: AudioRecipe = AudioRecipe()
     visual: VisualRecipe = VisualRecipe()
     train: TrainRecipe = TrainRecipe()
     augment: AugmentRecipe = AugmentRecipe()
 
+    def __init__(self, **sections: Any) -> None:  # noqa: ANN401  pydantic checks them
+        try:
+            super().__init__(**sections)
+        except ValidationError as error:
+            raise _not_valid("Python", error) from None
 
-def load(path: Path | None = None, settings: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe file and applies single settings.
+    # So pydantic validates a recipe by its schema, without this constructor.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        usual = dict(_flat(Recipe()))
+        changed = [f"{key}={value!r}" for key, value in _flat(self) if usual[key] != value]
+        return f"Recipe({', '.join(changed)})"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+def load(source: Path | str | None = None, settings: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe and applies single settings.
 
     Args:
-        path: The TOML file; None for the default recipe.
-        settings: Texts ``section.key=value``, of which the last wins.
+        source: Path of a TOML file, or name of a shipped recipe; None for the default.
+        settings: Texts ``section.key=value``, of which the last wins. The section may be left out
+            where one section alone has the key.
 
     Raises:
-        AvscError: The file cannot be read, is not TOML, or a key or value is not a recipe's.
+        AvscError: The recipe cannot be read, is not TOML, or a key or value is not a recipe's.
     """
-    tree: dict[str, Any] = {}
-    if path is not None:
-        tree = _read_toml(path)
+    tree = {} if source is None else recipe_files.read(recipe_files.find(source))
     for setting in settings:
         _apply(tree, setting)
-    return parse(tree, str(path) if path else "--set")
+    return parse(tree, str(source) if source else "--set")
 
 
 def parse(tree: dict[str, Any], where: str) -> Recipe:
     """Checks a recipe's tree of sections, keys and values.
 
     Args:
-        tree: The content of a recipe file.
-        where: The name of its source in the error message.
+        tree: Content of a recipe file.
+        where: Name of its source in the error message.
 
     Raises:
         AvscError: A key or value is not a recipe's.
@@ -239,57 +323,61 @@ def parse(tree: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        faults = [_describe_fault(fault) for fault in error.errors()]
-        raise AvscError(
-            f"the recipe from {where} is not valid: " + "; ".join(faults),
-            "the keys and values of a recipe",
-            "compare with pipelines/*.toml; `avsc train --help` names the sections",
-        ) from None
+        raise _not_valid(where, error) from None
 
 
-def _describe_fault(fault: ErrorDetails) -> str:
-    key = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        section = str(fault["loc"][0])
-        known = Recipe.model_fields[section].annotation if len(fault["loc"]) > 1 else Recipe
-        names = ", ".join(getattr(known, "model_fields", {}))
-        return f"there is no key {key}; there are {names}"
-    return f"{key}: {fault['msg']}, got {fault['input']!r}"
+def _not_valid(where: str, error: ValidationError) -> AvscError:
+    faults = [recipe_keys.describe_fault(Recipe, fault) for fault in error.errors()]
+    return AvscError(
+        f"the recipe from {where} is not valid: " + "; ".join(faults),
+        "the keys and values of a recipe",
+        "correct them; `avsc recipe` prints every key with its values and its meaning",
+    )
 
 
 def to_toml(recipe: Recipe) -> str:
     """The resolved recipe as TOML that ``load`` reads back to an equal recipe.
 
-    TOML has no null: keys without a value are left out.
+    It has every key; TOML has no null, so a key without a value is ``"unset"``.
     """
-    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+    tree = recipe.model_dump()
+    return tomli_w.dumps(
+        {
+            section: {k: recipe_keys.UNSET if v is None else v for k, v in values.items()}
+            for section, values in tree.items()
+        }
+    )
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AvscError(
-            f"cannot read the recipe {path}: {error.strerror}", "a TOML file", "check the path"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AvscError(
-            f"{path} is not TOML: {error}", "sections such as [train]", "correct the file"
-        ) from None
+def _flat(recipe: Recipe) -> Iterator[tuple[str, object]]:
+    for section, values in recipe.model_dump().items():
+        for key, value in values.items():
+            yield f"{section}.{key}", value
 
 
 def _apply(tree: dict[str, Any], setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    section, dot, name = key.strip().partition(".")
-    if not (equals and dot and name):
+    key, equals, text = (part.strip() for part in setting.partition("="))
+    if not (equals and key):
+        raise AvscError(f"--set {setting}", "KEY=VALUE", "for example --set train.epochs=20")
+    meant = recipe_keys.full_key(Recipe, key)
+    if not meant:
         raise AvscError(
-            f"--set {setting}", "section.key=value", "for example --set train.epochs=20"
+            f"--set {setting}: there is no key {key}{recipe_keys.did_you_mean(Recipe, key)}",
+            "a key of a recipe",
+            "`avsc recipe` prints every key with its values and its meaning",
         )
+    if len(meant) > 1:
+        raise AvscError(
+            f"--set {setting}: several sections have a key {key}",
+            " or ".join(meant),
+            "write the section too",
+        )
+    section, _, name = meant[0].partition(".")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word is a string: shells eat quotes
-    keys = tree.setdefault(section, {})
-    if not isinstance(keys, dict):
-        raise AvscError(f"{section} = {keys!r} in the recipe", f"a section [{section}]")
-    keys[name] = value
+        value = text  # a bare word is a string: shells eat quotes
+    known = tree.setdefault(section, {})
+    if not isinstance(known, dict):
+        raise AvscError(f"{section} = {known!r} in the recipe", f"a section [{section}]")
+    known[name] = value

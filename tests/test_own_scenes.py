@@ -129,7 +129,7 @@ def test_its_predictions_are_scored_and_compared_by_the_store(
 ) -> None:
     file = own_scored / "evaluation" / "predictions.csv"
     evaluate_file(file, str(own_store), out=tmp_path, with_report=False)
-    first, other = compare([own_scored, tmp_path])
+    first, other = compare([own_scored, tmp_path]).systems
     found = json.loads((own_scored / "evaluation" / "metrics.json").read_text())
     assert first.scores.log_loss == pytest.approx(found["log_loss"])
     assert other.gap_log_loss == 0

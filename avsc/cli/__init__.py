@@ -1,7 +1,7 @@
 """The ``avsc`` command. Its modules parse, call one function and print; ``app`` runs them."""
 
 # Registers the commands; their order is that of `avsc --help`.
-from avsc.cli import demo, data, prepare, store, train, evaluate, reproduce, predict  # noqa: I001
+from avsc.cli import demo, data, prepare, store, train, recipe, evaluate, score, reproduce, predict  # noqa: I001
 from avsc.cli.app import main
 
 __all__ = [
@@ -11,7 +11,9 @@ __all__ = [
     "main",
     "predict",
     "prepare",
+    "recipe",
     "reproduce",
+    "score",
     "store",
     "train",
 ]

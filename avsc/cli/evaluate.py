@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights
-from avsc.console import out as console_out
-from avsc.console import say, table
+from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm, TrustCode
+from avsc.console import say
 
 if TYPE_CHECKING:
+    from avsc.evaluate.evaluate_seeds import SeedsResult
     from avsc.evaluate.evaluation import Result
 
 RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
@@ -37,7 +37,8 @@ Fold = Annotated[
     str,
     typer.Option(
         help="The fold: test, train, all, or the name of one of several. test is the fold that the "
-        "run left out; in a store of the unlabelled evaluation edition it is every clip.",
+        "run left out; in a store of the unlabelled evaluation edition it is every clip. "
+        "validation: the clips of the training fold that the run held out.",
         rich_help_panel=BOTH,
     ),
 ]
@@ -60,6 +61,22 @@ PredictionsFile = Annotated[
         rich_help_panel=FILE,
     ),
 ]
+Without = Annotated[
+    Literal["audio", "image"] | None,
+    typer.Option(
+        help="Score without this modality, for which the learnt embedding of a run with "
+        "train.drop_audio or train.drop_image stands in.",
+        rich_help_panel=RUN,
+    ),
+]
+Offset = Annotated[
+    int,
+    typer.Option(
+        metavar="SECONDS",
+        help="Give each second's sound the picture of so many seconds later (or earlier).",
+        rich_help_panel=RUN,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -67,6 +84,10 @@ Out = Annotated[
         help="Write DIR/evaluation/ instead of RUN/evaluation/. With --predictions, nothing is "
         "written without it.",
     ),
+]
+ComparisonOut = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write DIR/comparison.html: curves, scenes, confusion."),
 ]
 Report = Annotated[bool, typer.Option(help="Write report.html too, one page that opens offline.")]
 
@@ -81,32 +102,67 @@ def evaluate(
     protocol: Protocol = "segment",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
     out: Out = None,
     report: Report = True,
+    calibrated: Calibrated = False,
+    without: Without = None,
+    offset: Offset = 0,
 ) -> None:
-    """Score a run over one-second segments: log-loss, accuracy, and its errors.
+    r"""Score a run over one-second segments: log-loss, accuracy, and its errors.
 
-    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other folds and
-    protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
+    Writes metrics.json, predictions.csv and report.html into RUN/evaluation/; other stores, folds
+    and protocols get a folder of their own in it, such as RUN/evaluation/test-context/. Scores are
     means of the class-wise values, as in the paper, with 95 % intervals by resampling locations.
+    predictions.csv is tab-separated, as the DCASE challenge wants it:
+    pandas.read_csv("predictions.csv", sep="\t") reads it. A folder of seeds (RUN/seed-0, ...) is
+    scored seed by seed, and shown as mean and standard deviation.
 
     Cross-validation: avsc evaluate runs/fold1 runs/fold2 runs/fold3 --out runs/all
 
-    Another system's predictions are scored in the same way:
+    Another system's predictions are scored in the same way, with pictures of the worst segments;
+    without a store, `avsc score FILE` does it:
     avsc evaluate --predictions FILE --store STORE --out DIR
     """
     from avsc.evaluate import evaluation
+    from avsc.evaluate.seeds import seed_folders
 
     if (not runs) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
+    if (without or offset) and (not runs or len(runs) > 1 or seed_folders(runs[0])):
+        raise typer.BadParameter("--without and --offset are for one RUN")
     if runs and len(runs) > 1:
         from avsc.evaluate.cross_validation import evaluate_folds
 
-        if out is None or fold != "test" or ve_weights is not None:
-            raise typer.BadParameter("several runs are scored as one: give --out, without --fold")
+        if out is None or fold != "test" or ve_weights is not None or calibrated:
+            raise typer.BadParameter(
+                "several runs are scored as one: give --out, without --fold and --calibrated"
+            )
         result = evaluate_folds(
-            runs, out, store=store, protocol=protocol, device=device, with_report=report
+            runs,
+            out,
+            store=store,
+            protocol=protocol,
+            device=device,
+            with_report=report,
+            trust_code=trust_code,
         )
+    elif runs and seed_folders(runs[0]):
+        from avsc.evaluate.evaluate_seeds import evaluate_seeds
+
+        seeds = evaluate_seeds(
+            runs[0],
+            store=store,
+            fold=fold,
+            protocol=protocol,
+            device=device,
+            ve_weights=ve_weights,
+            out=out,
+            with_report=report,
+            calibrated=calibrated,
+        )
+        _show_seeds(seeds)
+        return
     elif runs:
         result = evaluation.evaluate(
             runs[0],
@@ -117,9 +173,15 @@ def evaluate(
             ve_weights=ve_weights,
             out=out,
             with_report=report,
+            calibrated=calibrated,
+            without=without,
+            offset_s=offset,
+            trust_code=trust_code,
         )
     else:
         assert predictions is not None
+        if calibrated:
+            raise typer.BadParameter("--calibrated is for a RUN: a file has no logits")
         if store is None:
             raise typer.BadParameter("--predictions needs --store, whose fold it is scored on")
         result = evaluation.evaluate_file(
@@ -135,9 +197,13 @@ def compare(
         typer.Argument(
             metavar="RUN RUN ...",
             help="Two or more evaluated runs (or evaluation folders, or predictions files); the "
-            "first is what the others are compared with.",
+            "first is what the others are compared with. A folder of seeds (RUN/seed-0, ...) is "
+            "one system: the mean over its seeds.",
         ),
     ],
+    *,
+    out: ComparisonOut = None,
+    form: TableForm = "table",
 ) -> None:
     """Set systems side by side, with paired intervals of their differences.
 
@@ -148,21 +214,37 @@ def compare(
     """
     from avsc.evaluate.compare import compare as compare_systems
     from avsc.report import tables
+    from avsc.report.table_formats import print_tables
 
     if len(runs) < 2:
         raise typer.BadParameter("two systems at least")
-    systems = compare_systems(runs)
-    table(f"{systems[0].scores.n_segments:,} segments", *tables.systems(systems))
-    table(f"differences to {systems[0].name}", *tables.differences(systems))
+    found = compare_systems(runs)
+    print_tables(tables.of_comparison(found, form), form, tables.comparison_notes(found))
+    if out is not None:
+        from avsc.report.comparison import write_comparison
+
+        say(f"written to {write_comparison(found, out)}")
+
+
+def _show_seeds(result: "SeedsResult") -> None:
+    from avsc.report import tables
+    from avsc.report.table_formats import print_tables
+
+    if result.found is not None:
+        shown = tables.of_comparison(result.found, "table")
+        print_tables(shown, "table", tables.comparison_notes(result.found))
+    say(f"written to {result.folder}, and into each seed's own folder")
 
 
 def _show(result: "Result") -> None:
     from avsc.report import tables
+    from avsc.report.table_formats import print_tables
 
     if result.summary is not None:
         segments = result.segments
         title = f"fold {segments.fold}, {len(segments.names):,} segments"
-        table(title, *tables.scores(result.summary))
-        console_out.print(tables.scores_footer(result.summary), markup=False)
+        footer = tables.scores_footer(result.summary)
+        print_tables([tables.scores(result.summary, title)], "table", [footer])
     if result.folder is not None:
         say(f"written to {result.folder}")
+        say("next: open report.html there, or compare it: avsc compare RUN RUN")

@@ -44,12 +44,12 @@ Edition = Annotated[
     Literal["development", "evaluation"],
     typer.Option(help="development has labels and folds; evaluation has neither."),
 ]
-RecipeFile = Annotated[
-    Path | None,
+RecipeSource = Annotated[
+    str | None,
     typer.Option(
         "--recipe",
-        metavar="FILE",
-        help="TOML file with a recipe, such as those in pipelines/recipes.",
+        metavar="NAME|FILE",
+        help="Shipped recipe (`avsc recipe --list` shows them), or a TOML file with one.",
         rich_help_panel=RECIPE,
     ),
 ]
@@ -58,7 +58,8 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="One key of the recipe, such as train.epochs=20; may be repeated.",
+        help="One key of the recipe, such as train.epochs=20, or epochs=20 where one section "
+        "alone has the key; may be repeated. `avsc recipe` explains all keys.",
         rich_help_panel=RECIPE,
     ),
 ]
@@ -79,6 +80,15 @@ MovedWeights = Annotated[
         "--ve-weights",
         metavar="PATH",
         help="Weights of the visual encoder, if they were moved since the run was trained.",
+        rich_help_panel=HOW,
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="Let the run import the class that it names as its acoustic encoder "
+        "(audio.encoder): that runs the code of its module.",
         rich_help_panel=HOW,
     ),
 ]
@@ -110,6 +120,22 @@ PartOption = Annotated[
         metavar="I/N",
         help="Only share I of N of the work, for a job array with I from 1 to N.",
         rich_help_panel=HOW,
+    ),
+]
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Apply the temperature that `avsc calibrate` keeps in the run.",
+        rich_help_panel=HOW,
+    ),
+]
+TableForm = Annotated[
+    Literal["table", "markdown", "latex", "csv", "json"],
+    typer.Option(
+        "--format",
+        help="How results are printed: table (for a terminal), markdown, latex (booktabs), csv or "
+        "json (all digits, shares from 0 to 1, unknown numbers empty or null).",
     ),
 ]
 DryRun = Annotated[

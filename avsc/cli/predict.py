@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import TRAINED_RUN, Device, MovedWeights, Run
+from avsc.cli.options import TRAINED_RUN, Calibrated, Device, MovedWeights, Run, TrustCode
 from avsc.console import out as console_out
 from avsc.console import say, table
 
@@ -49,6 +49,8 @@ def predict(
     ] = "table",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    calibrated: Calibrated = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Name the scene of each second of any recording.
 
@@ -62,9 +64,17 @@ def predict(
 
     if audio is not None and len(recordings) > 1:
         raise typer.BadParameter("--audio is the sound of one FILE: name one only")
-    for number, timeline in enumerate(
-        predict_each(run, recordings, audio=audio, out=out, device=device, ve_weights=ve_weights)
-    ):
+    timelines = predict_each(
+        run,
+        recordings,
+        audio=audio,
+        out=out,
+        device=device,
+        ve_weights=ve_weights,
+        calibrated=calibrated,
+        trust_code=trust_code,
+    )
+    for number, timeline in enumerate(timelines):
         if form == "json":
             print(formats.json_text(timeline))
         elif form == "csv":
@@ -96,7 +106,9 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where to; by default RUN/export/onnx or .../safetensors."
+            metavar="DIR",
+            help="Where to; by default RUN/export/onnx or .../safetensors, "
+            "and with --calibrated .../onnx-calibrated.",
         ),
     ] = None,
     encoder: Annotated[
@@ -107,6 +119,8 @@ def export(
         ),
     ] = True,
     ve_weights: MovedWeights = None,
+    calibrated: Calibrated = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Write the whole model: audio frame and image in, probabilities of scenes out.
 
@@ -119,5 +133,13 @@ def export(
 
     if form == "onnx" and not encoder:
         raise typer.BadParameter("an ONNX file always holds the visual encoder")
-    folder = run_on(run, form, out=out, with_encoder=encoder, ve_weights=ve_weights)
+    folder = run_on(
+        run,
+        form,
+        out=out,
+        with_encoder=encoder,
+        ve_weights=ve_weights,
+        calibrated=calibrated,
+        trust_code=trust_code,
+    )
     say(f"written to {folder}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption, StoreOption
+from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption, StoreOption, TableForm
 
 if TYPE_CHECKING:
     from avsc.reproduce.plan import Options
@@ -94,6 +94,7 @@ def reproduce(
     smoke: Smoke = False,
     dry_run: DryRun = False,
     device: Device = "auto",
+    form: TableForm = "table",
 ) -> None:
     """Run the paper's tables and figure 2, and set our numbers beside the paper's.
 
@@ -121,7 +122,7 @@ def reproduce(
     if dry_run:
         listing.dry_run(request, store, out, part)
     else:
-        work.reproduce(request, store, out, part=part, device=device)
+        work.reproduce(request, store, out, part=part, device=device, form=form)
 
 
 def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) -> "Options":

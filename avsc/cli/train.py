@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from avsc.cli import ranks
 from avsc.cli.app import app
 from avsc.cli.options import (
     RECIPE,
     STAGE_2,
     Device,
     EncoderWeights,
-    RecipeFile,
+    RecipeSource,
     Resume,
     Settings,
     Store,
     Threads,
+    TrustCode,
 )
+from avsc.console import say
 
 if TYPE_CHECKING:
     from avsc.recipe import Recipe
@@ -58,7 +61,7 @@ def train(
     *,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")],
     strategy: Strategy = None,
-    recipe: RecipeFile = None,
+    recipe: RecipeSource = None,
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
     audio_run: AudioRun = None,
@@ -66,13 +69,12 @@ def train(
     resume: Resume = False,
     device: Device = "auto",
     threads: Threads = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a system on a store's training fold.
 
-    The recipe says what is trained, in the sections audio (feature, concat), visual (model,
-    weights, image_size), train (strategy, epochs, batch_size, lr_max, lr_min, patience, seed,
-    val_fraction, val_split, cache, images_per_second, precision, compile, deterministic, ...)
-    and augment. Without a recipe it is the paper's joint optimisation.
+    The recipe says what is trained, in the sections audio, visual, train and augment; `avsc recipe`
+    prints every key. Without a recipe it is the paper's joint optimisation.
 
     RUN/config.toml holds all keys with their values, RUN/log.jsonl a line an epoch, and
     RUN/checkpoints the weights.
@@ -80,7 +82,9 @@ def train(
     **Examples**
 
     - `avsc train STORE --out runs/joint --ve-weights VE`
-    - `avsc train STORE --out runs/audio --strategy audio --set train.epochs=20`
+    - `avsc train STORE --out runs/audio --strategy audio --set epochs=20`
+    - `avsc train STORE --out runs/r50 --recipe joint-fbank-resnet50`
+    - `avsc train STORE --out runs/mine --set audio.encoder=my_module:MyEncoder`
     - `avsc train STORE --out runs/joint --resume`
     - `torchrun --nproc-per-node 8 -m avsc train STORE --out runs/joint`
     """
@@ -94,6 +98,13 @@ def train(
         "train.threads": threads,
     }
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
+    if merged.audio.encoder is not None and not trust_code:
+        from avsc.models.own_encoder import untrusted
+        from avsc.recipe import load
+
+        # What the command line names itself is trusted; what the run's folder adds is data.
+        if load(recipe, settings or ()).audio.encoder != merged.audio.encoder:
+            raise untrusted(merged.audio.encoder, out)
     run(store, out, merged, resume=resume, device=device)
 
 
@@ -110,7 +121,7 @@ def pretrain(
     out: Annotated[
         Path, typer.Option(metavar="VE", help="Folder of the encoder, for --ve-weights.")
     ],
-    recipe: RecipeFile = None,
+    recipe: RecipeSource = None,
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
     resume: Resume = False,
@@ -133,11 +144,13 @@ def pretrain(
     shortcuts = {"visual.weights": ve_weights, "train.threads": threads}
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
     run(images, out, merged, resume=resume, device=device)
+    if ranks.speaks():
+        say(f"next: avsc train STORE --out RUN --ve-weights {out}")
 
 
 def _recipe(
     out: Path,
-    file: Path | None,
+    source: str | None,
     settings: list[str] | None,
     shortcuts: Mapping[str, object],
     *,
@@ -149,9 +162,9 @@ def _recipe(
 
     # As TOML strings, so that a path that looks like a number stays a path.
     keys = [f"{key}={_toml(value)}" for key, value in shortcuts.items() if value is not None]
-    if resume and file is None and (out / run_dir.CONFIG).is_file():
-        file = out / run_dir.CONFIG
-    return load(file, [*(settings or []), *keys])
+    if resume and source is None and (out / run_dir.CONFIG).is_file():
+        source = str(out / run_dir.CONFIG)
+    return load(source, [*(settings or []), *keys])
 
 
 def _toml(value: object) -> str:

@@ -21,13 +21,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc import console
-from avsc.data import augment, augment_gpu, image_cache, image_source, ring, rng, sampler, triples
+from avsc.data import (
+    augment,
+    augment_gpu,
+    disturb,
+    image_cache,
+    image_source,
+    ring,
+    rng,
+    sampler,
+    triples,
+)
 from avsc.data.batch import Batch
 from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe import AugmentRecipe, Recipe
+from avsc.recipe import AugmentRecipe, Recipe, TrainRecipe
 
 if TYPE_CHECKING:
     from avsc.data.split import Clips
@@ -49,6 +59,7 @@ class _Plan:
     clip: Ints  # [m]
     second: Ints  # [m]
     uniform: NDArray[np.float64]  # [m, DRAWS]
+    present: NDArray[np.bool_] | None  # [n, 2] sound and image; None for both of each sample
 
 
 class _Buffer:
@@ -75,6 +86,7 @@ class TripleLoader:
             without embeddings.
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
+        disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
         device: Device of the batches; the audio and the embeddings are kept there.
         rank: Number of this process.
         world: Number of processes that share each batch.
@@ -98,6 +110,7 @@ class TripleLoader:
         embeddings: Tensor | None = None,
         side: int = 0,
         recipe: AugmentRecipe | None = None,
+        disturbed: TrainRecipe | None = None,
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -113,6 +126,8 @@ class TripleLoader:
         self.triples, self.views = triples, views
         self._seed, self._side, self._rank, self._world = seed, side, rank, world
         self._recipe = recipe or AugmentRecipe()
+        self._disturbed = disturbed or TrainRecipe()
+        self._lengths = triples.lengths()
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
@@ -172,6 +187,12 @@ class TripleLoader:
         if self._source is not None:
             drawing = rng.generator(self._seed, epoch, rng.Purpose.AUGMENT)
             uniform = drawing.random((count, augment.DRAWS))
+        second, present = self.views.second, None
+        if self._disturbed.shift_s:
+            lengths = self._lengths[self.views.clip]
+            second = disturb.shifted(second, lengths, self._disturbed, epoch)
+        if self._disturbed.drops:
+            present = disturb.present(len(self.triples), self._disturbed, epoch)
         for number in range(first_batch, self.batches_per_epoch):
             whole = shuffled[self._bounds[number] : self._bounds[number + 1]]
             mine = sampler.shard_of(whole, self._rank, self._world)
@@ -182,8 +203,9 @@ class TripleLoader:
                 index,
                 place,
                 self.views.clip[mine],
-                self.views.second[mine],
+                second[mine],
                 uniform[mine],
+                None if present is None else present[index],
             )
 
     def _batch(self, plan: _Plan, pixels: Tensor | None) -> Batch:
@@ -195,9 +217,12 @@ class TripleLoader:
             audio = self._audio[torch.from_numpy(rows).to(self._device, non_blocking=True)]
         embedding = None
         if self._embeddings is not None:
-            clip, second = self.triples.clip[plan.index], self.triples.second[plan.index]
+            clip, second = plan.clip[plan.place], plan.second[plan.place]
             rows = torch.from_numpy(clip * self._embeddings.shape[1] + second)
             embedding = self._embeddings.flatten(0, 1)[rows.to(self._device, non_blocking=True)]
+        present = None
+        if plan.present is not None:
+            present = torch.from_numpy(plan.present).to(self._device, non_blocking=True)
         return Batch(
             plan.number,
             plan.total,
@@ -207,6 +232,7 @@ class TripleLoader:
             None if pixels is None else pixels.permute(0, 3, 1, 2),
             torch.from_numpy(plan.place).to(self._device, non_blocking=True),
             embedding,
+            present,
         )
 
     def _streamed(self, plans: Iterator[_Plan]) -> Generator[Batch]:
@@ -324,6 +350,7 @@ def training_loader(
         embeddings=embeddings,
         side=image_size or 0,
         recipe=recipe.augment,
+        disturbed=recipe.train,
         device=device,
         rank=rank,
         world=world,

@@ -19,6 +19,8 @@ class Purpose(IntEnum):
 
     ORDER = 0
     AUGMENT = 1
+    DROP = 2
+    SHIFT = 3
 
 
 def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:

@@ -21,7 +21,7 @@ from avsc.data import augment, rng, triples
 from avsc.data.eval_images import eval_image
 from avsc.data.split import Clips, training_fold
 from avsc.errors import AvscError
-from avsc.folds import TEST, TRAIN, train_and_test
+from avsc.folds import TRAIN, train_and_test
 from avsc.media import jpeg
 from avsc.models.visual_weights import expected_image
 from avsc.recipe import Recipe
@@ -154,12 +154,10 @@ def _clips(store: Store, fold: str, recipe: Recipe) -> Clips:
         split = training_fold(store, recipe.train)
         return split.train if fold == TRAIN else split.validation
     good = store.status() == Status.GOOD
-    clips = store.clips
-    if fold == TEST and recipe.train.fold is not None:
-        clips = train_and_test(clips, recipe.train.fold)
-    rows = [row for row, clip in enumerate(clips) if good[row] and fold in (EVERY, clip.fold)]
+    seen = store.clips if fold == EVERY else train_and_test(store.clips, recipe.train.fold)
+    rows = [row for row, clip in enumerate(seen) if good[row] and fold in (EVERY, clip.fold)]
     if not rows:
-        folds = sorted({clip.fold for clip in store.clips if clip.fold})
+        folds = sorted({clip.fold for clip in seen if clip.fold})
         raise AvscError(
             f"{store.place} has no good clip of the fold {fold!r}",
             f"one of {', '.join([*folds, VALIDATION, EVERY])}",

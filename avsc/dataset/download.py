@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from avsc.console import ProgressLine, byte_size, progress, say
 from avsc.dataset import manifests
@@ -20,6 +21,7 @@ from avsc.dataset.fetch import RetryPolicy, UnreachableError, fetch
 from avsc.dataset.manifests import Archive, Edition
 from avsc.errors import AvscError
 from avsc.files import explain_disk_errors, write_text
+from avsc.network import silence_of
 
 USUAL_PARTS = ("documentation", "meta", "audio", "video")  # the examples are copies of clips
 ARCHIVES_FOLDER = "archives"
@@ -122,6 +124,8 @@ def download(
     failed: dict[str, AvscError] = {}
     with _locked(out), _megabytes(steps) as line:
         _check_space(out, to_do, keep_archives)
+        if any(step.to_fetch for step in to_do):
+            _require_answer(base_url or to_do[0].archive.url)
         for step in to_do:
             archive = step.archive
             if base_url:
@@ -139,6 +143,24 @@ def download(
                 if isinstance(error, UnreachableError) or isinstance(error.__cause__, OSError):
                     break  # no other archive would fare better
     _raise_missing(out, plan(out, edition, parts), failed)
+
+
+def _require_answer(url: str) -> None:
+    """Asks once, so that nothing is tried for minutes where there is no network.
+
+    Raises:
+        UnreachableError: Nobody answers.
+    """
+    if not url.startswith(("http://", "https://")):
+        return  # which is refused with the first archive
+    say(f"asking {urlsplit(url).netloc}")
+    if silence := silence_of(url):
+        raise UnreachableError(
+            silence,
+            "a server that answers",
+            "check the network, the proxy (HTTPS_PROXY) or --base-url, and run the same command"
+            " again; what has come is kept",
+        )
 
 
 def _unpack(step: Step, out: Path) -> None:

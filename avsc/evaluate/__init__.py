@@ -1,13 +1,24 @@
-"""From a run and a store to scores. In the order of reading:
+"""From a run and a store, or from anybody's predictions, to scores. In the order of reading:
 
-- ``evaluation``: the commands: scores a run, or another system's predictions, and writes files
+Runs and stores
+
+- ``evaluation``: the commands: scores a run, or another system's predictions, and writes files;
+  ``cross_validation``: runs of several folds as one; ``evaluate_seeds``: a folder of seeds
 - ``segments``: the one-second segments of a fold
 - ``score``: the probabilities of a run for each segment
 - ``summary``: all scores of these probabilities, and ``metrics.json``
 - ``bootstrap``: 95 % intervals by resampling locations
-- ``predictions``: ``predictions.csv``; ``embeddings``: ``embeddings.npz`` and its maps
-- ``results``: reads what an evaluation wrote; ``compare``: several systems side by side
+- ``embeddings``: ``embeddings.npz`` and its maps; ``results``: reads what an evaluation wrote
+- ``temperature``: one temperature for a run's logits; ``calibrate``: the command that fits it
 - ``environment``: software and machine
+
+Predictions of any system
+
+- ``predictions``: ``predictions.csv``, ours and other people's, read by ``text_table`` (cells and
+  lines), ``row_ids`` (clips and seconds), ``scene_columns`` and ``probability_cells``
+- ``labels``: the true scenes of clips; ``seeds``: folders of runs that differ in their seed
+- ``systems``: runs, folders of seeds and files as systems; ``compare``: systems side by side
+- ``leaderboard``: published results; ``ensemble``: means of systems
 """
 
 from avsc.callable_package import make_callable

@@ -4,7 +4,8 @@ The clips of one location are pieces of one recording, so their errors are corre
 segments or clips would make the intervals several times too narrow. Locations are drawn with
 replacement, as many as there are. The scores of a resample need only the sums of each location, so
 2,000 resamples of 36,450 segments are one small matrix product. With fewer than about ten
-locations a scene, percentile intervals are still somewhat too narrow.
+locations a scene, percentile intervals are still somewhat too narrow; with fewer than five they
+say nothing (one location gives an interval of no width), and are unknown.
 
 Shape legend: n segments, L locations, C classes, R resamples.
 """
@@ -15,21 +16,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.metrics import Labels, Probabilities, segment_correct, segment_losses
+from avsc.metrics import (
+    SMALLEST_PROBABILITY,
+    Labels,
+    Probabilities,
+    segment_correct,
+    segment_losses,
+)
 
 RESAMPLES = 2000
 SEED = 20210601
 LEVEL = 0.95
+FEWEST_LOCATIONS = 5
 
 Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The bounds of a 95 % interval; nan where there are fewer than two locations."""
+    """The bounds of a 95 % interval; nan where it is unknown (see ``FEWEST_LOCATIONS``)."""
 
     low: float
     high: float
+
+    @property
+    def known(self) -> bool:
+        """Whether it has bounds."""
+        return self.low == self.low and self.high == self.high
+
+
+UNKNOWN = Interval(np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,10 @@ class Intervals:
 
 
 def location_sums(
-    probabilities: Probabilities, labels: Labels, locations: Sequence[str]
+    probabilities: Probabilities,
+    labels: Labels,
+    locations: Sequence[str],
+    clip: float = SMALLEST_PROBABILITY,
 ) -> tuple[LocationSums, list[str]]:
     """The sums of each location, and the keys of the locations in the same alphabetical order."""
     names, where = np.unique(np.asarray(locations, dtype=np.str_), return_inverse=True)
@@ -89,7 +108,7 @@ def location_sums(
 
     sums = LocationSums(
         total(np.ones(len(labels))),
-        total(segment_losses(probabilities, labels)),
+        total(segment_losses(probabilities, labels, clip)),
         total(segment_correct(probabilities, labels)),
     )
     return sums, [str(name) for name in names]
@@ -117,24 +136,28 @@ def replicate(sums: LocationSums, drawn: Float) -> Replicates:
     )
 
 
-def summarise(replicates: Replicates) -> Intervals:
-    """The percentile interval of every score."""
+def summarise(replicates: Replicates, count: Float) -> Intervals:
+    """The percentile interval of every score, unknown where too few locations were resampled.
+
+    Args:
+        replicates: Scores of each resample.
+        count: Number of segments of each location and class, [L, C].
+    """
+    enough = int((count.sum(axis=1) > 0).sum()) >= FEWEST_LOCATIONS
+    of_class = (count > 0).sum(axis=0) >= FEWEST_LOCATIONS
     return Intervals(
-        log_loss=_interval(replicates.log_loss),
-        accuracy=_interval(replicates.accuracy),
-        log_loss_micro=_interval(replicates.log_loss_micro),
-        accuracy_micro=_interval(replicates.accuracy_micro),
-        class_log_loss=tuple(map(_interval, replicates.class_log_loss.T)),
-        class_accuracy=tuple(map(_interval, replicates.class_accuracy.T)),
+        log_loss=_interval(replicates.log_loss, enough),
+        accuracy=_interval(replicates.accuracy, enough),
+        log_loss_micro=_interval(replicates.log_loss_micro, enough),
+        accuracy_micro=_interval(replicates.accuracy_micro, enough),
+        class_log_loss=tuple(map(_interval, replicates.class_log_loss.T, of_class)),
+        class_accuracy=tuple(map(_interval, replicates.class_accuracy.T, of_class)),
     )
 
 
 def intervals(sums: LocationSums, resamples: int = RESAMPLES, seed: int = SEED) -> Intervals:
-    """95 % intervals of one system's scores; all nan for fewer than two locations."""
-    found = replicate(sums, draw(len(sums.count), resamples, seed))
-    if len(sums.count) < 2:
-        found = replace(found, **{name: values * np.nan for name, values in vars(found).items()})
-    return summarise(found)
+    """95 % intervals of one system's scores."""
+    return summarise(replicate(sums, draw(len(sums.count), resamples, seed)), sums.count)
 
 
 def paired(
@@ -146,10 +169,7 @@ def paired(
     """
     assert np.array_equal(first.count, other.count), "paired systems have the same segments"
     drawn = draw(len(first.count), resamples, seed)
-    gaps = replicate(other, drawn).minus(replicate(first, drawn))
-    if len(first.count) < 2:
-        gaps = replace(gaps, **{name: values * np.nan for name, values in vars(gaps).items()})
-    return summarise(gaps)
+    return summarise(replicate(other, drawn).minus(replicate(first, drawn)), first.count)
 
 
 def _ratio(total: Float, count: Float) -> Float:
@@ -158,10 +178,10 @@ def _ratio(total: Float, count: Float) -> Float:
     return share
 
 
-def _interval(values: Float) -> Interval:
+def _interval(values: Float, enough: bool) -> Interval:
     known = values[~np.isnan(values)]
-    if len(known) == 0:
-        return Interval(np.nan, np.nan)
+    if not enough or len(known) == 0:
+        return UNKNOWN
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(known, [tail, 1 - tail])
     return Interval(float(low), float(high))

@@ -12,24 +12,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avsc import files
+from avsc import files, metrics
 from avsc.console import say
 from avsc.errors import AvscError
 from avsc.evaluate import embeddings, environment, results
 from avsc.evaluate.embeddings import Embeddings, write_embeddings
+from avsc.evaluate.labels import read_labels
 from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
 from avsc.evaluate.segments import EACH, Segments, segments_of
 from avsc.evaluate.summary import Summary, as_json, summarise
+from avsc.evaluate.systems import name_column_notes
+from avsc.evaluate.temperature import (
+    has_calibration,
+    read_calibration,
+    require_unseen,
+    with_temperature,
+)
 from avsc.folds import TEST, TRAIN, train_and_test
 from avsc.report import context
+from avsc.report.context import Contrast
 from avsc.report.pages import report_page
 from avsc.store.reader import Store
 
 if TYPE_CHECKING:
+    from avsc.evaluate.condition import Modality
     from avsc.evaluate.score import Protocol
     from avsc.train.load import Run
 
-FOLD = "test"
+FOLD, VALIDATION = "test", "validation"
 REPORT = "report.html"
 
 
@@ -65,36 +75,58 @@ def evaluate(
     ve_weights: str | None = None,
     out: Path | str | None = None,
     with_report: bool = True,
+    calibrated: bool = False,
+    without: "Modality | None" = None,
+    offset_s: int = 0,
+    trust_code: bool = False,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
 
     Args:
         run: Folder of the run.
         store: Path or address of the store; None for the one the run was trained on.
-        fold: Name of the fold: ``test``, ``train`` or ``all``.
+        fold: Name of the fold: ``test``, ``train``, ``all``, or ``validation``: the clips of the
+            training fold that the run held out.
         protocol: Protocol, see ``avsc.evaluate.score.score``.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+        without: Modality that every segment lacks: ``audio`` or ``image``.
+        offset_s: Distance in seconds from each segment's sound to its picture.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
-        AvscError: The run or the store cannot be used, or they do not fit each other.
+        AvscError: The run or the store cannot be used, they do not fit each other, or the
+            temperature was fitted on clips of the fold.
     """
     from avsc.evaluate import score
+    from avsc.evaluate.condition import Condition
     from avsc.train.device import resolve_device
     from avsc.train.load import load_run
 
     run = Path(run)
-    loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
+    loaded = load_run(
+        run, str(resolve_device(device)), ve_weights=ve_weights, trust_code=trust_code
+    )
     opened = Store.open(store or loaded.manifest.store)
-    score.require_fitting(loaded, opened)
-    own = opened.sha256 == loaded.manifest.store_sha256
-    left_out = loaded.recipe.train.fold if own else None
-    segments = _segments(opened, fold, loaded.scenes, left_out)
-    probabilities = score.score(loaded, opened, segments, protocol)
+    segments = fold_segments(loaded, opened, fold)
+    temperature = _temperature(run, opened, segments, calibrated)
+    scaled = loaded if temperature is None else with_temperature(loaded, temperature)
+    chosen, other = (scaled, loaded) if calibrated else (loaded, scaled)
+    condition = Condition(without, offset_s)
+    probabilities = score.score(chosen, opened, segments, protocol, condition)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
-    folder = evaluation_folder(Path(out or run), elsewhere, segments.fold, protocol)
+    folder = evaluation_folder(
+        Path(out or run),
+        elsewhere,
+        segments.fold,
+        protocol,
+        calibrated=calibrated,
+        condition=condition.words(),
+    )
     write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     if not segments.labelled:
         return Result(folder, segments, None)
@@ -104,12 +136,19 @@ def evaluate(
         "weights_sha256": results.weights_sha256(run),
         "strategy": loaded.recipe.train.strategy,
         "epoch": loaded.manifest.epoch,
+        "temperature": temperature if calibrated else None,
+        "condition": condition.words() or None,
         "hardware": environment.hardware(loaded.device),
     }
     _write_metrics(folder, summary, about)
     sample = _sample(loaded, opened, segments, protocol)
     write_embeddings(folder, sample)
     if with_report:
+        contrast = None
+        if temperature is not None:
+            with_other = score.score(other, opened, segments, protocol, condition)
+            found = metrics.calibration(with_other, segments.labels)
+            contrast = Contrast(temperature, found, calibrated=not calibrated)
         data = context.gather(
             run.resolve().name,
             opened,
@@ -119,6 +158,7 @@ def evaluate(
             about=about,
             run=loaded,
             sample=sample,
+            contrast=contrast,
         )
         files.write_text(folder / REPORT, report_page(data))
     return Result(folder, segments, summary)
@@ -153,12 +193,12 @@ def evaluate_file(
             "a labelled fold to score against",
             "send such predictions to the challenge; `avsc evaluate` cannot score them",
         )
+    labels = read_labels(store)
+    read = read_predictions(predictions, segments.scenes, labels)
     probabilities = align(predictions, read, segments)
-    if read.disagreeing():
-        say(
-            f"note: in {read.disagreeing()} rows of {predictions} scene_label is not the most "
-            "probable scene; accuracy here is of the most probable"
-        )
+    true = [labels.clips[clip].scene for clip in read.clips]
+    for note in (*read.notes, *name_column_notes(read, true)):
+        say(f"note: {predictions}: {note}")
     summary = summarise(probabilities, segments)
     if out is None:
         return Result(None, segments, summary)
@@ -174,8 +214,49 @@ def evaluate_file(
     return Result(folder, segments, summary)
 
 
+def fold_segments(run: "Run", store: Store, fold: str) -> Segments:
+    """The segments of a fold that a run is scored on.
+
+    Args:
+        run: The run.
+        store: Store to score on.
+        fold: Name of a fold, or ``validation``: the clips that the run held out of the training
+            fold of its own store.
+
+    Raises:
+        AvscError: The fold has no usable clip, the store does not fit the run, or it is not the
+            run's own and its validation clips are asked for.
+    """
+    from avsc.data.split import training_fold
+    from avsc.evaluate import score
+
+    score.require_fitting(run, store)
+    own = store.sha256 == run.manifest.store_sha256
+    if fold != VALIDATION:
+        return _segments(store, fold, run.scenes, run.recipe.train.fold if own else None)
+    if not own:
+        raise AvscError(
+            f"{store.place} is not the store that {run.path} was trained on",
+            "its own store: the validation clips are those it held out there",
+            "leave --store out, or name the place the store was moved to",
+        )
+    held_out = set(training_fold(store, run.recipe.train).validation.rows.tolist())
+    clips = [
+        clip._replace(fold=VALIDATION) if row in held_out else clip
+        for row, clip in enumerate(store.clips)
+    ]
+    seconds = store.settings.clip_seconds
+    return segments_of(clips, store.status(), seconds, VALIDATION, run.scenes)
+
+
 def evaluation_folder(
-    run: Path, elsewhere: Store | None, fold: str, protocol: "Protocol | None"
+    run: Path,
+    elsewhere: Store | None,
+    fold: str,
+    protocol: "Protocol | None",
+    *,
+    calibrated: bool = False,
+    condition: str = "",
 ) -> Path:
     """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it.
 
@@ -184,14 +265,32 @@ def evaluation_folder(
         elsewhere: Store that was scored, if it is not the run's own.
         fold: Name of the fold.
         protocol: Protocol; None for another system's predictions.
+        calibrated: Whether the run's temperature was applied.
+        condition: Name of what the run was not given, see ``avsc.evaluate.condition``.
     """
     base = run / results.EVALUATION
-    if elsewhere is None and fold in (FOLD, EACH) and protocol in ("segment", None):
+    own = elsewhere is None and not calibrated and not condition
+    if own and fold in (FOLD, EACH) and protocol in ("segment", None):
         return base
-    words = [fold, protocol]
+    words = [fold, protocol, condition, "calibrated" if calibrated else None]
     if elsewhere is not None:
         words = [Path(elsewhere.place).name, elsewhere.sha256[:8], *words]
     return base / "-".join(word for word in words if word)
+
+
+def _temperature(run: Path, store: Store, segments: Segments, calibrated: bool) -> float | None:
+    """The run's temperature; None where it has none for these clips, and none is asked for."""
+    if not calibrated and not has_calibration(run):
+        return None
+    clips = [store.clips[row].id for row in segments.rows]
+    try:
+        fitted = read_calibration(run)
+        require_unseen(fitted, clips, run)
+    except AvscError:
+        if calibrated:
+            raise
+        return None
+    return fitted.temperature
 
 
 def _sample(run: "Run", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:

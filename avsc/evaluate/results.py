@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from avsc.errors import AvscError
+from avsc.evaluate.bootstrap import FEWEST_LOCATIONS
 
 CHECKPOINTS = "checkpoints"
 EVALUATION = "evaluation"
@@ -20,7 +21,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / METRICS
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {"log_loss": found["log_loss"], "accuracy": found["accuracy"], **found}
+        found = {"log_loss": found["log_loss"], "accuracy": found["accuracy"], **found}
     except OSError as error:
         raise AvscError(
             f"cannot read {path}: {error.strerror}",
@@ -31,6 +32,11 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         raise AvscError(
             f"{path} is damaged: {error}", "the scores of an evaluation", "evaluate again"
         ) from None
+    if found.get("n_locations", FEWEST_LOCATIONS) < FEWEST_LOCATIONS and "intervals" in found:
+        # Files made before have numbers there, which say nothing.
+        unknown = dict.fromkeys(("log_loss", "accuracy", "log_loss_micro", "accuracy_micro"))
+        found["intervals"] = found["intervals"] | unknown
+    return found
 
 
 def current_metrics(run: Path) -> dict[str, Any] | None:

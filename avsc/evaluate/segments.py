@@ -43,6 +43,11 @@ class Segments:
     quarantined: int
 
     @property
+    def n_clips(self) -> int:
+        """Number of clips."""
+        return len(self.rows)
+
+    @property
     def labelled(self) -> bool:
         """Whether every segment's scene is known."""
         return bool((self.labels != UNLABELLED).all())

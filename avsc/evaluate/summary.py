@@ -4,8 +4,9 @@ Shape legend: n segments, C scenes.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,31 @@ from numpy.typing import NDArray
 from avsc import metrics
 from avsc.evaluate import bootstrap
 from avsc.evaluate.bootstrap import Interval, Intervals
-from avsc.evaluate.segments import Segments
-from avsc.metrics import Calibration, Probabilities, Scores
+from avsc.metrics import SMALLEST_PROBABILITY, Calibration, Labels, Probabilities, Scores
+
+
+class Labelled(Protocol):
+    """Segments (or clips) whose scenes are known, such as ``Segments``."""
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """Names of the scenes, C."""
+
+    @property
+    def labels(self) -> Labels:
+        """Scenes by number, [n]."""
+
+    @property
+    def locations(self) -> Sequence[str]:
+        """Keys of the locations, n; empty text where unknown."""
+
+    @property
+    def cities(self) -> Sequence[str]:
+        """Cities, n; empty text where unknown."""
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +73,7 @@ class Summary:
         confusion: Counts, rows true, [C, C].
         calibration: Reliability of the highest probability.
         cities: City -> (scores, intervals), in alphabetical order.
-        n_locations: Number of resampled locations.
+        n_locations: Number of known locations, which were resampled.
         n_clips: Number of clips of the segments.
     """
 
@@ -86,15 +110,25 @@ class Summary:
         return [_group(city or "unknown", *found) for city, found in self.cities.items()]
 
 
-def summarise(probabilities: Probabilities, segments: Segments) -> Summary:
-    """Scores labelled segments; ``probabilities`` is [n, C] in their order."""
-    sums, locations = bootstrap.location_sums(probabilities, segments.labels, segments.locations)
+def summarise(
+    probabilities: Probabilities, segments: Labelled, clip: float = SMALLEST_PROBABILITY
+) -> Summary:
+    """Scores labelled segments.
+
+    Args:
+        probabilities: Probabilities in the order of the segments, [n, C].
+        segments: The segments.
+        clip: Smallest probability of the log-loss, see ``avsc.metrics.segment_losses``.
+    """
+    sums, locations = bootstrap.location_sums(
+        probabilities, segments.labels, segments.locations, clip
+    )
     city_at = dict(zip(segments.locations, segments.cities, strict=True))
     city_of = np.array([city_at[location] for location in locations])
-    by_city = metrics.score_by(segments.cities, probabilities, segments.labels)
+    by_city = metrics.score_by(segments.cities, probabilities, segments.labels, clip)
     return Summary(
         scenes=segments.scenes,
-        scores=metrics.score(probabilities, segments.labels),
+        scores=metrics.score(probabilities, segments.labels, clip),
         intervals=bootstrap.intervals(sums),
         confusion=metrics.confusion(probabilities, segments.labels),
         calibration=metrics.calibration(probabilities, segments.labels),
@@ -102,8 +136,8 @@ def summarise(probabilities: Probabilities, segments: Segments) -> Summary:
             city: (scores, bootstrap.intervals(sums.of(city_of == city)))
             for city, scores in by_city.items()
         },
-        n_locations=len(locations),
-        n_clips=len(segments.rows),
+        n_locations=sum(map(bool, locations)),
+        n_clips=segments.n_clips,
     )
 
 
@@ -114,8 +148,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
         **_four(scores),
         "per_class": {
             scene.name: {
-                "log_loss": _known(scene.log_loss),
-                "accuracy": _known(scene.accuracy),
+                "log_loss": known(scene.log_loss),
+                "accuracy": known(scene.accuracy),
                 "n": scene.n,
             }
             for scene in scenes
@@ -143,8 +177,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "reliability": {
             "edges": found.edges.tolist(),
             "count": found.count.tolist(),
-            "confidence": [_known(v) for v in found.confidence],
-            "accuracy": [_known(v) for v in found.accuracy],
+            "confidence": [known(v) for v in found.confidence],
+            "accuracy": [known(v) for v in found.accuracy],
         },
         "per_city": {
             city: {**_four(s), "n": s.n_segments, "intervals": _four_intervals(i)}
@@ -182,8 +216,8 @@ def _four_intervals(found: Intervals) -> dict[str, list[float] | None]:
     }
 
 
-def _known(value: float) -> float | None:
-    # JSON has no nan, and readers in other languages refuse Python's.
+def known(value: float) -> float | None:
+    """A number as JSON has it, which has no nan (readers in other languages refuse Python's)."""
     return None if math.isnan(value) else float(value)
 
 

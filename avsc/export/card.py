@@ -11,6 +11,7 @@ from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.evaluate.bootstrap import Interval
+from avsc.evaluate.evaluation import FOLD, evaluation_folder
 from avsc.export import weights
 from avsc.export.description import Description
 from avsc.folds import TRAIN, train_and_test
@@ -60,7 +61,9 @@ def model_card(run: Run, description: Description, model: Path) -> str:
         arguments=[name for name, part in (("audio", audio), ("image", visual)) if part],
         onnx=model.suffix == ".onnx",
         data=training_data(run),
-        scores=scores_of(run.path, description.weights_sha256),
+        scores=scores_of(
+            run.path, description.weights_sha256, calibrated=description.temperature is not None
+        ),
         recipe=recipe.to_toml(run.recipe).strip(),
         encoder_weights=Path(run.recipe.visual.weights).name,
         tensors=_tensors(model),
@@ -73,10 +76,19 @@ def model_card(run: Run, description: Description, model: Path) -> str:
     return f"{card}\n"
 
 
-def scores_of(run: Path, weights_sha256: str | None) -> dict[str, Any] | None:
-    """The official scores of a run; None if it has none, or they are of other weights."""
+def scores_of(
+    run: Path, weights_sha256: str | None, *, calibrated: bool = False
+) -> dict[str, Any] | None:
+    """The official scores of a run; None if it has none, or they are of other weights.
+
+    Args:
+        run: Folder of the run.
+        weights_sha256: Digest of its weights.
+        calibrated: Whether the scores with the run's temperature are wanted.
+    """
+    folder = evaluation_folder(run, None, FOLD, "segment", calibrated=calibrated)
     try:
-        found = results.read_metrics(run / results.EVALUATION)
+        found = results.read_metrics(folder)
     except AvscError:
         return None
     return found if found.get("weights_sha256") == weights_sha256 else None

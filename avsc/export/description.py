@@ -1,7 +1,7 @@
 """``config.json`` beside an exported model: its inputs, its output and the run it comes from."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,6 +27,7 @@ class AudioInput(_Part):
         bands: Number of bands.
         settings: Settings of the filter bank.
         concat: Which blocks of the acoustic encoder are concatenated.
+        encoder: Class of another acoustic encoder, ``package.module:Class``.
         sample_rate_hz: Sampling rate of the sound.
         window: Number of samples in a frame.
         hop: Number of samples between the beginnings of two frames.
@@ -36,6 +37,7 @@ class AudioInput(_Part):
     bands: int
     settings: ScalogramSettings | FBankSettings
     concat: Literal["all", "last"]
+    encoder: str | None = None
     sample_rate_hz: int = timebase.SAMPLE_RATE_HZ
     window: int = timebase.WINDOW
     hop: int = timebase.HOP
@@ -72,6 +74,7 @@ class Description(_Part):
         scenes: Names of the scenes, in the order of the probabilities.
         audio: Audio input; None for a run on pictures alone.
         visual: Visual input; None for a run on sound alone.
+        temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
     """
 
@@ -85,20 +88,28 @@ class Description(_Part):
     audio: AudioInput | None
     visual: VisualInput | None
     files: dict[str, str]
+    temperature: float | None = None
 
 
-def describe(run: Run, model: Path, included: bool) -> Description:
+def describe(
+    run: Run, model: Path, included: bool, temperature: float | None = None
+) -> Description:
     """Describes an export of a run.
 
     Args:
         run: Run that was exported.
         model: File of the model.
         included: Whether that file contains the visual encoder's weights.
+        temperature: Temperature that was applied to the run; None for none.
     """
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
     audio = AudioInput(
-        feature=feature, bands=settings.bands, settings=settings, concat=run.recipe.audio.concat
+        feature=feature,
+        bands=settings.bands,
+        settings=settings,
+        concat=run.recipe.audio.concat,
+        encoder=run.recipe.audio.encoder,
     )
     visual = None
     if run.visual_encoder is not None:
@@ -117,12 +128,18 @@ def describe(run: Run, model: Path, included: bool) -> Description:
         audio=audio if run.uses_audio else None,
         visual=visual,
         files={model.name: files.sha256_file(model)},
+        temperature=temperature,
     )
 
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
-    files.write_text(folder / CONFIG, description.model_dump_json(indent=2) + "\n")
+    # What is usual is not named, so that earlier versions read the file too.
+    usual = description.audio is None or description.audio.encoder is None
+    absent: dict[str, Any] = {} if description.temperature is not None else {"temperature": True}
+    absent |= {"audio": {"encoder"}} if description.audio is not None and usual else {}
+    content = description.model_dump_json(indent=2, exclude=absent)
+    files.write_text(folder / CONFIG, content + "\n")
 
 
 def read_description(folder: Path) -> Description:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from avsc import files
 from avsc.console import say
+from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.export.card import model_card
 from avsc.export.description import describe, write_description
 from avsc.export.system import System
@@ -25,15 +26,22 @@ def export(
     out: Path | None = None,
     with_encoder: bool = True,
     ve_weights: str | None = None,
+    calibrated: bool = False,
+    trust_code: bool = False,
 ) -> Path:
     """Writes the model, ``config.json`` and ``README.md``.
 
     Args:
         run: Folder of the run.
         form: Format of the model file.
-        out: Folder to write to; None for ``RUN/export/<form>``.
+        out: Folder to write to; None for ``RUN/export/<form>``, or
+            ``<form>-calibrated``.
         with_encoder: Whether a safetensors file contains the visual encoder's weights.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run: it
+            becomes part of the last layer's weights.
         ve_weights: Place of these weights; None if they are where the run found them.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Returns:
         The folder that was written.
@@ -41,15 +49,18 @@ def export(
     Raises:
         AvscError: The run cannot be opened, or cannot be written in this form.
     """
-    folder = out or run / "export" / form
+    folder = out or run / "export" / (f"{form}-calibrated" if calibrated else form)
     if form == "onnx":
         from avsc.export import onnx_file
 
         onnx_file.require_packages()
-    loaded = load_run(run, "cpu", ve_weights=ve_weights)
+    loaded = load_run(run, "cpu", ve_weights=ve_weights, trust_code=trust_code)
+    temperature = read_calibration(run).temperature if calibrated else None
+    if temperature is not None:
+        loaded = with_temperature(loaded, temperature)
     system = System(loaded.model)
     model = _write_model(folder, form, loaded, system, with_encoder)
-    description = describe(loaded, model, with_encoder)
+    description = describe(loaded, model, with_encoder, temperature)
     write_description(folder, description)
     files.write_text(folder / README, model_card(loaded, description, model))
     return folder

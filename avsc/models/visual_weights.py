@@ -19,6 +19,7 @@ from avsc import files
 from avsc.errors import AvscError
 from avsc.models.visual import ImageConfig, VisualEncoder
 from avsc.models.weights import State, read_safetensors, read_state, sha256_state
+from avsc.network import silence_of
 from avsc.recipe import VisualRecipe
 
 FOLDER_WEIGHTS = "model.safetensors"
@@ -234,7 +235,13 @@ def _read_folder(folder: Path, recipe: VisualRecipe) -> tuple[State, ImageConfig
 
 def _download(recipe: VisualRecipe) -> nn.Module:
     import timm
+    from huggingface_hub import constants
 
+    is_offline, silence = constants.HF_HUB_OFFLINE, ""
+    if not is_offline:
+        # Asked once: the hub's client would ask again for most of a minute.
+        silence = silence_of(constants.ENDPOINT)
+        constants.HF_HUB_OFFLINE = bool(silence)  # weights that came before are found all the same
     try:
         return create_backbone(recipe.model, recipe.image_size, pretrained=True)
     except AvscError:
@@ -250,13 +257,15 @@ def _download(recipe: VisualRecipe) -> nn.Module:
                 "--ve-weights FILE, or --ve-weights random",
             ) from None
         place = f"https://huggingface.co/{wanted.hf_hub_id}"
+        why = silence or f"{type(error).__name__}: {_first_line(error)}"
         raise AvscError(
-            f"the weights of {recipe.model} could not be downloaded: "
-            f"{type(error).__name__}: {_first_line(error)}",
+            f"the weights of {recipe.model} could not be downloaded: {why}",
             "a network, or the weights in a file",
             f"fetch model.safetensors from {place} (files of timm models) on a machine that has "
             f"a network, and pass it: --ve-weights /path/to/model.safetensors",
         ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = is_offline
 
 
 def _fill(backbone: nn.Module, state: State, recipe: VisualRecipe, path: Path) -> None:

@@ -6,6 +6,9 @@ A page is data, figures and a template. In the order of reading:
 - ``pages``: report and time-line as HTML; ``templates/`` has their words, layout and CSS
 - ``style``: the one style of all figures, and a matplotlib figure as SVG inside a page
 - ``figures``: the report's figures; ``timeline_figure``: the figure of a time-line
-- ``tables``: scores as tables for a terminal; ``formatting``: numbers as text
+- ``comparison``: the page of several systems, and reports from predictions alone;
+  ``comparison_figures``: its figures
+- ``tables``: scores as tables; ``table_formats``: tables for a terminal, as Markdown, LaTeX, CSV
+  and JSON; ``formatting``: numbers as text
 - ``info``: the content of a store or a run; ``clip_figure``: one clip of a store
 """

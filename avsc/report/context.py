@@ -6,18 +6,20 @@ of a clip, B bands, C scenes.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avsc import metrics, paper, recipe
-from avsc.dataset import manifests
 from avsc.evaluate import embeddings
 from avsc.evaluate.embeddings import Embeddings
+from avsc.evaluate.labels import is_official_test
+from avsc.evaluate.leaderboard import Entry, own_entry
 from avsc.evaluate.segments import Segments
 from avsc.evaluate.summary import Summary
-from avsc.metrics import Probabilities
+from avsc.metrics import Calibration, Probabilities
 from avsc.paper import Row
 from avsc.scenes import SCENES
 from avsc.store.reader import Store
@@ -95,6 +97,21 @@ class Learning:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """The reliability with, or without, the run's temperature: the other way than the report's.
+
+    Attributes:
+        temperature: Temperature of the run.
+        calibration: Reliability of the highest probability.
+        calibrated: Whether this one is with the temperature.
+    """
+
+    temperature: float
+    calibration: Calibration
+    calibrated: bool
+
+
+@dataclass(frozen=True)
 class ReportData:
     """The content of the page; what a system lacks is None or empty.
 
@@ -111,6 +128,8 @@ class ReportData:
         recipe: Resolved recipe as TOML.
         facts: Names and values about system and data.
         environment: Names and values about software and machine.
+        contrast: Reliability the other way, calibrated or not; None for a run without temperature.
+        entry: The result as an entry of the leaderboard; None for other clips.
     """
 
     title: str
@@ -125,6 +144,8 @@ class ReportData:
     recipe: str
     facts: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, str], ...]
+    contrast: Contrast | None = None
+    entry: Entry | None = None
 
     @property
     def chance_loss(self) -> float:
@@ -142,6 +163,7 @@ def gather(
     about: dict[str, Any],
     run: "Run | None" = None,
     sample: Embeddings | None = None,
+    contrast: Contrast | None = None,
 ) -> ReportData:
     """Gathers the content of a report.
 
@@ -154,20 +176,22 @@ def gather(
         about: Content of ``metrics.json`` besides the scores.
         run: Scored run; None for the predictions of another system.
         sample: Embeddings to map.
+        contrast: Reliability with the run's temperature, or without it.
     """
     feature: Feature = store.settings.features[0]
     if run is not None and run.uses_audio:
         feature = run.recipe.audio.feature
+    official = is_official_test(store.clips[row].id for row in segments.rows)
+    protocol = about["protocol"] or "segment"
+    scores = summary.scores
     return ReportData(
         title=title,
         lead=_lead(segments, summary, about["protocol"], run),
         summary=summary,
         feature=feature,
         paper=paper.row_of(run.recipe) if run is not None and segments.scenes == SCENES else None,
-        official=manifests.is_official(
-            segments.fold, (store.clips[row].id for row in segments.rows)
-        ),
-        learning=None if run is None else _learning(run),
+        official=official,
+        learning=None if run is None else learning(run.path),
         worst=worst(store, segments, probabilities, feature),
         projections=() if sample is None else _projections(sample),
         recipe="" if run is None else recipe.to_toml(run.recipe),
@@ -176,6 +200,8 @@ def gather(
             *((name, str(value)) for name, value in about["versions"].items()),
             *((name, str(value)) for name, value in about["hardware"].items()),
         ),
+        contrast=contrast,
+        entry=own_entry(title, scores.log_loss, scores.accuracy, protocol) if official else None,
     )
 
 
@@ -227,15 +253,17 @@ def _lead(segments: Segments, summary: Summary, protocol: str | None, run: "Run 
     return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}: {scored}"
 
 
-def _learning(run: "Run") -> Learning | None:
-    rows = read_log(run.path)
+def learning(run: Path) -> Learning | None:
+    """The log of a run's folder; None where there is none."""
+    rows = read_log(run)
     if not rows:
         return None
+    losses = [row["val_loss"] for row in rows]
     return Learning(
         train_loss=tuple(row["train_loss"] for row in rows),
         validation_loss=tuple(row["val_loss"] for row in rows),
         validation_accuracy=tuple(row["val_accuracy"] for row in rows),
-        best=run.manifest.best_epoch,
+        best=1 + losses.index(min(losses)),
     )
 
 

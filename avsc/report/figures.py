@@ -70,7 +70,7 @@ def bars(metric: Metric, what: str, rows: Sequence[GroupScore], mean: float) -> 
     highs = np.minimum(highs, end)
     with styled():
         figure = new_figure(WIDTH, 28 + 22 * len(rows))
-        axes = _without_frame(figure.subplots(), grid="x")
+        axes = without_frame(figure.subplots(), grid="x")
         axes.set(xlim=(0, end), ylim=(len(rows) - 0.5, -0.5))
         axes.xaxis.set_major_locator(MaxNLocator(5))
         names = [formatting.short(row.name) for row in rows]
@@ -78,7 +78,7 @@ def bars(metric: Metric, what: str, rows: Sequence[GroupScore], mean: float) -> 
         axes.barh(range(len(rows)), np.nan_to_num(values), 0.6, color=ACCENT, alpha=0.75)
         for y, (row, low, high) in enumerate(zip(rows, lows, highs, strict=True)):
             caps = [(x, y - 0.17, x, y + 0.17) for x in (low, high)]
-            _strokes(axes, [(low, y, high, y), *caps])
+            strokes(axes, [(low, y, high, y), *caps])
             _right_label(axes, shown(getattr(row, metric)), y)
             if not row.n:
                 axes.text(0, y, " no segments", va="center", size=SMALL, color=SOFT)
@@ -102,7 +102,7 @@ def curves(title: str, lines: Mapping[str, Sequence[float]], best: int | None) -
     epochs = np.arange(1, count + 1)
     with styled():
         figure = new_figure(WIDTH, 236)
-        axes = _without_frame(figure.subplots(), grid="y")
+        axes = without_frame(figure.subplots(), grid="y")
         axes.set(xlim=(1, max(count, 2)), ylim=(0, _end(known)), xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -110,7 +110,7 @@ def curves(title: str, lines: Mapping[str, Sequence[float]], best: int | None) -
             colour = ACCENT if name == "validation" else SOFT
             axes.plot(epochs, values, color=colour, linewidth=2, label=name)
             shown = slice(None) if count <= MOST_DOTS else slice(-1, None)
-            _dots(axes, epochs[shown], np.array(values)[shown], colour)
+            dots(axes, epochs[shown], np.array(values)[shown], colour)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=len(lines), handlelength=1.4)
         if best is not None:
             axes.axvline(best, color=SECOND, linewidth=1.4, linestyle=DASHES)
@@ -133,8 +133,8 @@ def reliability(found: Calibration) -> Markup:
     with styled():
         figure = new_figure(WIDTH, 338)
         upper, lower = figure.subplots(2, sharex=True, height_ratios=(230, 48))
-        _without_frame(upper, grid="y")
-        _without_frame(lower)
+        without_frame(upper, grid="y")
+        without_frame(lower)
         upper.set(xlim=(0, 1), ylim=(0, 1))
         common = {"width": width, "align": "edge"}
         upper.bar(left, np.minimum(right, sure), color=ACCENT, alpha=0.75, **common)
@@ -146,7 +146,7 @@ def reliability(found: Calibration) -> Markup:
             alpha=0.6,
             **common,
         )
-        _strokes(upper, np.column_stack([left, right, left + width, right]))
+        strokes(upper, np.column_stack([left, right, left + width, right]))
         upper.plot([0, 1], [0, 1], color=SOFT, linewidth=1.2, linestyle=DASHES)
         lower.bar(left, found.count[full], color=SOFT, **common)
         lower.set(ylim=(0, most), xlabel="highest probability")
@@ -173,7 +173,7 @@ def scatter(title: str, points: Floats, labels: NDArray[np.int64], names: Sequen
         named = np.argsort(-np.bincount(labels), kind="stable")[:MOST_NAMES]
         for k in np.unique(labels):
             x, y = placed[labels == k].T
-            _dots(axes, x, y, scene_colour(k))
+            dots(axes, x, y, scene_colour(k))
             if k in named:
                 wanted.append((*_densest(placed[labels == k]), formatting.short(names[k])))
         for x, y, name in _apart(wanted):
@@ -223,7 +223,7 @@ def feature_png(frames: NDArray[np.float32], feature: Feature) -> bytes:
     return file.getvalue()
 
 
-def _without_frame(axes: Axes, grid: str = "") -> Axes:
+def without_frame(axes: Axes, grid: str = "") -> Axes:
     """Leaves the axes with the grid lines of ``x`` or ``y`` only, and with short numbers."""
     axes.set_frame_on(False)
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
@@ -245,16 +245,16 @@ def _right_label(axes: Axes, text: str, y: float) -> None:
     )
 
 
-def _strokes(axes: Axes, ends: ArrayLike) -> None:
+def strokes(axes: Axes, ends: ArrayLike) -> None:
     """Short dark lines, rows [k, 4] of x, y, x, y."""
     outline = _lines(np.reshape(ends, (-1, 4)))
     axes.add_patch(PathPatch(outline, edgecolor=INK, linewidth=1.6, fill=False))
 
 
-def _dots(axes: Axes, x: ArrayLike, y: ArrayLike, colour: str) -> None:
+def dots(axes: Axes, x: ArrayLike, y: ArrayLike, colour: str, size: float = DOT) -> None:
     """Round dots: each is a line of no length with round ends."""
     outline = _lines(np.column_stack([x, y, x, y]))
-    dots = PathPatch(outline, edgecolor=colour, linewidth=DOT, capstyle="round", fill=False)
+    dots = PathPatch(outline, edgecolor=colour, linewidth=size, capstyle="round", fill=False)
     dots.set_zorder(3)  # above lines
     axes.add_patch(dots)
 

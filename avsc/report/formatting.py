@@ -1,11 +1,31 @@
 """Scores, intervals, shares and times as text for a person; pure."""
 
 import math
+from collections.abc import Sequence
 
 from avsc.evaluate.bootstrap import Interval
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
+UNKNOWN = "unknown"
+
+
+def count(number: int) -> str:
+    """A number of things.
+
+    >>> count(36450)
+    '36,450'
+    """
+    return f"{number:,}"
+
+
+def or_dash(value: object) -> str:
+    """A value, or a dash where there is none.
+
+    >>> or_dash(0.149), or_dash(None)
+    ('0.149', '–')
+    """
+    return DASH if value is None else str(value)
 
 
 def loss(value: float) -> str:
@@ -63,8 +83,8 @@ def short(name: str, most: int = 24) -> str:
 def loss_bounds(interval: Interval) -> str:
     """The interval of a log-loss.
 
-    >>> loss_bounds(Interval(0.1311, 0.176))
-    '0.131–0.176'
+    >>> loss_bounds(Interval(0.1311, 0.176)), loss_bounds(Interval(math.nan, math.nan))
+    ('0.131–0.176', 'unknown')
     """
     return _bounds(interval, 1, 3)
 
@@ -78,40 +98,78 @@ def per_cent_bounds(interval: Interval) -> str:
     return _bounds(interval, 100, 1)
 
 
-def loss_gap(value: float, interval: Interval) -> tuple[str, str]:
-    """A difference of log-losses and its interval; a star marks an interval that excludes 0.
+def loss_gap(value: float) -> str:
+    """A difference of log-losses.
 
-    >>> loss_gap(-0.0981, Interval(-0.12, -0.07))
-    ('−0.0981', '[−0.120, −0.070] *')
+    >>> loss_gap(-0.0981)
+    '−0.0981'
     """
-    return _signed(value, 1, 4), _signed_bounds(interval, 1, 3)
+    return _signed(value, 1, 4)
 
 
-def per_cent_gap(value: float, interval: Interval) -> tuple[str, str]:
-    """A difference of accuracies in points and its interval, with the same star.
+def loss_gap_bounds(interval: Interval) -> str:
+    """The interval of such a difference; a star marks one that excludes 0.
 
-    >>> per_cent_gap(0.0152, Interval(-0.001, 0.03))
-    ('+1.52', '[−0.1, +3.0]')
+    >>> loss_gap_bounds(Interval(-0.12, -0.07))
+    '[−0.120, −0.070] *'
     """
-    return _signed(value, 100, 2), _signed_bounds(interval, 100, 1)
+    return _signed_bounds(interval, 1, 3)
+
+
+def per_cent_gap(value: float) -> str:
+    """A difference of accuracies in points.
+
+    >>> per_cent_gap(0.0152)
+    '+1.52'
+    """
+    return _signed(value, 100, 2)
+
+
+def per_cent_gap_bounds(interval: Interval) -> str:
+    """The interval of such a difference, with the same star.
+
+    >>> per_cent_gap_bounds(Interval(-0.001, 0.03))
+    '[−0.1, +3.0]'
+    """
+    return _signed_bounds(interval, 100, 1)
+
+
+def loss_spread(pair: Sequence[float]) -> str:
+    """Mean and standard deviation of log-losses.
+
+    >>> loss_spread([0.15171, 0.0123])
+    '0.1517 ± 0.0123'
+    """
+    return f"{loss(pair[0])} ± {loss(pair[1])}"
+
+
+def per_cent_spread(pair: Sequence[float]) -> str:
+    """Mean and standard deviation of accuracies, in per cent.
+
+    >>> per_cent_spread([0.94587, 0.0123])
+    '94.59 ± 1.23'
+    """
+    return f"{per_cent(pair[0])} ± {per_cent(pair[1])}"
 
 
 def _bounds(interval: Interval, factor: float, digits: int) -> str:
-    if math.isnan(interval.low):
-        return ""
+    if not interval.known:
+        return UNKNOWN
     ends = (interval.low, interval.high)
     return DASH.join(f"{factor * end:.{digits}f}" for end in ends)
 
 
 def _signed_bounds(interval: Interval, factor: float, digits: int) -> str:
-    if math.isnan(interval.low):
-        return ""
+    if not interval.known:
+        return UNKNOWN
     ends = (interval.low, interval.high)
     star = " *" if interval.low > 0 or interval.high < 0 else ""
     return "[" + ", ".join(_signed(end, factor, digits) for end in ends) + "]" + star
 
 
 def _signed(value: float, factor: float, digits: int) -> str:
+    if math.isnan(value):
+        return DASH
     rounded = round(factor * value, digits)
     sign = "+" if rounded > 0 else MINUS if rounded < 0 else ""
     return f"{sign}{abs(rounded):.{digits}f}"

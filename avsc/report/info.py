@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from avsc import recipe
 from avsc.console import byte_size, duration, out, table
 from avsc.dataset.read import kind_of
 from avsc.evaluate import results
+from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
 from avsc.report import formatting
 from avsc.report.dataset_info import show_dataset
@@ -35,12 +37,22 @@ def show(path: Path | str) -> None:
     """
     store = locate(path)
     folder = store.folder
-    if folder is not None and (folder / CONFIG).is_file():
+    seeds = [] if folder is None else seed_folders(folder)
+    if folder is not None and seeds:
+        _show_seeds(folder, seeds)
+    elif folder is not None and (folder / CONFIG).is_file():
         _print_facts(f"run {path}", run_facts(folder))
     elif folder is not None and folder.exists() and not _is_store(folder):
         show_dataset(folder, kind_of(folder))
     else:
         _show_store(store)
+
+
+def _show_seeds(folder: Path, seeds: Sequence[Path]) -> None:
+    """A folder of seeds: its evaluations, which are means, and each seed's run."""
+    _print_facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
+    for run in seeds:
+        _print_facts(f"run {run}", run_facts(run))
 
 
 def _is_store(folder: Path) -> bool:
@@ -212,6 +224,12 @@ def _checkpoints(run: Path) -> str:
     return ", ".join(path.name for path in paths) or "none yet"
 
 
+def _other_store(folder: Path, found: dict[str, Any]) -> str:
+    """The store of an evaluation, where it is not the run's own."""
+    store = found.get("store") or {}
+    return f", store {store['path']}" if store.get("sha256", "?")[:8] in folder.name else ""
+
+
 def _evaluations(run: Path) -> Facts:
     folders = sorted({path.parent for path in (run / results.EVALUATION).rglob(results.METRICS)})
     if not folders:
@@ -223,7 +241,9 @@ def _evaluations(run: Path) -> Facts:
             f"log-loss {formatting.loss(found['log_loss'])}, "
             f"accuracy {formatting.per_cent(found['accuracy'])} % "
             f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
-            f"protocol {found.get('protocol')})"
+            f"protocol {found.get('protocol')}{_other_store(folder, found)})"
         )
+        if "seeds" in found:
+            scores = f"mean of {found['seeds']['n']} seeds: {scores}"
         facts.append((str(folder.relative_to(run)), scores))
     return facts

@@ -4,14 +4,16 @@ The templates hold the words and the layout; here are the figures and the rows t
 """
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from avsc.evaluate import bootstrap
+from avsc.evaluate.summary import Summary
 from avsc.predict.timeline import SceneTimeline, Stretch, Thumbnail, longest
-from avsc.report import formatting
+from avsc.report import formatting, tables
 from avsc.report.context import ReportData
 
 MOST_CONFUSED = 8
@@ -26,9 +28,20 @@ SECTIONS = {
     "reliability": "Reliability of the probabilities",
     "worst": "The worst segments",
     "embeddings": "Embeddings",
+    "leaderboard": "Among published results",
     "run": "The run",
     "method": "How these numbers are made",
 }
+
+
+@dataclass(frozen=True)
+class System:
+    """One system's scores on the page of the demo; ``report`` is the address of its report."""
+
+    name: str
+    log_loss: float
+    accuracy: float
+    report: str = ""
 
 
 def report_page(data: ReportData) -> str:
@@ -38,6 +51,7 @@ def report_page(data: ReportData) -> str:
         "cities": not data.summary.by_city(),
         "worst": not data.worst,
         "embeddings": not data.projections,
+        "leaderboard": data.entry is None,
     }
     found = data.summary.calibration
     values = {
@@ -49,7 +63,11 @@ def report_page(data: ReportData) -> str:
         "confidence": float(np.nansum(found.count * found.confidence) / found.count.sum()),
         "resamples": bootstrap.RESAMPLES,
     }
-    return _render("report.html", values | _confusion(data))
+    if data.entry is not None:
+        board = tables.leaderboard_table([data.entry])
+        values["leaderboard"] = board.header(), board.cells()
+        values["place"] = tables.place_note(data.entry)
+    return render("report.html", values | confusion_view(data.summary))
 
 
 def timeline_page(timeline: SceneTimeline) -> str:
@@ -72,10 +90,26 @@ def timeline_page(timeline: SceneTimeline) -> str:
             for one in longest(stretches, MOST_STRETCHES)
         ],
     }
-    return _render("timeline.html", values)
+    return render("timeline.html", values)
 
 
-def _render(template: str, values: dict[str, Any]) -> str:
+def demo_page(
+    systems: Sequence[System], clip: str, prediction: str, data: str | None = None
+) -> str:
+    """The page that ``avsc demo`` ends with, which links the others.
+
+    Args:
+        systems: The systems' scores, and chance.
+        clip: Name of the clip that was predicted.
+        prediction: Relative address of its page.
+        data: Name of the data set; None for a synthetic one.
+    """
+    values = {"systems": systems, "clip": clip, "prediction": prediction, "data": data}
+    return render("demo.html", {"kind": "avsc demo", "title": "The systems side by side"} | values)
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """A page: a template of ``templates/`` filled with values."""
     import jinja2
 
     from avsc.report.style import COLOURS
@@ -111,7 +145,7 @@ def _charts(data: ReportData) -> dict[str, Any]:
 
     summary, log = data.summary, data.learning
     groups = {"scene": summary.by_scene(), "city": summary.by_city()}
-    charts = {
+    charts: dict[str, Any] = {
         what: {
             "log_loss": bars("log_loss", what, rows, summary.scores.log_loss),
             "accuracy": bars("accuracy", what, rows, summary.scores.accuracy),
@@ -130,14 +164,16 @@ def _charts(data: ReportData) -> dict[str, Any]:
         (one.title, scatter(one.title, one.points, one.labels, summary.scenes))
         for one in data.projections
     ]
+    if data.contrast is not None:
+        charts["contrast"] = reliability(data.contrast.calibration)
     return {**charts, "reliability": reliability(summary.calibration), "maps": maps}
 
 
-def _confusion(data: ReportData) -> dict[str, Any]:
+def confusion_view(summary: Summary) -> dict[str, Any]:
     """Rows of the matrix as (scene, cells), and the largest confusions."""
     from avsc.report.figures import confusion
 
-    counts, scenes = data.summary.confusion, data.summary.scenes
+    counts, scenes = summary.confusion, summary.scenes
     total = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
     wrong = shares * (1 - np.eye(len(shares)))

@@ -5,12 +5,12 @@ from pathlib import Path
 from avsc import files, paper
 from avsc.console import out as console_out
 from avsc.console import say
-from avsc.console import table as print_table
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.results import EVALUATION
 from avsc.part import Part
+from avsc.report.table_formats import Form, print_tables
 from avsc.reproduce import figure2, plan, table
 from avsc.reproduce.plan import FIGURE_2, Request
 from avsc.reproduce.runner import Runner
@@ -38,6 +38,7 @@ def reproduce(
     *,
     part: Part | None = None,
     device: str = "auto",
+    form: Form = "table",
 ) -> None:
     """Trains and scores the runs that are not complete, then prints and writes each target.
 
@@ -47,6 +48,7 @@ def reproduce(
         out: Folder of the runs and of the results; targets with the same one share their runs.
         part: Share of the runs to train, without results; None for all runs and the results.
         device: Device, as ``avsc train`` takes it.
+        form: Format of the tables on stdout.
 
     Raises:
         AvscError: A run in ``out`` was begun with other settings (nothing is done then), or runs
@@ -63,7 +65,7 @@ def reproduce(
     runner.run_all([run.name for run in mine])
     if part is None:
         for target in request.targets:
-            _publish(request, target, runner)
+            _publish(request, target, runner, form)
     else:
         say(
             f"part {part.index}/{part.count} has no more to do; when all parts are done, the same "
@@ -81,24 +83,21 @@ def official_folds(store: Store) -> bool:
     )
 
 
-def _publish(request: Request, target: str, runner: Runner) -> None:
+def _publish(request: Request, target: str, runner: Runner, form: Form) -> None:
     """Prints and writes a target, from the runs that are complete."""
     if target == FIGURE_2:
         _publish_figure(request, runner)
     else:
-        _publish_table(request, target, runner)
+        _publish_table(request, target, runner, form)
 
 
-def _publish_table(request: Request, target: str, runner: Runner) -> None:
+def _publish_table(request: Request, target: str, runner: Runner, form: Form) -> None:
     lines = tuple(_line(row, runner) for row in plan.rows_of(target, request.only))
     made = Table(target, lines, tuple(_notes(request, target, runner)), request.options.smoke)
     page = request.path(runner.out, target, "md")
     files.write_text(page, table.markdown(made))
     files.write_text(request.path(runner.out, target, "csv"), table.as_csv(made))
-    for metric in table.METRICS:
-        print_table(made.title(metric), *table.for_terminal(made, metric))
-    for note in (*made.notes, table.STAR.removeprefix("\\")):
-        console_out.print(note, markup=False)
+    print_tables(table.shown(made, form), form, (*made.notes, table.STAR))
     say(f"written to {page} and .csv")
 
 
@@ -188,6 +187,6 @@ def _require_one_process() -> None:
             f"avsc reproduce in {world_size()} processes of torchrun",
             "one process; its runs use one GPU each",
             "share the runs among jobs with --part, or train a run on several GPUs with "
-            "`torchrun ... -m avsc train STORE --recipe pipelines/recipes/NAME.toml --out "
+            "`torchrun ... -m avsc train STORE --recipe NAME --out "
             "DIR/runs/NAME`, which reproduce then takes as complete",
         )

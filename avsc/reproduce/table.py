@@ -1,7 +1,5 @@
-"""A table of the paper beside our scores: for a terminal, as Markdown and as CSV. Pure."""
+"""A table of the paper beside our scores. Pure."""
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,9 +7,10 @@ from typing import Any
 
 from avsc.evaluate.bootstrap import Interval
 from avsc.paper import Row
-from avsc.report import formatting
+from avsc.report import formatting, table_formats
+from avsc.report.table_formats import Column, Form
 
-STAR = "\\*: the paper's number lies outside our 95 % interval (bootstrap over locations)."
+STAR = "*: the paper's number lies outside our 95 % interval (bootstrap over locations)."
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Metric:
         unit: Factor from our scores to the paper's unit; accuracies are in per cent there.
         value: Formats a score.
         bounds: Formats an interval of a score.
-        gap: Formats a difference of scores and its interval.
+        gap: Formats a difference of scores.
     """
 
     key: str
@@ -32,7 +31,7 @@ class Metric:
     unit: int
     value: Callable[[float], str]
     bounds: Callable[[Interval], str]
-    gap: Callable[[float, Interval], tuple[str, str]]
+    gap: Callable[[float], str]
 
 
 LOG_LOSS = Metric(
@@ -122,41 +121,56 @@ def compare(line: Line, metric: Metric) -> Comparison | None:
     return Comparison(paper, line.scores[metric.key], Interval(low, high))
 
 
-def for_terminal(table: Table, metric: Metric) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one metric; two such tables fit a terminal, one of both does not."""
-    header = ["system", "paper", "ours", "95 %", "ours − paper"]
-    return header, [[line.row.system, *_cells(line, metric)] for line in table.lines]
+def shown(table: Table, form: Form) -> list[table_formats.Table]:
+    """The tables that are printed: a terminal has no room for both metrics in one."""
+    if form in ("csv", "json"):
+        return [for_programs(table)]
+    parts: list[tuple[Metric, ...]] = [METRICS]
+    if form == "table":
+        parts = [(metric,) for metric in METRICS]
+    return [for_people(table, part) for part in parts]
+
+
+def for_people(table: Table, metrics: Sequence[Metric] = METRICS) -> table_formats.Table:
+    """The table with a row for each system, some of its metrics as text."""
+    columns = [Column("system", "system")]
+    for metric in metrics:
+        before = "" if len(metrics) == 1 else f"{metric.title}, "
+        words = (f"{before}paper", "ours", "95 %", "ours − paper")
+        columns += [Column(f"{metric.key}_{word}", word) for word in words]
+    rows = tuple(
+        (line.row.system, *(cell for metric in metrics for cell in _cells(line, metric)))
+        for line in table.lines
+    )
+    title = table.title(metrics[0] if len(metrics) == 1 else None)
+    return table_formats.Table(table.name, title, tuple(columns), rows)
+
+
+def for_programs(table: Table) -> table_formats.Table:
+    """The table with all numbers, accuracies in per cent; None where not measured."""
+    names = ("paper_{}", "{}", "{}_low", "{}_high", "{}_difference")
+    keys = ["table", "system", "recipe"]
+    keys += [name.format(metric.key) for metric in METRICS for name in names]
+    keys += ["n_segments", "status", "smoke"]
+    rows = []
+    for line in table.lines:
+        numbers = [number for metric in METRICS for number in _numbers(line, metric)]
+        segments = None if line.scores is None else line.scores["n_segments"]
+        end = (segments, line.status, str(table.smoke).lower())
+        rows.append((table.name, line.row.system, line.row.recipe or "", *numbers, *end))
+    columns = tuple(Column(key, key) for key in keys)
+    return table_formats.Table(table.name, table.title(), columns, tuple(rows))
 
 
 def markdown(table: Table) -> str:
-    """The table as a page of its own."""
-    columns = ("paper", "ours", "95 %", "ours − paper")
-    header = ["system", *(f"{metric.title}, {name}" for metric in METRICS for name in columns)]
-    rows = [
-        [line.row.system, *(cell for metric in METRICS for cell in _cells(line, metric))]
-        for line in table.lines
-    ]
-    ruler = [":--", *(["--:"] * (len(header) - 1))]
-    notes = [f"- {note}" for note in (*table.notes, STAR)]
-    return "\n".join(
-        [f"# {table.title()}", "", *map(_markdown_row, [header, ruler, *rows]), "", *notes, ""]
-    )
+    """The table as a page: both metrics in one table, and the notes."""
+    page = table_formats.render([for_people(table)], "markdown", (*table.notes, f"\\{STAR}"))
+    return f"# {table.title()}\n\n{page.partition(chr(10))[2].lstrip()}\n"
 
 
 def as_csv(table: Table) -> str:
-    """The table for machines: a row a system, accuracies in per cent, empty where not measured."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    names = ("paper_{}", "{}", "{}_low", "{}_high", "{}_difference")
-    columns = [name.format(metric.key) for metric in METRICS for name in names]
-    writer.writerow(["table", "system", "recipe", *columns, "n_segments", "status", "smoke"])
-    for line in table.lines:
-        numbers = [number for metric in METRICS for number in _numbers(line, metric)]
-        segments = "" if line.scores is None else line.scores["n_segments"]
-        smoke = str(table.smoke).lower()
-        row = [table.name, line.row.system, line.row.recipe or ""]
-        writer.writerow([*row, *numbers, segments, line.status, smoke])
-    return file.getvalue()
+    """The table for programs: a row for each system."""
+    return table_formats.render([for_programs(table)], "csv") + "\n"
 
 
 def _published(line: Line, metric: Metric) -> float:
@@ -170,20 +184,15 @@ def _cells(line: Line, metric: Metric) -> list[str]:
     found = compare(line, metric)
     if found is None:
         return [published, "" if line.row.recipe is None else line.status, "", ""]
-    gap, _ = metric.gap(found.difference, found.interval)
+    gap = metric.gap(found.difference)
     star = " *" if found.excludes_paper else ""
     return [published, metric.value(found.ours), metric.bounds(found.interval), gap + star]
 
 
-def _numbers(line: Line, metric: Metric) -> list[str]:
-    published = f"{_published(line, metric)}"
+def _numbers(line: Line, metric: Metric) -> list[float | None]:
+    published = _published(line, metric)
     found = compare(line, metric)
     if found is None:
-        return [published, "", "", "", ""]
+        return [published, None, None, None, None]
     ours = (found.ours, found.interval.low, found.interval.high, found.difference)
-    return [published, *("" if math.isnan(one) else f"{metric.unit * one:.6f}" for one in ours)]
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    escaped = [cell.replace("|", "\\|").replace("*", "\\*") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
+    return [published, *(None if math.isnan(one) else round(metric.unit * one, 6) for one in ours)]

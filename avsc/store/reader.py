@@ -102,8 +102,7 @@ class Store:
 
     def __reduce__(self) -> "tuple[Any, tuple[str, str]]":
         """Pickles by place: another process opens the store anew and maps its files itself."""
-        folder = self._location.folder
-        return _reopened, (self.place if folder is None else str(folder.absolute()), self.sha256)
+        return _reopened, (self._location.absolute().place, self.sha256)
 
     @property
     def partitions(self) -> int:

@@ -134,7 +134,8 @@ def parse(manifest: dict[str, Any], where: str) -> RunManifest:
     except ValidationError as error:
         fault = error.errors()[0]
         raise AvscError(
-            f"{where} is no checkpoint of a run: {fault['loc']}: {fault['msg']}",
+            f"{where} is no checkpoint of a run: its manifest lacks "
+            f"{'.'.join(map(str, fault['loc']))}, or has something else there",
             "a checkpoint that this version of `avsc train` wrote",
             "use the avsc that wrote it, or train again",
         ) from None

@@ -142,7 +142,8 @@ def _parse(content: dict[str, object], where: str) -> PretrainManifest:
         return PretrainManifest.model_validate_json(json.dumps(known))
     except ValidationError as error:
         raise AvscError(
-            f"{where} is no checkpoint of a fine-tuning: {error.errors()[0]['msg']}",
+            f"{where} is no checkpoint of a fine-tuning: its manifest lacks "
+            f"{'.'.join(map(str, error.errors()[0]['loc']))}, or has something else there",
             "one that `avsc pretrain` wrote",
             "choose another --out",
         ) from None

@@ -453,3 +453,15 @@ def test_a_dry_run_lists_the_archives_and_writes_nothing(tmp_path: Path) -> None
 def test_a_part_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AvscError, match=r"'examples' .*evaluation"):
         plan(tmp_path, "evaluation", ("examples",))
+
+
+def test_without_a_network_the_download_ends_at_once(
+    archives: list[Archive], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.stop()
+    with pytest.raises(UnreachableError) as caught:
+        download(tmp_path, parts=PARTS, base_url=server.url, retry=QUICK)
+    assert server.url.removeprefix("http://") in caught.value.got
+    said = capsys.readouterr().err
+    assert f"asking {server.url.removeprefix('http://')}" in said
+    assert "attempt" not in said

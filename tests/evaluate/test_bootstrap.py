@@ -95,14 +95,20 @@ def test_a_class_that_a_resample_lacks_is_left_out_of_its_mean() -> None:
     np.testing.assert_array_equal(np.isnan(found.class_log_loss), drawn == 0)
 
 
-def test_a_class_without_segments_and_a_single_location_have_no_interval() -> None:
-    probabilities, labels, keys = _system(5, locations=4)
-    sums, _ = bootstrap.location_sums(probabilities, labels, keys)
+def test_an_interval_from_fewer_than_five_locations_is_unknown() -> None:
+    sums, _ = bootstrap.location_sums(*_system(5, locations=50))  # five a class
     found = bootstrap.intervals(sums, resamples=50)
-    assert np.isnan(found.class_log_loss[9].low)
-    assert np.isfinite(found.log_loss.low)
-    alone = bootstrap.intervals(sums.of(np.array([True, False, False, False])), resamples=50)
-    assert np.isnan(alone.log_loss.low)
+    assert found.log_loss.known
+    assert found.class_log_loss[9].known
+    without = bootstrap.intervals(sums.of(np.arange(50) != 9), resamples=50)
+    assert without.log_loss.known
+    assert without.class_log_loss[8].known
+    assert not without.class_log_loss[9].known
+    assert not without.class_accuracy[9].known
+    four = sums.of(np.arange(50) < 4)
+    for few in (bootstrap.intervals(four, resamples=50), bootstrap.paired(four, four)):
+        assert not any(i.known for i in (few.log_loss, few.accuracy, few.log_loss_micro))
+    assert bootstrap.intervals(sums.of(np.arange(50) < 5), resamples=50).log_loss.known
 
 
 def test_a_system_differs_from_itself_by_nothing() -> None:

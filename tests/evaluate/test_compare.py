@@ -7,8 +7,9 @@ import pytest
 
 from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate.compare import compare, predictions_of
+from avsc.evaluate.compare import compare
 from avsc.evaluate.predictions import read_predictions, write_predictions
+from avsc.evaluate.systems import predictions_of
 from avsc.report import tables
 from avsc.scenes import SCENES
 
@@ -32,7 +33,7 @@ def _run(folder: Path, skill: float, names: list[str] = NAMES, seed: int = 0) ->
 
 
 def test_differences_are_of_the_scores_and_have_the_first_as_reference(tmp_path: Path) -> None:
-    first, other = compare([_run(tmp_path / "a", 1.0), _run(tmp_path / "b", 3.0, seed=1)])
+    first, other = compare([_run(tmp_path / "a", 1.0), _run(tmp_path / "b", 3.0, seed=1)]).systems
     assert first.gap_log_loss == 0
     assert first.gap_intervals.log_loss.low == 0
     assert other.gap_log_loss == pytest.approx(other.scores.log_loss - first.scores.log_loss)
@@ -49,7 +50,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     head, *rows = file.read_text().splitlines()
     turned = tmp_path / "turned.csv"
     turned.write_text("\n".join([head, *reversed(rows)]) + "\n")
-    _, other = compare([first, turned])
+    _, other = compare([first, turned]).systems
     assert other.gap_log_loss == pytest.approx(0)
     assert other.gap_intervals.log_loss.high == pytest.approx(0)
 
@@ -90,10 +91,9 @@ def test_a_run_without_predictions_is_told_how_to_get_them(tmp_path: Path) -> No
 
 
 def test_the_tables_have_a_row_a_system_and_differences_to_the_first_alone(tmp_path: Path) -> None:
-    systems = compare([_run(tmp_path / "a", 0.0), _run(tmp_path / "b", 8.0, seed=3)])
-    for header, rows in (tables.systems(systems), tables.differences(systems)):
-        assert all(len(row) == len(header) for row in rows)
-    assert [row[0] for row in tables.systems(systems)[1]] == ["a", "b"]
-    ((name, loss, loss_bounds, points, _),) = tables.differences(systems)[1]
+    found = compare([_run(tmp_path / "a", 0.0), _run(tmp_path / "b", 8.0, seed=3)])
+    systems, differences = tables.of_comparison(found, "table")
+    assert [row[0] for row in systems.cells()] == ["a", "b"]
+    ((name, loss, loss_bounds, points, _),) = differences.cells()
     assert (name, loss[0], points[0]) == ("b", "\N{MINUS SIGN}", "+")
     assert loss_bounds.endswith("*")

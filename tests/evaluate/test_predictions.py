@@ -24,6 +24,7 @@ def _clip(scene: str, number: int, fold: str = "test") -> StoredClip:
     return StoredClip(name, scene, "lyon", str(number), fold, f"audio/{name}.wav", "")
 
 
+HEADER = ("filename", "scene_label", *SCENES)
 CLIPS = [_clip("airport", 1), _clip("bus", 2), _clip("tram", 3, "train"), _clip("tram", 4)]
 GOOD = np.full(4, Status.GOOD, np.uint8)
 
@@ -89,7 +90,9 @@ def test_numbers_have_nine_significant_digits_and_keep_their_bits(
 def test_columns_in_another_order_are_read_by_their_names(written: Path) -> None:
     table = pd.read_csv(written, sep="\t", dtype=str)
     table[["scene_label", *reversed(SCENES), "filename"]].to_csv(written, sep="\t", index=False)
-    np.testing.assert_array_equal(read_predictions(written).probabilities, _probabilities(6))
+    read = read_predictions(written)
+    assert read.scenes == SCENES
+    np.testing.assert_array_equal(read.probabilities, _probabilities(6))
 
 
 def test_rows_in_another_order_and_with_windows_line_ends_are_aligned(written: Path) -> None:
@@ -103,12 +106,11 @@ def test_rows_in_another_order_and_with_windows_line_ends_are_aligned(written: P
     ("cells", "fault"),
     [
         ({"bus": "nan"}, "'nan'"),
-        ({"bus": "-0.1"}, "'-0.1'"),
+        ({"bus": "-0.1"}, "-0.1"),
         ({"bus": "inf"}, "'inf'"),
         ({"bus": "0,1"}, "'0,1'"),
         ({"bus": "0.99", "tram": "0.99"}, "airport-lyon-1-1_0"),
-        ({"scene_label": "beach"}, "'beach'"),
-        ({"tram": "0.1\t0.1"}, "13"),
+        ({"tram": "0.1\t0.1"}, "airport-lyon-1-1_0"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_with_its_line(
@@ -117,16 +119,14 @@ def test_a_row_that_is_wrong_is_named_with_its_line(
     _edit(written, 1, **cells)
     with pytest.raises(AvscError) as caught:
         read_predictions(written)
-    assert f"{written} line 2" in caught.value.got
+    assert str(written) in caught.value.got
+    assert "line 2:" in caught.value.got
     assert fault in caught.value.got
 
 
-def test_a_comma_for_a_tab_is_recognised(written: Path) -> None:
+def test_commas_are_as_good_as_tabs(written: Path) -> None:
     written.write_text(written.read_text().replace("\t", ","))
-    with pytest.raises(AvscError) as caught:
-        read_predictions(written)
-    assert str(written) in caught.value.got
-    assert "commas" in caught.value.got
+    np.testing.assert_array_equal(read_predictions(written).probabilities, _probabilities(6))
 
 
 def test_a_column_that_is_no_scene_is_named(written: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_column_that_is_no_scene_is_named(written: Path) -> None:
     with pytest.raises(AvscError) as caught:
         read_predictions(written, SCENES)
     assert "'parc'" in caught.value.got
-    assert "'park'" in caught.value.got
+    assert "park" in caught.value.got
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,9 @@ def test_a_doubled_segment_is_named(written: Path) -> None:
     lines = written.read_text().splitlines()
     written.write_text("\n".join([*lines, lines[3]]) + "\n")
     with pytest.raises(AvscError) as caught:
-        align(written, read_predictions(written), _segments())
+        read_predictions(written)
     assert "bus-lyon-2-2_0" in caught.value.got
+    assert "line 8:" in caught.value.got
 
 
 def test_a_segment_of_another_fold_is_named(written: Path) -> None:

@@ -1,6 +1,7 @@
 import argparse
 import json
 import pickle
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -400,3 +401,24 @@ def test_a_torchscript_archive_is_refused_without_unsafe_advice(tmp_path: Path) 
         visual_weights.build(_recipe(tmp_path / "w.pt"))
     assert "TorchScript" in caught.value.got
     assert "weights_only" not in str(caught.value)
+
+
+def test_without_a_network_the_hub_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub.constants
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"  # where nobody listens
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    asked: list[str] = []
+    honest = visual_weights.silence_of
+    monkeypatch.setattr(visual_weights, "silence_of", lambda url: asked.append(url) or honest(url))
+    with pytest.raises(AvscError) as caught:
+        visual_weights.build(_recipe("pretrained"))
+    assert asked == [address]
+    assert address.removeprefix("http://") in caught.value.got
+    assert "--ve-weights" in caught.value.remedy
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE

@@ -55,7 +55,7 @@ def test_options_reach_the_work(called: list[dict[str, Any]]) -> None:
     assert request.options.settings == ("train.seed=1",)
     assert request.options.ve_weights == {"resnet50": "/w/a=b.pth"}
     assert (call["do"], call["part"], call["device"]) == ("reproduce", Part(2, 5), "cpu")
-    assert (call["store"], call["out"]) == (Path("s"), Path("d"))
+    assert (call["store"], call["out"]) == ("s", Path("d"))
 
 
 def test_a_dry_run_starts_nothing(called: list[dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ def test_options_are_shortcuts_of_the_recipe(called: dict[str, Any]) -> None:
     visual = expected.visual.model_copy(update={"weights": "1e3"})
     train = expected.train.model_copy(update={"audio_run": "runs/audio"})
     assert called["recipe"] == expected.model_copy(update={"visual": visual, "train": train})
-    assert (called["store"], called["out"]) == (Path("store"), Path("run"))
+    assert (called["store"], called["out"]) == ("store", Path("run"))
     assert (called["resume"], called["device"]) == (False, "cpu")
 
 
