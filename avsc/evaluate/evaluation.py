@@ -75,10 +75,10 @@ def evaluate(
     ve_weights: str | None = None,
     out: Path | str | None = None,
     with_report: bool = True,
+    trust_code: bool = False,
     calibrated: bool = False,
     without: "Modality | None" = None,
     offset_s: int = 0,
-    trust_code: bool = False,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
 
@@ -92,11 +92,11 @@ def evaluate(
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
         without: Modality that every segment lacks: ``audio`` or ``image``.
         offset_s: Distance in seconds from each segment's sound to its picture.
-        trust_code: Whether the class that the run names as its own acoustic encoder may be
-            imported, which runs its code.
 
     Raises:
         AvscError: The run or the store cannot be used, they do not fit each other, or the
