@@ -177,6 +177,8 @@ def _describe(
     if encoder is not None:
         pictures = {"raw": "raw images", "embedding": "stored embeddings"}
         source = pictures[recipe.train.image_source()]
+        if recipe.train.views is not None:
+            source = f"a bank of {recipe.train.views} views"
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
