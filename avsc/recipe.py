@@ -36,6 +36,19 @@ class AudioRecipe(_Section):
         default="all",
         description="residual blocks whose outputs the acoustic encoder concatenates",
     )
+    encoder: str | None = Field(
+        default=None,
+        description="class of your own acoustic encoder, package.module:Class, a torch.nn.Module "
+        "from [n, 2, bands] to [n, D] made with `bands`; unset: the paper's",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "AudioRecipe":
+        module, _, name = (self.encoder or "").partition(":")
+        parts = [*module.split("."), name]
+        if self.encoder is not None and not all(map(str.isidentifier, parts)):
+            raise ValueError(f"audio.encoder is {self.encoder!r}; it takes package.module:Class")
+        return self
 
 
 class VisualRecipe(_Section):
@@ -98,6 +111,11 @@ class TrainRecipe(_Section):
         default=30,
         ge=1,
         description="number of epochs without a lower validation loss before training stops",
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="weight of each scene in the training loss; balanced: the same for each scene, "
+        "whatever its number of clips",
     )
     seed: int = Field(
         default=0,

@@ -19,9 +19,9 @@ from avsc import console, timebase
 from avsc.data.loader import default_threads
 from avsc.data.triples import within
 from avsc.errors import AvscError
+from avsc.evaluate.condition import Condition
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
-from avsc.models.acoustic import ACOUSTIC_FEATURES
 from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.store.reader import Store
@@ -31,10 +31,17 @@ Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
+AS_RECORDED = Condition()
 CLIPS_AT_ONCE = 32  # a batch of 1,792 frames with their embeddings takes some 20 MB
 
 
-def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
+def score(
+    run: Run,
+    store: Store,
+    segments: Segments,
+    protocol: Protocol,
+    condition: Condition = AS_RECORDED,
+) -> Probabilities:
     """Each segment's probabilities, float64 [n, C].
 
     Args:
@@ -43,13 +50,15 @@ def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Pro
         segments: Segments of the fold.
         protocol: ``segment``: frames of the second alone, nothing outside it is used;
             ``context``: the whole clip's frames, each in the second that holds its centre.
+        condition: What the run is given of each segment.
 
     Raises:
-        AvscError: A shard or a picture is damaged.
+        AvscError: A shard or a picture is damaged, or the run was not made for the condition.
     """
+    condition.require_possible(run)
     parts = []
     with console.progress("scoring", len(segments.names), "segments") as line:
-        for _, samples in _batches(run, store, segments, protocol):
+        for _, samples in _batches(run, store, segments, protocol, condition=condition):
             parts.append(segment_probabilities(run.model, samples).cpu().numpy())
             line.advance(samples.segments)
     return np.concatenate(parts)
@@ -96,7 +105,8 @@ def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen
 
 def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
-    return ACOUSTIC_FEATURES if run.uses_audio else 0
+    encoder = run.model.acoustic_encoder
+    return 0 if encoder is None else encoder.features
 
 
 def require_fitting(run: Run, store: Store) -> None:
@@ -132,6 +142,8 @@ def _batches(
     segments: Segments,
     protocol: Protocol,
     clips: Ints | None = None,
+    *,
+    condition: Condition = AS_RECORDED,
 ) -> Iterator[tuple[int, Samples]]:
     """The number of the first segment and the samples of each batch of clips, in order.
 
@@ -146,9 +158,10 @@ def _batches(
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if cache is not None:
-            stored = cache.read(rows)  # [k, S, D]
+            stored = condition.pictures(cache.read(rows), seconds)  # [k, S, D]
             embedding = stored[within(seconds, stored.shape[1])]
-        samples = run.samples(audio, embedding, segment, int(seconds.sum()))
+        count = int(seconds.sum())
+        samples = run.samples(audio, embedding, segment, count, condition.present(count))
         yield int(segments.first[start]), samples
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avsc.models.acoustic import ACOUSTIC_FEATURES, DROPOUT, AcousticEncoder, Concat
+from avsc.models.acoustic import DROPOUT, AcousticEncoder, Concat, StandardisedEncoder
+from avsc.models.own_encoder import build_own
 from avsc.models.visual import VisualEncoder
 
 CLASSIFIER_HIDDEN = 1024
@@ -42,7 +43,7 @@ class AudioVisualModel(nn.Module):
 
     def __init__(
         self,
-        acoustic_encoder: AcousticEncoder | None,
+        acoustic_encoder: StandardisedEncoder | None,
         visual_encoder: VisualEncoder | None,
         classifier: SceneClassifier,
         stand_ins: bool = False,
@@ -55,7 +56,7 @@ class AudioVisualModel(nn.Module):
         self.classifier = classifier
         self.stand_ins: nn.ParameterDict | None = None
         if stand_ins and acoustic_encoder is not None and visual_encoder is not None:
-            widths = {"audio": ACOUSTIC_FEATURES, "image": visual_encoder.features}
+            widths = {"audio": acoustic_encoder.features, "image": visual_encoder.features}
             self.stand_ins = nn.ParameterDict(
                 {name: nn.Parameter(0.02 * torch.randn(width)) for name, width in widths.items()}
             )
@@ -126,6 +127,8 @@ def build_model(
     visual_encoder: VisualEncoder | None,
     scenes: int,
     concat: Concat = "all",
+    own: str | None = None,
+    *,
     stand_ins: bool = False,
 ) -> AudioVisualModel:
     """A new model of the paper's sizes around a visual encoder.
@@ -135,10 +138,14 @@ def build_model(
         visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
         scenes: Number of scenes, C.
         concat: Input of AE's linear layers, see ``AcousticEncoder``.
+        own: Class of another acoustic encoder, ``package.module:Class``, whose code is run; None
+            for the paper's.
         stand_ins: See ``AudioVisualModel``.
     """
-    acoustic = None if bands is None else AcousticEncoder(bands, concat)
-    features = 0 if acoustic is None else ACOUSTIC_FEATURES
+    acoustic: StandardisedEncoder | None = None
+    if bands is not None:
+        acoustic = AcousticEncoder(bands, concat) if own is None else build_own(own, bands)
+    features = 0 if acoustic is None else acoustic.features
     features += 0 if visual_encoder is None else visual_encoder.features
     classifier = SceneClassifier(features, scenes)
     return AudioVisualModel(acoustic, visual_encoder, classifier, stand_ins)

@@ -30,6 +30,7 @@ def predict(
     out: Path | str | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
+    trust_code: bool = False,
     calibrated: bool = False,
 ) -> list[SceneTimeline]:
     """The scene of each second of some recordings, and their files where asked for.
@@ -41,6 +42,8 @@ def predict(
         out: Folder for a CSV, a JSON and a page of each recording; None to write none.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Returns:
@@ -58,6 +61,7 @@ def predict(
             out=None if out is None else Path(out),
             device=device,
             ve_weights=ve_weights,
+            trust_code=trust_code,
             calibrated=calibrated,
         )
     )
@@ -72,6 +76,7 @@ def predict_each(
     device: str = "auto",
     ve_weights: str | None = None,
     calibrated: bool = False,
+    trust_code: bool = False,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
@@ -85,13 +90,15 @@ def predict_each(
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.
     """
     if audio is not None and len(recordings) != 1:
         raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
-    loaded = load_run(run, device, ve_weights=ve_weights)
+    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
     if calibrated:
         loaded = with_temperature(loaded, read_calibration(run).temperature)
     predictor = Predictor(loaded)

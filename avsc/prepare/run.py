@@ -1,5 +1,6 @@
 """A whole ``prepare``: check, create or go on, prepare what is missing, and mark the end."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ class Summary:
         lines = [f"{good} of {self.clips} clips are good{bad}; {self.prepared} prepared now"]
         if self.complete:
             lines.append(f"{store} is complete")
+            lines.append(f"next: avsc train {shlex.quote(str(store))} --out RUN")
         else:
             lines.append(
                 f"{store} lacks {self.missing} partitions that belong to other parts; when all"

@@ -1,5 +1,6 @@
 """A whole training run: from a store and a recipe to a folder of checkpoints and logs."""
 
+import shlex
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from avsc.console import say
 from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
@@ -28,6 +30,7 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
+    trust_code: bool = False,
 ) -> Outcome:
     """Trains by a recipe, or goes on with a run that was stopped.
 
@@ -41,6 +44,8 @@ def train(
             with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        trust_code: Whether the class that a run which goes on names as its own acoustic encoder
+            may be imported, which runs its code. A recipe that is given here is trusted.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
@@ -48,8 +53,10 @@ def train(
     """
     run = Path(run)
     if isinstance(recipe, Path | str):
-        recipe = recipes.load(recipe)
+        recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
+        if resolved.audio.encoder is not None and recipe is None and not trust_code:
+            raise untrusted(resolved.audio.encoder, run)
         return _train(Store.open(store), run, resolved, ranks)
 
 
@@ -77,6 +84,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))
     ended = trainer.fit()
     tell(f"{ended.reason}; best: epoch {ended.best_epoch}, val loss {ended.best_loss:.4f}")
+    tell(f"next: avsc evaluate {shlex.quote(str(run))}")
     return ended
 
 
