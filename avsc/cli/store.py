@@ -308,15 +308,17 @@ def info(
         typer.Option(metavar="CLIP", help="Draw this clip of a store: features and pictures."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the drawing goes: a .png, .pdf or .svg file.")
+        Path | None,
+        typer.Option(help="The drawing: a .png, .pdf or .svg file; CLIP.png by default."),
     ] = None,
 ) -> None:
     """Say what a store or a run holds, and how complete it is."""
-    if (plot is None) != (out is None):
-        raise typer.BadParameter("--plot CLIP and --out FILE go together")
-    if plot is not None and out is not None:
+    if plot is None and out is not None:
+        raise typer.BadParameter("--out FILE is where --plot CLIP goes")
+    if plot is not None:
         from avsc.report.clip_figure import plot_clip
 
+        out = out or Path(f"{Path(plot).name}.png")
         plot_clip(path, plot, out)
         say(f"drawn to {out}")
         return
