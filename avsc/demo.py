@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from avsc import recipe
 from avsc.console import out, say, table
+from avsc.dataset.read import kind_of
 from avsc.files import write_text
 from avsc.recipe import Recipe, Strategy
+from avsc.report.dataset_info import show_dataset
 
 if TYPE_CHECKING:
     from avsc.store.schema import StoreSettings
@@ -23,6 +25,8 @@ PICTURE_SIZE = (320, 180)  # of the videos: width, height
 IMAGES_PER_SCENE = 80
 PRETRAIN_EPOCHS = 12
 EPOCHS = 5
+OWN_EPOCHS = 15  # somebody's own data set may be a tenth as large
+MOST_BAD = 1_000_000
 PAGE, PREDICTION = "index.html", "prediction"
 
 
@@ -35,11 +39,12 @@ class Scored:
     metrics: dict[str, Any]
 
 
-def demo(folder: Path) -> list[Scored]:
+def demo(folder: Path, data: Path | None = None) -> list[Scored]:
     """Makes, prepares, pre-trains, trains and evaluates; what is complete is used again.
 
     Args:
         folder: Folder for all files.
+        data: Somebody's own data set; None for a synthetic one.
 
     Returns:
         The scores of each system, in the order of ``STRATEGIES``.
@@ -47,30 +52,34 @@ def demo(folder: Path) -> list[Scored]:
     Raises:
         AvscError: The folder holds something else.
     """
-    dataset, images = folder / "dataset", folder / "images"
+    dataset, images = data or folder / "dataset", folder / "images"
     store, encoder = folder / "store.zarr", folder / "visual-encoder"
     steps = 5 + 2 * len(STRATEGIES)
-    _announce(1, steps, "synth: a synthetic data set in TAU's layout")
-    _synthesise(dataset)
+    if data is None:
+        _announce(1, steps, "synth: a synthetic data set in TAU's layout")
+        _synthesise(dataset)
+    else:
+        _announce(1, steps, f"info: your data set {data}")
+        show_dataset(data, kind_of(data))
     _announce(2, steps, "synth: labelled pictures of other synthetic places")
     _draw_images(images)
     _announce(3, steps, "prepare: every clip once, into a store")
-    _prepare(dataset, store)
+    _prepare(dataset, store, own=data is not None)
     _announce(4, steps, "pretrain: a small visual encoder")
     _pretrain(images, encoder)
     scored = []
     for number, strategy in enumerate(STRATEGIES):
         run = folder / "runs" / strategy
         _announce(5 + 2 * number, steps, f"train --strategy {strategy}")
-        _train(store, run, strategy, encoder)
+        _train(store, run, strategy, encoder, EPOCHS if data is None else OWN_EPOCHS)
         _announce(6 + 2 * number, steps, f"evaluate {strategy}")
         scored.append(Scored(strategy, run, _evaluate(run)))
     _announce(steps, steps, "predict: one clip of the test fold")
-    _write_page(folder, scored, _predict(folder, store, scored[0].run))
+    _write_page(folder, scored, _predict(folder, dataset, store, scored[0].run), data)
     return scored
 
 
-def show(folder: Path, scored: list[Scored]) -> None:
+def show(folder: Path, scored: list[Scored], data: Path | None = None) -> None:
     """Prints the systems' scores beside those of chance, and where the files are."""
     rows = [
         [one.strategy, f"{one.metrics['log_loss']:.3f}", f"{100 * one.metrics['accuracy']:.1f}"]
@@ -79,11 +88,12 @@ def show(folder: Path, scored: list[Scored]) -> None:
     chance = _chance(scored)
     rows.append(["chance", f"{-math.log(chance):.3f}", f"{100 * chance:.1f}"])
     table(
-        "Synthetic data, test fold, one-second segments",
+        f"{data or 'Synthetic data'}, test fold, one-second segments",
         ["system", "log-loss", "accuracy %"],
         rows,
     )
-    out.print(f"data set  {folder / 'dataset'} (synthetic)", markup=False)
+    if data is None:
+        out.print(f"data set  {folder / 'dataset'} (synthetic)", markup=False)
     out.print(f"store     {folder / 'store.zarr'}", markup=False)
     out.print(f"encoder   {folder / 'visual-encoder'}", markup=False)
     out.print(f"reports   {folder / PAGE} (open it in a browser)", markup=False)
@@ -95,21 +105,22 @@ def _chance(scored: list[Scored]) -> float:
     return 1 / len(scored[0].metrics["per_class"])
 
 
-def _predict(folder: Path, store: Path, run: Path) -> str:
-    """Predicts the first clip of the test fold; returns its name."""
-    from avsc.predict.predict import predict
+def _predict(folder: Path, dataset: Path, store: Path, run: Path) -> str:
+    """Predicts the recording of the first clip of the test fold; returns the page's name."""
+    from avsc.predict.predict import predict_each
     from avsc.store.reader import Store
 
     clip = next(clip for clip in Store.open(store).clips if clip.fold == "test")
-    dataset = folder / "dataset"
-    if not (folder / PREDICTION / f"{clip.id}.html").exists():
-        # Names the sound too, since TAU's videos have none.
-        files = [dataset / clip.video]
-        list(predict(run, files, audio=dataset / clip.audio, out=folder / PREDICTION, device="cpu"))
-    return clip.id
+    root = dataset if dataset.is_dir() else dataset.parent
+    video = root / clip.video
+    if not (folder / PREDICTION / f"{video.stem}.html").exists():
+        # TAU's videos have no sound of their own.
+        audio = None if clip.audio in ("", clip.video) else root / clip.audio
+        list(predict_each(run, [video], audio=audio, out=folder / PREDICTION, device="cpu"))
+    return video.stem
 
 
-def _write_page(folder: Path, scored: list[Scored], clip: str) -> None:
+def _write_page(folder: Path, scored: list[Scored], clip: str, data: Path | None) -> None:
     """Writes the page that links the reports and the prediction."""
     from avsc.report.pages import System, demo_page
 
@@ -124,7 +135,8 @@ def _write_page(folder: Path, scored: list[Scored], clip: str) -> None:
         for one in scored
     ]
     systems.append(System("chance", -math.log(chance), chance))
-    write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html"))
+    name = None if data is None else str(data)
+    write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html", name))
 
 
 def _announce(step: int, steps: int, what: str) -> None:
@@ -146,10 +158,13 @@ def _draw_images(images: Path) -> None:
     make_image_folder(images, IMAGES_PER_SCENE)
 
 
-def _prepare(dataset: Path, store: Path) -> None:
+def _prepare(dataset: Path, store: Path, *, own: bool) -> None:
     from avsc.prepare import run
 
-    summary = run.prepare(dataset, store, _store_settings(), workers=None)
+    # Of somebody's own data set the bad clips are named and left out.
+    summary = run.prepare(
+        dataset, store, _store_settings(), workers=None, max_bad=MOST_BAD if own else 0
+    )
     say(summary.text(store))
 
 
@@ -178,14 +193,17 @@ def _pretrain(images: Path, encoder: Path) -> None:
     pretrain(images, encoder, small, resume=True, device="cpu")
 
 
-def _train(store: Path, run: Path, strategy: Strategy, encoder: Path) -> None:
+def _train(store: Path, run: Path, strategy: Strategy, encoder: Path, epochs: int) -> None:
     from avsc.train.run import train
 
     audio_run = run.with_name("audio") if strategy == "pipeline" else None
-    train(store, run, system_recipe(strategy, encoder, audio_run), resume=True, device="cpu")
+    recipe = system_recipe(strategy, encoder, epochs, audio_run)
+    train(store, run, recipe, resume=True, device="cpu")
 
 
-def system_recipe(strategy: Strategy, encoder: Path, audio_run: Path | None = None) -> Recipe:
+def system_recipe(
+    strategy: Strategy, encoder: Path, epochs: int = EPOCHS, audio_run: Path | None = None
+) -> Recipe:
     """The demo's recipe: the paper's with smaller sizes and a shorter, gentler schedule.
 
     All audio frames of a second share one augmented view of its image, which is quicker.
@@ -193,6 +211,7 @@ def system_recipe(strategy: Strategy, encoder: Path, audio_run: Path | None = No
     Args:
         strategy: The system to train.
         encoder: Folder of the visual encoder.
+        epochs: Number of epochs.
         audio_run: Run whose acoustic encoder the pipeline takes over.
     """
     return recipe.parse(
@@ -200,8 +219,8 @@ def system_recipe(strategy: Strategy, encoder: Path, audio_run: Path | None = No
             "visual": {"model": MODEL, "weights": str(encoder), "image_size": IMAGE_SIZE},
             "train": {
                 "strategy": strategy,
-                "epochs": EPOCHS,
-                "restart_epochs": EPOCHS,
+                "epochs": epochs,
+                "restart_epochs": epochs,
                 "batch_size": 64,
                 "lr_max": 0.003,
                 "weight_decay": 0.001,

@@ -73,6 +73,6 @@ def _identity(recipe: Recipe, published: Recipe) -> tuple[object, ...]:
             train.image_source(),
         )
     )
-    schedule = (train.epochs, train.batch_size, train.lr_max, train.lr_min)
+    schedule = (train.epochs, train.batch_size, train.lr_max, train.lr_min, train.class_weights)
     images_per_second = train.images_per_second
     return audio, visual, schedule, images_per_second

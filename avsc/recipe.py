@@ -36,6 +36,19 @@ class AudioRecipe(_Section):
         default="all",
         description="residual blocks whose outputs the acoustic encoder concatenates",
     )
+    encoder: str | None = Field(
+        default=None,
+        description="class of your own acoustic encoder, package.module:Class, a torch.nn.Module "
+        "from [n, 2, bands] to [n, D] made with `bands`; unset: the paper's",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "AudioRecipe":
+        module, _, name = (self.encoder or "").partition(":")
+        parts = [*module.split("."), name]
+        if self.encoder is not None and not all(map(str.isidentifier, parts)):
+            raise ValueError(f"audio.encoder is {self.encoder!r}; it takes package.module:Class")
+        return self
 
 
 class VisualRecipe(_Section):
@@ -99,6 +112,11 @@ class TrainRecipe(_Section):
         ge=1,
         description="number of epochs without a lower validation loss before training stops",
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="weight of each scene in the training loss; balanced: the same for each scene, "
+        "whatever its number of clips",
+    )
     seed: int = Field(
         default=0,
         ge=0,
@@ -118,13 +136,39 @@ class TrainRecipe(_Section):
     )
     cache: Literal["auto", "device", "host", "none"] = Field(
         default="auto",
-        description="memory for the decoded images: GPU (device), host, none, or what has room",
+        description="memory for the decoded images, or for the bank of views: GPU (device), host, "
+        "none, or what has room",
     )
     images_per_second: int | None = Field(
         default=None,
         ge=1,
         description="number of augmented images of each second, shared by its audio frames; "
         "unset: one image an audio frame",
+    )
+    drop_audio: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's sound is replaced by a learnt stand-in",
+    )
+    drop_image: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's image is replaced by a learnt stand-in",
+    )
+    shift_s: int = Field(
+        default=0,
+        ge=0,
+        description="largest distance in seconds between a sample's sound and its image, which is "
+        "another second's of the same clip",
+    )
+    views: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="number of augmented views of each image that are encoded once, kept in a bank "
+        "beside the store and drawn from; unset: a fresh view for every sample and epoch",
     )
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto",
@@ -160,11 +204,38 @@ class TrainRecipe(_Section):
             raise ValueError(f"lr_min {self.lr_min} is above lr_max {self.lr_max}")
         if self.strategy == "audio" and self.images:
             raise ValueError("the strategy audio has no images: leave `images` out")
+        if self.disturbs and self.strategy in ("audio", "video"):
+            raise ValueError(
+                "drop_audio, drop_image and shift_s are for two modalities, not for the strategy "
+                f"{self.strategy}"
+            )
+        if self.drop_audio + self.drop_image >= 1:
+            raise ValueError(
+                f"drop_audio {self.drop_audio} and drop_image {self.drop_image} leave no sample "
+                "whole: their sum is below 1, since no sample loses both"
+            )
+        if self.views and self.strategy == "audio":
+            raise ValueError("the strategy audio has no images: leave `views` out")
+        if self.views and self.image_source() == "embedding":
+            raise ValueError(
+                "`views` are augmented raw images, and this run takes the embedding of the plain "
+                "image (as the strategy pipeline does): leave `views` out, or set images = raw"
+            )
         if self.acoustic and self.strategy in ("audio", "video"):
             raise ValueError(
                 f"`acoustic` is for joint and pipeline, not for the strategy {self.strategy}"
             )
         return self
+
+    @property
+    def drops(self) -> bool:
+        """Whether training drops modalities, so that the model has stand-ins for them."""
+        return self.drop_audio > 0 or self.drop_image > 0
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether training drops modalities or shifts them in time."""
+        return self.drops or self.shift_s > 0
 
     def image_source(self) -> Literal["raw", "embedding"]:
         """The form of the training images: raw, or a stored embedding (the paper's section 3.3)."""
@@ -178,6 +249,13 @@ class TrainRecipe(_Section):
 class AugmentRecipe(_Section):
     """Augmentation of raw training images; each sample draws its own."""
 
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="random seed of the views of a bank (train.views), which runs of other "
+        "train.seed share; fresh views are drawn from train.seed",
+    )
     crop_scale_min: float = Field(
         default=0.35,
         gt=0,

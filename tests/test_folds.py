@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from avsc.data.split import training_fold
 from avsc.errors import AvscError
-from avsc.folds import Split, split_clips
+from avsc.folds import Split, cross_folds, split_clips, train_and_test
 from avsc.recipe import TrainRecipe
 from avsc.scenes import SCENES
+from avsc.store.layout import StoredClip
 from avsc.store.reader import Store
 
 # Clips of the official training fold by scene, at about 30 locations a scene (DESIGN section 9).
@@ -127,6 +128,56 @@ def test_a_fold_with_one_location_a_scene_is_refused_with_a_way_out() -> None:
         split_clips(["bus", "bus"], [("oslo", "1"), ("oslo", "1")], 0.1, 0)
     assert caught.value.got.startswith("2 ")
     assert "train.val_split=clip" in caught.value.remedy
+
+
+@given(st.integers(0, 2**40), st.integers(2, 6))
+def test_folds_are_dealt_out_evenly_and_keep_groups_whole(seed: int, folds: int) -> None:
+    groups = [(f"{scene}-{place}",) for scene in range(3) for place in range(8) for _ in range(2)]
+    scenes = [group[0][0] for group in groups]
+    dealt = cross_folds(scenes, groups, folds, seed)
+    assert set(dealt.tolist()) == set(range(folds))
+    for group in set(groups):
+        assert len({int(fold) for fold, of in zip(dealt, groups, strict=True) if of == group}) == 1
+    for scene in "012":
+        counts = np.bincount(dealt[np.array(scenes) == scene], minlength=folds)
+        assert counts.max() - counts.min() <= 2  # a group
+
+
+@given(st.integers(0, 2**40), st.integers(2, 12))
+def test_as_many_folds_as_groups_leave_out_one_each(seed: int, count: int) -> None:
+    groups = [(str(number // 3),) for number in range(3 * count)]
+    scenes = [str(number % 2) for number in range(3 * count)]
+    dealt = cross_folds(scenes, groups, count, seed)
+    assert len({(fold, group) for fold, group in zip(dealt.tolist(), groups, strict=True)}) == count
+
+
+def test_more_folds_than_groups_are_refused() -> None:
+    with pytest.raises(AvscError) as caught:
+        cross_folds(["a", "b"], [("1",), ("2",)], 3, 0)
+    assert "2" in caught.value.remedy
+
+
+def _clips(*folds: str) -> list[StoredClip]:
+    return [StoredClip(f"c{n}", "bus", "", str(n), f, "", "") for n, f in enumerate(folds)]
+
+
+def test_a_run_sees_one_fold_as_test_and_the_others_as_train() -> None:
+    seen = train_and_test(_clips("1", "2", "", "3", "2"), "2")
+    assert [clip.fold for clip in seen] == ["train", "test", "", "train", "test"]
+    official = _clips("train", "test", "")
+    assert train_and_test(official, None) == tuple(official)
+    assert train_and_test(official, "test") == tuple(official)
+
+
+@pytest.mark.parametrize(
+    ("folds", "held_out"), [("12", None), ("12", "3"), (("train", "test"), "train")]
+)
+def test_a_fold_that_cannot_be_left_out_is_refused(
+    folds: tuple[str, ...], held_out: str | None
+) -> None:
+    with pytest.raises(AvscError) as caught:
+        train_and_test(_clips(*folds), held_out)
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize("by_clip", [True, False])

@@ -1,7 +1,7 @@
 """The ``avsc`` command. Its modules parse, call one function and print; ``app`` runs them."""
 
 # Registers the commands; their order is that of `avsc --help`.
-from avsc.cli import demo, data, store, train, recipe, evaluate, score, reproduce, predict  # noqa: I001
+from avsc.cli import demo, data, prepare, store, train, recipe, evaluate, score, reproduce, predict  # noqa: I001
 from avsc.cli.app import main
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "evaluate",
     "main",
     "predict",
+    "prepare",
     "recipe",
     "reproduce",
     "score",

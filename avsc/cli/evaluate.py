@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm
+from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm, TrustCode
 from avsc.console import say
 
 if TYPE_CHECKING:
@@ -61,6 +61,22 @@ PredictionsFile = Annotated[
         rich_help_panel=FILE,
     ),
 ]
+Without = Annotated[
+    Literal["audio", "image"] | None,
+    typer.Option(
+        help="Score without this modality, for which the learnt embedding of a run with "
+        "train.drop_audio or train.drop_image stands in.",
+        rich_help_panel=RUN,
+    ),
+]
+Offset = Annotated[
+    int,
+    typer.Option(
+        metavar="SECONDS",
+        help="Give each second's sound the picture of so many seconds later (or earlier).",
+        rich_help_panel=RUN,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -86,9 +102,12 @@ def evaluate(
     protocol: Protocol = "segment",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
     out: Out = None,
     report: Report = True,
     calibrated: Calibrated = False,
+    without: Without = None,
+    offset: Offset = 0,
 ) -> None:
     r"""Score a run over one-second segments: log-loss, accuracy, and its errors.
 
@@ -110,6 +129,8 @@ def evaluate(
 
     if (not runs) == (predictions is None):
         raise typer.BadParameter("name a RUN, or a file with --predictions")
+    if (without or offset) and (not runs or len(runs) > 1 or seed_folders(runs[0])):
+        raise typer.BadParameter("--without and --offset are for one RUN")
     if runs and len(runs) > 1:
         from avsc.evaluate.cross_validation import evaluate_folds
 
@@ -118,7 +139,13 @@ def evaluate(
                 "several runs are scored as one: give --out, without --fold and --calibrated"
             )
         result = evaluate_folds(
-            runs, out, store=store, protocol=protocol, device=device, with_report=report
+            runs,
+            out,
+            store=store,
+            protocol=protocol,
+            device=device,
+            with_report=report,
+            trust_code=trust_code,
         )
     elif runs and seed_folders(runs[0]):
         from avsc.evaluate.evaluate_seeds import evaluate_seeds
@@ -133,6 +160,7 @@ def evaluate(
             out=out,
             with_report=report,
             calibrated=calibrated,
+            trust_code=trust_code,
         )
         _show_seeds(seeds)
         return
@@ -146,7 +174,10 @@ def evaluate(
             ve_weights=ve_weights,
             out=out,
             with_report=report,
+            trust_code=trust_code,
             calibrated=calibrated,
+            without=without,
+            offset_s=offset,
         )
     else:
         assert predictions is not None

@@ -83,6 +83,15 @@ MovedWeights = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="Let the run import the class that it names as its acoustic encoder "
+        "(audio.encoder): that runs the code of its module.",
+        rich_help_panel=HOW,
+    ),
+]
 Device = Annotated[
     str, typer.Option(help="Device to compute on: auto, cpu, cuda or cuda:N.", rich_help_panel=HOW)
 ]

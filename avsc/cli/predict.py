@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import TRAINED_RUN, Calibrated, Device, MovedWeights, Run
+from avsc.cli.options import TRAINED_RUN, Calibrated, Device, MovedWeights, Run, TrustCode
 from avsc.console import out as console_out
 from avsc.console import say, table
 
@@ -49,6 +49,7 @@ def predict(
     ] = "table",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
     calibrated: Calibrated = False,
 ) -> None:
     """Name the scene of each second of any recording.
@@ -71,6 +72,7 @@ def predict(
         device=device,
         ve_weights=ve_weights,
         calibrated=calibrated,
+        trust_code=trust_code,
     )
     for number, timeline in enumerate(timelines):
         if form == "json":
@@ -117,6 +119,7 @@ def export(
         ),
     ] = True,
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
     calibrated: Calibrated = False,
 ) -> None:
     """Write the whole model: audio frame and image in, probabilities of scenes out.
@@ -131,6 +134,12 @@ def export(
     if form == "onnx" and not encoder:
         raise typer.BadParameter("an ONNX file always holds the visual encoder")
     folder = run_on(
-        run, form, out=out, with_encoder=encoder, ve_weights=ve_weights, calibrated=calibrated
+        run,
+        form,
+        out=out,
+        with_encoder=encoder,
+        ve_weights=ve_weights,
+        calibrated=calibrated,
+        trust_code=trust_code,
     )
     say(f"written to {folder}")

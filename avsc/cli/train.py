@@ -18,6 +18,7 @@ from avsc.cli.options import (
     Settings,
     Store,
     Threads,
+    TrustCode,
 )
 from avsc.console import say
 
@@ -68,6 +69,7 @@ def train(
     resume: Resume = False,
     device: Device = "auto",
     threads: Threads = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a system on a store's training fold.
 
@@ -82,6 +84,7 @@ def train(
     - `avsc train STORE --out runs/joint --ve-weights VE`
     - `avsc train STORE --out runs/audio --strategy audio --set epochs=20`
     - `avsc train STORE --out runs/r50 --recipe joint-fbank-resnet50`
+    - `avsc train STORE --out runs/mine --set audio.encoder=my_module:MyEncoder`
     - `avsc train STORE --out runs/joint --resume`
     - `torchrun --nproc-per-node 8 -m avsc train STORE --out runs/joint`
     """
@@ -95,6 +98,13 @@ def train(
         "train.threads": threads,
     }
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
+    if merged.audio.encoder is not None and not trust_code:
+        from avsc.models.own_encoder import untrusted
+        from avsc.recipe import load
+
+        # What the command line names itself is trusted; what the run's folder adds is data.
+        if load(recipe, settings or ()).audio.encoder != merged.audio.encoder:
+            raise untrusted(merged.audio.encoder, out)
     run(store, out, merged, resume=resume, device=device)
 
 

@@ -22,6 +22,7 @@ class Inputs(NamedTuple):
     images: Tensor | None = None  # uint8 [m, 3, Z, Z]
     image_index: Tensor | None = None  # int64 [n] each sample's image among the m
     embedding: Tensor | None = None  # float32 [n, D]
+    present: Tensor | None = None  # bool [n, 2] sound and image; None: all samples have both
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class Batch:
     images: Tensor | None  # uint8 [m, 3, Z, Z], channels last in memory
     image_index: Tensor  # int64 [n] each triple's image among the m
     embedding: Tensor | None = None  # float32 [n, D] of the stored images
+    present: Tensor | None = None  # bool [n, 2] sound and image; None: none was dropped
 
     @property
     def inputs(self) -> Inputs:
         """The model's part of the batch."""
-        return Inputs(self.audio, self.images, self.image_index, self.embedding)
+        return Inputs(self.audio, self.images, self.image_index, self.embedding, self.present)
 
     @property
     def images_encoded(self) -> int:

@@ -35,6 +35,12 @@ class Triples:
     def __len__(self) -> int:
         return len(self.clip)
 
+    def lengths(self) -> Ints:
+        """Number of seconds of each clip, [C]."""
+        lengths = np.zeros(len(self.rows), np.int64)
+        np.maximum.at(lengths, self.clip, self.second + 1)
+        return lengths
+
 
 @dataclass(frozen=True)
 class Views:

@@ -30,6 +30,7 @@ def evaluate_folds(
     protocol: "Protocol" = "segment",
     device: str = "auto",
     with_report: bool = True,
+    trust_code: bool = False,
 ) -> Result:
     """Scores each run on its own fold, and all their segments together.
 
@@ -43,14 +44,22 @@ def evaluate_folds(
         protocol: Protocol, see ``avsc.evaluate.score.score``.
         device: Device to compute on.
         with_report: Whether to write ``report.html`` too.
+        trust_code: Whether the classes that the runs name may be imported, see ``evaluate``.
 
     Raises:
         AvscError: The runs are not one a fold of one store, or one of them cannot be used.
     """
-    place = store or _store_of(runs)
+    place = store or _store_of(runs, trust_code)
     _require_each_fold(runs, place)
     found = [
-        evaluate(run, store=place, protocol=protocol, device=device, with_report=with_report)
+        evaluate(
+            run,
+            store=place,
+            protocol=protocol,
+            device=device,
+            with_report=with_report,
+            trust_code=trust_code,
+        )
         for run in runs
     ]
     tables = [(result.folder / PREDICTIONS).read_bytes() for result in found if result.folder]
@@ -70,10 +79,10 @@ def fold_of(run: Path) -> str | None:
     return recipes.load(run / run_dir.CONFIG).train.fold
 
 
-def _store_of(runs: Sequence[Path]) -> str:
+def _store_of(runs: Sequence[Path], trust_code: bool) -> str:
     from avsc.train.load import load_run
 
-    manifests = [load_run(run, "cpu").manifest for run in runs]
+    manifests = [load_run(run, "cpu", trust_code=trust_code).manifest for run in runs]
     if len({manifest.store_sha256 for manifest in manifests}) > 1:
         raise AvscError(
             "the runs were trained on different stores: "

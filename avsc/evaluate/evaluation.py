@@ -35,6 +35,7 @@ from avsc.report.pages import report_page
 from avsc.store.reader import Store
 
 if TYPE_CHECKING:
+    from avsc.evaluate.condition import Modality
     from avsc.evaluate.score import Protocol
     from avsc.train.load import Run
 
@@ -74,7 +75,10 @@ def evaluate(
     ve_weights: str | None = None,
     out: Path | str | None = None,
     with_report: bool = True,
+    trust_code: bool = False,
     calibrated: bool = False,
+    without: "Modality | None" = None,
+    offset_s: int = 0,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
 
@@ -88,27 +92,40 @@ def evaluate(
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+        without: Modality that every segment lacks: ``audio`` or ``image``.
+        offset_s: Distance in seconds from each segment's sound to its picture.
 
     Raises:
         AvscError: The run or the store cannot be used, they do not fit each other, or the
             temperature was fitted on clips of the fold.
     """
     from avsc.evaluate import score
+    from avsc.evaluate.condition import Condition
     from avsc.train.device import resolve_device
     from avsc.train.load import load_run
 
     run = Path(run)
-    loaded = load_run(run, str(resolve_device(device)), ve_weights=ve_weights)
+    loaded = load_run(
+        run, str(resolve_device(device)), ve_weights=ve_weights, trust_code=trust_code
+    )
     opened = Store.open(store or loaded.manifest.store)
     segments = fold_segments(loaded, opened, fold)
     temperature = _temperature(run, opened, segments, calibrated)
     scaled = loaded if temperature is None else with_temperature(loaded, temperature)
     chosen, other = (scaled, loaded) if calibrated else (loaded, scaled)
-    probabilities = score.score(chosen, opened, segments, protocol)
+    condition = Condition(without, offset_s)
+    probabilities = score.score(chosen, opened, segments, protocol, condition)
     elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
     folder = evaluation_folder(
-        Path(out or run), elsewhere, segments.fold, protocol, calibrated=calibrated
+        Path(out or run),
+        elsewhere,
+        segments.fold,
+        protocol,
+        calibrated=calibrated,
+        condition=condition.words(),
     )
     write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     if not segments.labelled:
@@ -120,6 +137,7 @@ def evaluate(
         "strategy": loaded.recipe.train.strategy,
         "epoch": loaded.manifest.epoch,
         "temperature": temperature if calibrated else None,
+        "condition": condition.words() or None,
         "hardware": environment.hardware(loaded.device),
     }
     _write_metrics(folder, summary, about)
@@ -128,7 +146,7 @@ def evaluate(
     if with_report:
         contrast = None
         if temperature is not None:
-            with_other = score.score(other, opened, segments, protocol)
+            with_other = score.score(other, opened, segments, protocol, condition)
             found = metrics.calibration(with_other, segments.labels)
             contrast = Contrast(temperature, found, calibrated=not calibrated)
         data = context.gather(
@@ -238,6 +256,7 @@ def evaluation_folder(
     protocol: "Protocol | None",
     *,
     calibrated: bool = False,
+    condition: str = "",
 ) -> Path:
     """Where an evaluation is kept: ``evaluation`` for the official one, else a folder in it.
 
@@ -247,12 +266,13 @@ def evaluation_folder(
         fold: Name of the fold.
         protocol: Protocol; None for another system's predictions.
         calibrated: Whether the run's temperature was applied.
+        condition: Name of what the run was not given, see ``avsc.evaluate.condition``.
     """
     base = run / results.EVALUATION
-    own = elsewhere is None and not calibrated
+    own = elsewhere is None and not calibrated and not condition
     if own and fold in (FOLD, EACH) and protocol in ("segment", None):
         return base
-    words = [fold, protocol, "calibrated" if calibrated else None]
+    words = [fold, protocol, condition, "calibrated" if calibrated else None]
     if elsewhere is not None:
         words = [Path(elsewhere.place).name, elsewhere.sha256[:8], *words]
     return base / "-".join(word for word in words if word)

@@ -1,7 +1,7 @@
 """Scores a run on a fold's one-second segments: frames' probabilities, averaged (DESIGN section 5).
 
 The visual encoder sees each image once, whatever the number of audio frames beside it: its
-embeddings come from the cache beside the store, which runs with the same encoder share.
+embeddings come from the bank beside the store, which runs with the same encoder share.
 
 Shape legend: k clips of a batch, S seconds and F frames of the longest clip, f frames of a second,
 m samples (pairs of a frame and its second's image), 2 channels, B bands, D and E features of the
@@ -19,11 +19,11 @@ from avsc import console, timebase
 from avsc.data.loader import default_threads
 from avsc.data.triples import within
 from avsc.errors import AvscError
+from avsc.evaluate.condition import Condition
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
-from avsc.models.acoustic import ACOUSTIC_FEATURES
-from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
+from avsc.models.view_bank import ViewBank
 from avsc.store.reader import Store
 from avsc.train.load import Run
 
@@ -31,10 +31,17 @@ Protocol = Literal["segment", "context"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
+AS_RECORDED = Condition()
 CLIPS_AT_ONCE = 32  # a batch of 1,792 frames with their embeddings takes some 20 MB
 
 
-def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Probabilities:
+def score(
+    run: Run,
+    store: Store,
+    segments: Segments,
+    protocol: Protocol,
+    condition: Condition = AS_RECORDED,
+) -> Probabilities:
     """Each segment's probabilities, float64 [n, C].
 
     Args:
@@ -43,13 +50,15 @@ def score(run: Run, store: Store, segments: Segments, protocol: Protocol) -> Pro
         segments: Segments of the fold.
         protocol: ``segment``: frames of the second alone, nothing outside it is used;
             ``context``: the whole clip's frames, each in the second that holds its centre.
+        condition: What the run is given of each segment.
 
     Raises:
-        AvscError: A shard or a picture is damaged.
+        AvscError: A shard or a picture is damaged, or the run was not made for the condition.
     """
+    condition.require_possible(run)
     parts = []
     with console.progress("scoring", len(segments.names), "segments") as line:
-        for _, samples in _batches(run, store, segments, protocol):
+        for _, samples in _batches(run, store, segments, protocol, condition=condition):
             parts.append(segment_probabilities(run.model, samples).cpu().numpy())
             line.advance(samples.segments)
     return np.concatenate(parts)
@@ -96,7 +105,8 @@ def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen
 
 def acoustic_features(run: Run) -> int:
     """Number of columns of a joint embedding that are the acoustic encoder's."""
-    return ACOUSTIC_FEATURES if run.uses_audio else 0
+    encoder = run.model.acoustic_encoder
+    return 0 if encoder is None else encoder.features
 
 
 def require_fitting(run: Run, store: Store) -> None:
@@ -132,12 +142,14 @@ def _batches(
     segments: Segments,
     protocol: Protocol,
     clips: Ints | None = None,
+    *,
+    condition: Condition = AS_RECORDED,
 ) -> Iterator[tuple[int, Samples]]:
     """The number of the first segment and the samples of each batch of clips, in order.
 
     With ``clips``, only of batches that hold one of these.
     """
-    cache = _embeddings(run, store, segments.rows)
+    bank = _embeddings(run, store, segments.rows)
     for start in range(0, len(segments.rows), CLIPS_AT_ONCE):
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
         if clips is not None and not ((clips >= start) & (clips < stop)).any():
@@ -145,19 +157,21 @@ def _batches(
         rows, seconds = segments.rows[start:stop], segments.seconds[start:stop]
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
-        if cache is not None:
-            stored = cache.read(rows)  # [k, S, D]
+        if bank is not None:
+            (plain,) = bank.read(rows)
+            stored = condition.pictures(plain, seconds)  # [k, S, D]
             embedding = stored[within(seconds, stored.shape[1])]
-        samples = run.samples(audio, embedding, segment, int(seconds.sum()))
+        count = int(seconds.sum())
+        samples = run.samples(audio, embedding, segment, count, condition.present(count))
         yield int(segments.first[start]), samples
 
 
-def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
+def _embeddings(run: Run, store: Store, rows: Ints) -> ViewBank | None:
     if run.visual_encoder is None:
         return None
-    cache = EmbeddingCache(store, run.visual_encoder, run.path / "embeddings")
-    cache.compute(rows, run.recipe.train.threads or default_threads())
-    return cache
+    bank = ViewBank(store, run.visual_encoder, run.path / "embeddings")
+    bank.compute(rows, run.recipe.train.threads or default_threads())
+    return bank
 
 
 def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:

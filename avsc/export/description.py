@@ -1,7 +1,7 @@
 """``config.json`` beside an exported model: its inputs, its output and the run it comes from."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -27,6 +27,7 @@ class AudioInput(_Part):
         bands: Number of bands.
         settings: Settings of the filter bank.
         concat: Which blocks of the acoustic encoder are concatenated.
+        encoder: Class of another acoustic encoder, ``package.module:Class``.
         sample_rate_hz: Sampling rate of the sound.
         window: Number of samples in a frame.
         hop: Number of samples between the beginnings of two frames.
@@ -36,6 +37,7 @@ class AudioInput(_Part):
     bands: int
     settings: ScalogramSettings | FBankSettings
     concat: Literal["all", "last"]
+    encoder: str | None = None
     sample_rate_hz: int = timebase.SAMPLE_RATE_HZ
     window: int = timebase.WINDOW
     hop: int = timebase.HOP
@@ -103,7 +105,11 @@ def describe(
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
     audio = AudioInput(
-        feature=feature, bands=settings.bands, settings=settings, concat=run.recipe.audio.concat
+        feature=feature,
+        bands=settings.bands,
+        settings=settings,
+        concat=run.recipe.audio.concat,
+        encoder=run.recipe.audio.encoder,
     )
     visual = None
     if run.visual_encoder is not None:
@@ -129,7 +135,11 @@ def describe(
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
     # Earlier versions read only what they know.
-    absent = {"temperature"} if description.temperature is None else set()
+    absent: dict[str, Any] = {}
+    if description.temperature is None:
+        absent["temperature"] = True
+    if description.audio is not None and description.audio.encoder is None:
+        absent["audio"] = {"encoder"}
     content = description.model_dump_json(indent=2, exclude=absent)
     files.write_text(folder / CONFIG, content + "\n")
 

@@ -26,6 +26,7 @@ def export(
     out: Path | None = None,
     with_encoder: bool = True,
     ve_weights: str | None = None,
+    trust_code: bool = False,
     calibrated: bool = False,
 ) -> Path:
     """Writes the model, ``config.json`` and ``README.md``.
@@ -39,6 +40,8 @@ def export(
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run: it
             becomes part of the last layer's weights.
         ve_weights: Place of these weights; None if they are where the run found them.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Returns:
         The folder that was written.
@@ -51,7 +54,7 @@ def export(
         from avsc.export import onnx_file
 
         onnx_file.require_packages()
-    loaded = load_run(run, "cpu", ve_weights=ve_weights)
+    loaded = load_run(run, "cpu", ve_weights=ve_weights, trust_code=trust_code)
     temperature = read_calibration(run).temperature if calibrated else None
     if temperature is not None:
         loaded = with_temperature(loaded, temperature)

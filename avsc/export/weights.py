@@ -9,6 +9,7 @@ from avsc.errors import AvscError
 from avsc.export.description import Description, read_description
 from avsc.export.system import System
 from avsc.models import visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.scene_model import build_model, renamed
 from avsc.models.visual import VisualEncoder
 from avsc.models.visual_weights import create_backbone
@@ -30,7 +31,7 @@ def write_weights(path: Path, system: System, with_encoder: bool) -> None:
     files.write_bytes(path, save(tensors, metadata={"format": "pt"}))
 
 
-def read_system(folder: Path, ve_weights: str | None = None) -> System:
+def read_system(folder: Path, ve_weights: str | None = None, *, trust_code: bool = False) -> System:
     """Reads what ``avsc export --format safetensors`` wrote.
 
     >>> system = read_system(Path("runs/joint/export/safetensors"))  # doctest: +SKIP
@@ -40,6 +41,8 @@ def read_system(folder: Path, ve_weights: str | None = None) -> System:
         folder: The export.
         ve_weights: The visual encoder's weights, as ``avsc train`` takes them, for an export
             that does not hold them.
+        trust_code: Whether the class that the export names as its acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The folder is no such export, is damaged, or lacks the encoder.
@@ -49,11 +52,15 @@ def read_system(folder: Path, ve_weights: str | None = None) -> System:
     state = _current(read_safetensors(path))
     _require_same(path, description)
     audio = description.audio
+    own = None if audio is None else audio.encoder
+    if own is not None and not trust_code:
+        raise untrusted(own, folder)
     model = build_model(
         None if audio is None else audio.bands,
         _visual_encoder(folder, description, state, ve_weights),
         len(description.scenes),
         "all" if audio is None else audio.concat,
+        own=own,
     )
     model.load_state_dict({k: v for k, v in state.items() if not k.startswith(VISUAL)})
     return System(model)

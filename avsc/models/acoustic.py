@@ -41,7 +41,42 @@ class ResidualBlock(nn.Module):
         return result
 
 
-class AcousticEncoder(nn.Module):
+class StandardisedEncoder(nn.Module):
+    """An acoustic encoder that standardises its frames, and can be frozen.
+
+    Args:
+        bands: Number of bands of a frame.
+
+    Attributes:
+        features: Number of features of an embedding.
+    """
+
+    features: int
+    mean: Tensor  # [2, B], of the run's training frames
+    std: Tensor  # [2, B]
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.bands = bands
+        self.register_buffer("mean", torch.zeros(2, bands))
+        self.register_buffer("std", torch.ones(2, bands))
+        self._is_frozen = False
+
+    def standardised(self, audio: Tensor) -> Tensor:
+        """Frames with mean 0 and standard deviation 1 in each channel and band, [n, 2, B]."""
+        return (audio - self.mean) / self.std
+
+    def freeze(self) -> None:
+        """Keeps weights and batch statistics as they are from here on, without dropout."""
+        self._is_frozen = True
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "StandardisedEncoder":
+        """Sets training mode, unless the encoder is frozen."""
+        return super().train(mode and not self._is_frozen)
+
+
+class AcousticEncoder(StandardisedEncoder):
     """AE: standardisation, four residual blocks, two linear layers.
 
     Args:
@@ -53,21 +88,17 @@ class AcousticEncoder(nn.Module):
         AvscError: There are too few bands for four halvings.
     """
 
-    mean: Tensor  # [2, B], of the run's training frames
-    std: Tensor  # [2, B]
+    features = ACOUSTIC_FEATURES
 
     def __init__(self, bands: int, concat: Concat = "all") -> None:
-        super().__init__()
+        super().__init__(bands)
         if bands < FEWEST_BANDS:
             raise AvscError(
                 f"audio features of {bands} bands",
                 f"at least {FEWEST_BANDS}, so that four blocks can halve them",
                 "prepare the store with more bands",
             )
-        self.bands = bands
         self.concat = concat
-        self.register_buffer("mean", torch.zeros(2, bands))
-        self.register_buffer("std", torch.ones(2, bands))
         self.blocks = nn.ModuleList(
             ResidualBlock(wide_in, wide_out) for wide_in, wide_out in pairwise(CHANNELS)
         )
@@ -80,25 +111,15 @@ class AcousticEncoder(nn.Module):
             nn.BatchNorm1d(ACOUSTIC_FEATURES),
             nn.ReLU(),
         )
-        self._is_frozen = False
 
     def forward(self, audio: Tensor) -> Tensor:
         """Encodes frames as the store has them: float32 [n, 2, B] -> [n, 1024]."""
-        outputs = [(audio - self.mean) / self.std]
+        outputs = [self.standardised(audio)]
         for block in self.blocks:
             outputs.append(block(outputs[-1]))
         kept = outputs if self.concat == "all" else [outputs[0], outputs[-1]]
         features: Tensor = self.head(torch.cat([x.flatten(1) for x in kept], dim=1))
         return features
-
-    def freeze(self) -> None:
-        """Keeps weights and batch statistics as they are from here on, without dropout."""
-        self._is_frozen = True
-        self.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> "AcousticEncoder":
-        """Sets training mode, unless the encoder is frozen."""
-        return super().train(mode and not self._is_frozen)
 
 
 def concatenated(bands: int, concat: Concat) -> int:

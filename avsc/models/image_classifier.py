@@ -42,6 +42,7 @@ class ImageClassifier(nn.Module):
         images: Tensor,
         image_index: Tensor | None = None,
         embedding: None = None,
+        present: None = None,
     ) -> Tensor:
         """Logits of a batch's inputs, float32 [n, C].
 
@@ -50,8 +51,9 @@ class ImageClassifier(nn.Module):
             images: Images, uint8 [m, 3, Z, Z].
             image_index: Each sample's image among the m, int64 [n]; None for the images in order.
             embedding: None: nothing is encoded beforehand.
+            present: None: no image is missing.
         """
-        del audio, embedding
+        del audio, embedding, present
         images = images if image_index is None else images[image_index]
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
             logits: Tensor = self.head(self.backbone(images * self.scale + self.shift))

@@ -20,6 +20,7 @@ class Samples(NamedTuple):
     embedding: Tensor | None  # float32 [s, D], of each segment's image
     segment: Tensor  # int64 [m], each sample's segment among the s
     segments: int  # s
+    present: Tensor | None = None  # bool [s, 2] each segment's sound and image; None for both
 
 
 @torch.inference_mode()
@@ -30,8 +31,11 @@ def segment_probabilities(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    embedding = None if samples.embedding is None else samples.embedding[samples.segment]
-    logits = model(samples.audio, embedding=embedding)
+    embedding, present = (
+        _by_sample(samples.embedding, samples),
+        _by_sample(samples.present, samples),
+    )
+    logits = model(samples.audio, embedding=embedding, present=present)
     return mean_by_segment(torch.softmax(logits.double(), dim=1), samples)
 
 
@@ -43,9 +47,16 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    embedding = None if samples.embedding is None else samples.embedding[samples.segment]
-    joint = model.embed(samples.audio, embedding=embedding)
+    embedding, present = (
+        _by_sample(samples.embedding, samples),
+        _by_sample(samples.present, samples),
+    )
+    joint = model.embed(samples.audio, embedding=embedding, present=present)
     return mean_by_segment(joint.double(), samples)
+
+
+def _by_sample(values: Tensor | None, samples: Samples) -> Tensor | None:
+    return None if values is None else values[samples.segment]
 
 
 def mean_by_segment(values: Tensor, samples: Samples) -> Tensor:

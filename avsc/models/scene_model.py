@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avsc.models.acoustic import ACOUSTIC_FEATURES, DROPOUT, AcousticEncoder, Concat
+from avsc.models.acoustic import DROPOUT, AcousticEncoder, Concat, StandardisedEncoder
+from avsc.models.own_encoder import build_own
 from avsc.models.visual import VisualEncoder
 
 CLASSIFIER_HIDDEN = 1024
+MODALITIES = ("audio", "image")  # columns of a sample's ``present``
 
 
 class SceneClassifier(nn.Sequential):
@@ -36,13 +38,15 @@ class AudioVisualModel(nn.Module):
         acoustic_encoder: Acoustic encoder AE; None for a model of pictures alone.
         visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
         classifier: Scene classifier SC, of as many features as the encoders give together.
+        stand_ins: Whether there are learnt embeddings that stand for missing sounds and images.
     """
 
     def __init__(
         self,
-        acoustic_encoder: AcousticEncoder | None,
+        acoustic_encoder: StandardisedEncoder | None,
         visual_encoder: VisualEncoder | None,
         classifier: SceneClassifier,
+        stand_ins: bool = False,
     ) -> None:
         super().__init__()
         self.acoustic_encoder = acoustic_encoder
@@ -50,6 +54,12 @@ class AudioVisualModel(nn.Module):
         # DistributedDataParallel and state_dict() have only what is trained.
         self._frozen = (visual_encoder,)
         self.classifier = classifier
+        self.stand_ins: nn.ParameterDict | None = None
+        if stand_ins and acoustic_encoder is not None and visual_encoder is not None:
+            widths = {"audio": acoustic_encoder.features, "image": visual_encoder.features}
+            self.stand_ins = nn.ParameterDict(
+                {name: nn.Parameter(0.02 * torch.randn(width)) for name, width in widths.items()}
+            )
 
     @property
     def visual_encoder(self) -> VisualEncoder | None:
@@ -62,23 +72,27 @@ class AudioVisualModel(nn.Module):
         images: Tensor | None = None,
         image_index: Tensor | None = None,
         embedding: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> Tensor:
         """Equation (1): e = AE(a) ++ VE(v), float32 [n, 1024 + D].
+
+        With stand-ins, a missing AE(a) or VE(v) is replaced by the learnt one.
 
         Args:
             audio: Audio frames a, float32 [n, 2, B]; not for a model of pictures alone.
             images: Images v, uint8 [m, 3, Z, Z].
             image_index: Each sample's image among the m, int64 [n]; None for one image a sample.
             embedding: VE(v) where it is stored, float32 [n, D], instead of images.
+            present: Whether each sample has its sound and its image, bool [n, 2]; None for both.
         """
         parts = []
         if self.acoustic_encoder is not None:
-            parts.append(self.acoustic_encoder(audio))
+            parts.append(self._or_stand_in("audio", self.acoustic_encoder(audio), present))
         if self.visual_encoder is not None:
             if embedding is None:
                 embedding = self.visual_encoder(images)
                 embedding = embedding if image_index is None else embedding[image_index]
-            parts.append(embedding)
+            parts.append(self._or_stand_in("image", embedding, present))
         return torch.cat(parts, dim=1)
 
     def forward(
@@ -87,10 +101,18 @@ class AudioVisualModel(nn.Module):
         images: Tensor | None = None,
         image_index: Tensor | None = None,
         embedding: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> Tensor:
         """Equation (2): the scenes' logits SC(e), float32 [n, C], of the arguments of ``embed``."""
-        logits: Tensor = self.classifier(self.embed(audio, images, image_index, embedding))
+        joint = self.embed(audio, images, image_index, embedding, present)
+        logits: Tensor = self.classifier(joint)
         return logits
+
+    def _or_stand_in(self, name: str, values: Tensor, present: Tensor | None) -> Tensor:
+        if self.stand_ins is None or present is None:
+            return values
+        has = present[:, MODALITIES.index(name), None]
+        return torch.where(has, values, self.stand_ins[name])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AudioVisualModel":
         """Moves the frozen encoder to a device along with what is trained."""
@@ -105,6 +127,9 @@ def build_model(
     visual_encoder: VisualEncoder | None,
     scenes: int,
     concat: Concat = "all",
+    stand_ins: bool = False,
+    *,
+    own: str | None = None,
 ) -> AudioVisualModel:
     """A new model of the paper's sizes around a visual encoder.
 
@@ -113,11 +138,17 @@ def build_model(
         visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
         scenes: Number of scenes, C.
         concat: Input of AE's linear layers, see ``AcousticEncoder``.
+        own: Class of another acoustic encoder, ``package.module:Class``, whose code is run; None
+            for the paper's.
+        stand_ins: See ``AudioVisualModel``.
     """
-    acoustic = None if bands is None else AcousticEncoder(bands, concat)
-    features = 0 if acoustic is None else ACOUSTIC_FEATURES
+    acoustic: StandardisedEncoder | None = None
+    if bands is not None:
+        acoustic = AcousticEncoder(bands, concat) if own is None else build_own(own, bands)
+    features = 0 if acoustic is None else acoustic.features
     features += 0 if visual_encoder is None else visual_encoder.features
-    return AudioVisualModel(acoustic, visual_encoder, SceneClassifier(features, scenes))
+    classifier = SceneClassifier(features, scenes)
+    return AudioVisualModel(acoustic, visual_encoder, classifier, stand_ins)
 
 
 _OLD_PREFIXES = {

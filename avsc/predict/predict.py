@@ -30,6 +30,8 @@ def predict(
     out: Path | str | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
+    trust_code: bool = False,
+    calibrated: bool = False,
 ) -> list[SceneTimeline]:
     """The scene of each second of some recordings, and their files where asked for.
 
@@ -40,6 +42,9 @@ def predict(
         out: Folder for a CSV, a JSON and a page of each recording; None to write none.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Returns:
         A time-line for each recording; ``to_frame()`` of one is a table.
@@ -56,6 +61,8 @@ def predict(
             out=None if out is None else Path(out),
             device=device,
             ve_weights=ve_weights,
+            trust_code=trust_code,
+            calibrated=calibrated,
         )
     )
 
@@ -68,6 +75,7 @@ def predict_each(
     out: Path | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
+    trust_code: bool = False,
     calibrated: bool = False,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
@@ -81,6 +89,8 @@ def predict_each(
         out: Folder for the files; None to write none.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Raises:
@@ -88,7 +98,7 @@ def predict_each(
     """
     if audio is not None and len(recordings) != 1:
         raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
-    loaded = load_run(run, device, ve_weights=ve_weights)
+    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
     if calibrated:
         loaded = with_temperature(loaded, read_calibration(run).temperature)
     predictor = Predictor(loaded)

@@ -9,15 +9,18 @@ import numpy as np
 
 from avsc import recipe
 from avsc.console import byte_size, duration, out, table
+from avsc.dataset.read import kind_of
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
 from avsc.report import formatting
+from avsc.report.dataset_info import show_dataset
 from avsc.store.finalize import describe, unfinished
 from avsc.store.layout import StoredClip
 from avsc.store.location import Location, locate
+from avsc.store.metadata import ZARR_JSON
 from avsc.store.reader import Store
-from avsc.store.schema import Status, StoreSettings, clips_in
+from avsc.store.schema import RECORDS, Status, StoreSettings, clips_in
 from avsc.train.log import read_log
 
 CONFIG = "config.toml"
@@ -27,17 +30,20 @@ Facts = list[tuple[str, str]]
 
 
 def show(path: Path | str) -> None:
-    """Prints what a store or a run's folder holds.
+    """Prints what a store, a run's folder or a data set holds.
 
     Raises:
-        AvscError: There is neither a store nor a run, or its description is damaged.
+        AvscError: There is none of them, its description is damaged, or the data set has faults.
     """
     store = locate(path)
-    seeds = [] if store.folder is None else seed_folders(store.folder)
-    if store.folder is not None and seeds:
-        _show_seeds(store.folder, seeds)
-    elif store.folder is not None and (store.folder / CONFIG).is_file():
-        _print_facts(f"run {path}", run_facts(store.folder))
+    folder = store.folder
+    seeds = [] if folder is None else seed_folders(folder)
+    if folder is not None and seeds:
+        _show_seeds(folder, seeds)
+    elif folder is not None and (folder / CONFIG).is_file():
+        _print_facts(f"run {path}", run_facts(folder))
+    elif folder is not None and folder.exists() and not _is_store(folder):
+        show_dataset(folder, kind_of(folder))
     else:
         _show_store(store)
 
@@ -47,6 +53,11 @@ def _show_seeds(folder: Path, seeds: Sequence[Path]) -> None:
     _print_facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
     for run in seeds:
         _print_facts(f"run {run}", run_facts(run))
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether a folder is a store, or one that lost a file of its own."""
+    return (folder / ZARR_JSON).exists() or (folder / RECORDS).is_dir()
 
 
 def run_facts(run: Path) -> Facts:

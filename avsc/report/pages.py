@@ -93,15 +93,18 @@ def timeline_page(timeline: SceneTimeline) -> str:
     return render("timeline.html", values)
 
 
-def demo_page(systems: Sequence[System], clip: str, prediction: str) -> str:
+def demo_page(
+    systems: Sequence[System], clip: str, prediction: str, data: str | None = None
+) -> str:
     """The page that ``avsc demo`` ends with, which links the others.
 
     Args:
         systems: The systems' scores, and chance.
         clip: Name of the clip that was predicted.
         prediction: Relative address of its page.
+        data: Name of the data set; None for a synthetic one.
     """
-    values = {"systems": systems, "clip": clip, "prediction": prediction}
+    values = {"systems": systems, "clip": clip, "prediction": prediction, "data": data}
     return render("demo.html", {"kind": "avsc demo", "title": "The systems side by side"} | values)
 
 

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD
@@ -56,6 +58,7 @@ class Optimization:
         schedule: Learning rate, by the fractional epoch.
         seed: Seed of the run's dropout.
         ranks: Processes of the run.
+        class_weights: Weight of each class in the loss, [C]; None for no weights.
     """
 
     model: nn.Module
@@ -63,11 +66,16 @@ class Optimization:
     schedule: CosineAnnealingWarmRestarts
     seed: int
     ranks: Ranks
+    class_weights: Tensor | None = None
 
     def step(self, batch: Batch) -> Tensor:
         """One step on a batch; its loss, correct answers and gradient norm, [3] on the device."""
         logits = self.model(*batch.inputs)
-        loss = cross_entropy(logits, batch.labels, reduction="sum")
+        if self.class_weights is None:
+            loss = cross_entropy(logits, batch.labels, reduction="sum")
+        else:
+            losses = cross_entropy(logits, batch.labels, reduction="none")
+            loss = (losses * self.class_weights[batch.labels]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         # Ranks average their gradients: this makes them those of the whole batch's mean.
         (loss * (self.ranks.world / batch.total)).backward()  # type: ignore[no-untyped-call]
@@ -153,6 +161,21 @@ def not_finite(what: str, epoch: int, batch: int | None = None) -> AvscError:
         "finite numbers; the checkpoints of before are kept",
         "train with a lower train.lr_max (a third of it, say)",
     )
+
+
+def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weights with which each class that occurs counts the same, and a sample 1 on average.
+
+    >>> balanced_weights(np.array([0, 0, 0, 2])).round(3).tolist()
+    [0.667, 0.0, 2.0]
+
+    Args:
+        labels: Label of each training sample, [n].
+    """
+    counts = np.bincount(labels)
+    weights = np.zeros(len(counts))
+    weights[counts > 0] = len(labels) / (np.count_nonzero(counts) * counts[counts > 0])
+    return weights.astype(np.float32)
 
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:

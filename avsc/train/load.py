@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
-from avsc.models import embedding_cache, visual, visual_weights
+from avsc.models import view_maker, visual, visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.protocol import Samples
 from avsc.models.scene_model import AudioVisualModel, build_model
 from avsc.models.visual import VisualEncoder
@@ -61,6 +62,8 @@ class Run:
         device: str = "auto",
         which: Role = "best",
         ve_weights: str | None = None,
+        *,
+        trust_code: bool = False,
     ) -> "Run":
         """Opens a run's checkpoint, every digest verified.
 
@@ -69,12 +72,14 @@ class Run:
             device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
             which: Name of the checkpoint: that of the best validation loss, or the last.
             ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+            trust_code: Whether the class that the run names as its own acoustic encoder may be
+                imported, which runs its code.
 
         Raises:
-            AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
-                encoder's weights are not those it was trained with.
+            AvscError: The folder is no run, the checkpoint is absent or damaged, the visual
+                encoder's weights are not those it was trained with, or its code is not trusted.
         """
-        return load_run(Path(run), device, which, ve_weights)
+        return load_run(Path(run), device, which, ve_weights, trust_code=trust_code)
 
     def predict(self, recording: Path | str, audio: Path | str | None = None) -> "SceneTimeline":
         """The scene of each second of a recording; ``to_frame()`` of the result is a table.
@@ -121,6 +126,7 @@ class Run:
         embedding: Floats | None,
         segment: NDArray[np.int64],
         count: int,
+        present: NDArray[np.bool_] | None = None,
     ) -> Samples:
         """The samples of ``count`` segments on the model's device, without what it does not use.
 
@@ -129,26 +135,28 @@ class Run:
             embedding: Embedding of each segment's image, [count, D], or None.
             segment: Each sample's segment, [m].
             count: Number of segments.
+            present: Whether each segment has its sound and its image, [count, 2]; None for both.
         """
         return Samples(
             self._on_device(audio if self.uses_audio else None),
             self._on_device(embedding if self.uses_images else None),
             torch.from_numpy(segment).to(self.device),
             count,
+            None if present is None else torch.from_numpy(present).to(self.device),
         )
 
     def encode(self, images: Sequence[Pixels]) -> Floats:
         """Embeddings of images of any size, uint8 [H, W, 3] each: float32 [m, D]."""
         encoder = self.visual_encoder
         assert encoder is not None
-        size = embedding_cache.batch_size(self.device)
+        size = view_maker.batch_size(self.device)
         parts = [np.empty((0, encoder.features), np.float32)]
         for first in range(0, len(images), size):
             squares = np.stack(
                 [eval_image(image, encoder.config) for image in images[first : first + size]]
             )
             batch = torch.from_numpy(squares).permute(0, 3, 1, 2)
-            parts.append(embedding_cache.encode_padded(encoder, batch))
+            parts.append(view_maker.encode_padded(encoder, batch))
         return np.concatenate(parts)
 
     def _on_device(self, values: Floats | None) -> torch.Tensor | None:
@@ -156,7 +164,12 @@ class Run:
 
 
 def load_run(
-    run: Path, device: str = "auto", which: Role = "best", ve_weights: str | None = None
+    run: Path,
+    device: str = "auto",
+    which: Role = "best",
+    ve_weights: str | None = None,
+    *,
+    trust_code: bool = False,
 ) -> Run:
     """Opens a run's checkpoint, every digest verified.
 
@@ -165,6 +178,8 @@ def load_run(
         device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
         which: Name of the checkpoint: that of the best validation loss, or the last.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
 
     Raises:
         AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
@@ -179,6 +194,8 @@ def load_run(
     place = run / "checkpoints" / which
     saved = checkpoint.load(place, training=False)
     recorded = manifest.parse(saved.manifest, str(place))
+    if recorded.recipe.audio.encoder is not None and not trust_code:
+        raise untrusted(recorded.recipe.audio.encoder, run)
     where = resolve_device(device)
     encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
     model = new_model(recorded, encoder)
@@ -188,7 +205,15 @@ def load_run(
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
     """A model of a run's shape, its weights as they come."""
-    return build_model(recorded.bands, encoder, len(recorded.scenes), recorded.recipe.audio.concat)
+    recipe = recorded.recipe
+    return build_model(
+        recorded.bands,
+        encoder,
+        len(recorded.scenes),
+        recipe.audio.concat,
+        stand_ins=recipe.train.drops,
+        own=recipe.audio.encoder,
+    )
 
 
 def _encoder(recorded: RunManifest, device: torch.device, weights: str | None) -> VisualEncoder:

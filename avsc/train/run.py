@@ -10,6 +10,7 @@ from avsc.console import say
 from avsc.data.split import TrainingFold, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
+from avsc.models.own_encoder import untrusted
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
@@ -29,6 +30,7 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
+    trust_code: bool = False,
 ) -> Outcome:
     """Trains by a recipe, or goes on with a run that was stopped.
 
@@ -42,6 +44,8 @@ def train(
             with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        trust_code: Whether the class that a run which goes on names as its own acoustic encoder
+            may be imported, which runs its code. A recipe that is given here is trusted.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
@@ -49,8 +53,10 @@ def train(
     """
     run = Path(run)
     if isinstance(recipe, Path | str):
-        recipe = recipes.load(recipe)
+        recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
+        if resolved.audio.encoder is not None and recipe is None and not trust_code:
+            raise untrusted(resolved.audio.encoder, run)
         return _train(Store.open(store), run, resolved, ranks)
 
 
@@ -171,6 +177,8 @@ def _describe(
     if encoder is not None:
         pictures = {"raw": "raw images", "embedding": "stored embeddings"}
         source = pictures[recipe.train.image_source()]
+        if recipe.train.views is not None:
+            source = f"a bank of {recipe.train.views} views"
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)

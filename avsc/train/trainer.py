@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
@@ -22,7 +22,7 @@ from avsc.recipe import TrainRecipe
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
 from avsc.train.distributed import Ranks
-from avsc.train.epoch import Optimization, Tally, not_finite
+from avsc.train.epoch import Optimization, Tally, balanced_weights, not_finite
 from avsc.train.log import EpochRow, RunLog
 from avsc.train.manifest import Manifest, Role
 from avsc.train.run_dir import CHECKPOINTS
@@ -80,7 +80,10 @@ class Trainer:
         self._ranks = ranks
         self._tally = Tally()
         self._saved_s = time.monotonic()
-        self._optimization = optimization(ranks.wrap(model), manifest.recipe.train, ranks)
+        weights = None
+        if manifest.recipe.train.class_weights == "balanced":
+            weights = torch.from_numpy(balanced_weights(loader.triples.label)).to(ranks.device)
+        self._optimization = optimization(ranks.wrap(model), manifest.recipe.train, ranks, weights)
 
     @property
     def _recipe(self) -> TrainRecipe:
@@ -195,13 +198,16 @@ class Trainer:
             yield _counted(batches, line)
 
 
-def optimization(model: nn.Module, recipe: TrainRecipe, ranks: Ranks) -> Optimization:
+def optimization(
+    model: nn.Module, recipe: TrainRecipe, ranks: Ranks, class_weights: Tensor | None = None
+) -> Optimization:
     """SGD with cosine annealing and warm restarts (paper, section 4.1).
 
     Args:
         model: Model, wrapped for its ranks.
         recipe: Learning rates, momentum, weight decay and seed.
         ranks: Processes of the training.
+        class_weights: Weight of each class in the loss, [C]; None for no weights.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = SGD(
@@ -210,7 +216,7 @@ def optimization(model: nn.Module, recipe: TrainRecipe, ranks: Ranks) -> Optimiz
     schedule = CosineAnnealingWarmRestarts(
         optimizer, recipe.restart_epochs, recipe.restart_factor, recipe.lr_min
     )
-    return Optimization(model, optimizer, schedule, recipe.seed, ranks)
+    return Optimization(model, optimizer, schedule, recipe.seed, ranks, class_weights)
 
 
 def outcome(run: Path, manifest: Manifest) -> Outcome:
