@@ -1,5 +1,6 @@
 """``avsc demo``: every step on a small synthetic data set, in minutes on two cores."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from avsc import recipe
 from avsc.console import out, say, table
 from avsc.dataset.read import kind_of
+from avsc.files import write_text
 from avsc.recipe import Recipe, Strategy
 from avsc.report.dataset_info import show_dataset
 
 if TYPE_CHECKING:
     from avsc.store.schema import StoreSettings
 
-STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "video")
+STRATEGIES: tuple[Strategy, ...] = ("joint", "audio", "pipeline", "video")  # pipeline after audio
 MODEL = "test_byobnet.r160_in1k"  # one of timm's smallest: 0.2 M parameters, 256 features
 IMAGE_SIZE = 64
 # As many locations as clips: what has to be learnt is what the locations have in common.
@@ -25,6 +27,7 @@ PRETRAIN_EPOCHS = 12
 EPOCHS = 5
 OWN_EPOCHS = 15  # somebody's own data set may be a tenth as large
 MOST_BAD = 1_000_000
+PAGE, PREDICTION = "index.html", "prediction"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def demo(folder: Path, data: Path | None = None) -> list[Scored]:
     """
     dataset, images = data or folder / "dataset", folder / "images"
     store, encoder = folder / "store.zarr", folder / "visual-encoder"
-    steps = 4 + 2 * len(STRATEGIES)
+    steps = 5 + 2 * len(STRATEGIES)
     if data is None:
         _announce(1, steps, "synth: a synthetic data set in TAU's layout")
         _synthesise(dataset)
@@ -71,18 +74,18 @@ def demo(folder: Path, data: Path | None = None) -> list[Scored]:
         _train(store, run, strategy, encoder, EPOCHS if data is None else OWN_EPOCHS)
         _announce(6 + 2 * number, steps, f"evaluate {strategy}")
         scored.append(Scored(strategy, run, _evaluate(run)))
+    _announce(steps, steps, "predict: one clip of the test fold")
+    _write_page(folder, scored, _predict(folder, dataset, store, scored[0].run), data)
     return scored
 
 
 def show(folder: Path, scored: list[Scored], data: Path | None = None) -> None:
     """Prints the systems' scores beside those of chance, and where the files are."""
-    import math
-
     rows = [
         [one.strategy, f"{one.metrics['log_loss']:.3f}", f"{100 * one.metrics['accuracy']:.1f}"]
         for one in scored
     ]
-    chance = 1 / len(scored[0].metrics["per_class"])
+    chance = _chance(scored)
     rows.append(["chance", f"{-math.log(chance):.3f}", f"{100 * chance:.1f}"])
     table(
         f"{data or 'Synthetic data'}, test fold, one-second segments",
@@ -93,9 +96,47 @@ def show(folder: Path, scored: list[Scored], data: Path | None = None) -> None:
         out.print(f"data set  {folder / 'dataset'} (synthetic)", markup=False)
     out.print(f"store     {folder / 'store.zarr'}", markup=False)
     out.print(f"encoder   {folder / 'visual-encoder'}", markup=False)
-    for one in scored:
-        report = one.run / "evaluation" / "report.html"
-        out.print(f"{one.strategy:<9} {report} (open it in a browser)", markup=False)
+    out.print(f"reports   {folder / PAGE} (open it in a browser)", markup=False)
+    out.print(f"next      avsc predict {scored[0].run} VIDEO, or avsc prepare YOUR-DATA STORE")
+
+
+def _chance(scored: list[Scored]) -> float:
+    """Probability of each scene by chance."""
+    return 1 / len(scored[0].metrics["per_class"])
+
+
+def _predict(folder: Path, dataset: Path, store: Path, run: Path) -> str:
+    """Predicts the recording of the first clip of the test fold; returns the page's name."""
+    from avsc.predict.predict import predict_each
+    from avsc.store.reader import Store
+
+    clip = next(clip for clip in Store.open(store).clips if clip.fold == "test")
+    root = dataset if dataset.is_dir() else dataset.parent
+    video = root / clip.video
+    if not (folder / PREDICTION / f"{video.stem}.html").exists():
+        # TAU's videos have no sound of their own.
+        audio = None if clip.audio in ("", clip.video) else root / clip.audio
+        list(predict_each(run, [video], audio=audio, out=folder / PREDICTION, device="cpu"))
+    return video.stem
+
+
+def _write_page(folder: Path, scored: list[Scored], clip: str, data: Path | None) -> None:
+    """Writes the page that links the reports and the prediction."""
+    from avsc.report.pages import System, demo_page
+
+    chance = _chance(scored)
+    systems = [
+        System(
+            one.strategy,
+            one.metrics["log_loss"],
+            one.metrics["accuracy"],
+            (one.run / "evaluation" / "report.html").relative_to(folder).as_posix(),
+        )
+        for one in scored
+    ]
+    systems.append(System("chance", -math.log(chance), chance))
+    name = None if data is None else str(data)
+    write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html", name))
 
 
 def _announce(step: int, steps: int, what: str) -> None:
@@ -155,10 +196,14 @@ def _pretrain(images: Path, encoder: Path) -> None:
 def _train(store: Path, run: Path, strategy: Strategy, encoder: Path, epochs: int) -> None:
     from avsc.train.run import train
 
-    train(store, run, system_recipe(strategy, encoder, epochs), resume=True, device="cpu")
+    audio_run = run.with_name("audio") if strategy == "pipeline" else None
+    recipe = system_recipe(strategy, encoder, epochs, audio_run)
+    train(store, run, recipe, resume=True, device="cpu")
 
 
-def system_recipe(strategy: Strategy, encoder: Path, epochs: int = EPOCHS) -> Recipe:
+def system_recipe(
+    strategy: Strategy, encoder: Path, epochs: int = EPOCHS, audio_run: Path | None = None
+) -> Recipe:
     """The demo's recipe: the paper's with smaller sizes and a shorter, gentler schedule.
 
     All audio frames of a second share one augmented view of its image, which is quicker.
@@ -167,6 +212,7 @@ def system_recipe(strategy: Strategy, encoder: Path, epochs: int = EPOCHS) -> Re
         strategy: The system to train.
         encoder: Folder of the visual encoder.
         epochs: Number of epochs.
+        audio_run: Run whose acoustic encoder the pipeline takes over.
     """
     return recipe.parse(
         {
@@ -179,6 +225,7 @@ def system_recipe(strategy: Strategy, encoder: Path, epochs: int = EPOCHS) -> Re
                 "lr_max": 0.003,
                 "weight_decay": 0.001,
                 "images_per_second": 1,
+                **({} if audio_run is None else {"audio_run": str(audio_run)}),
             },
         },
         "the demo",

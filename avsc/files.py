@@ -16,6 +16,8 @@ from avsc.errors import AvscError
 TEMPORARY_PREFIX = ".partial-"
 
 
+# Errors of a file system that has no locks.
+NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 

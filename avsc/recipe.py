@@ -136,7 +136,8 @@ class TrainRecipe(_Section):
     )
     cache: Literal["auto", "device", "host", "none"] = Field(
         default="auto",
-        description="memory for the decoded images: GPU (device), host, none, or what has room",
+        description="memory for the decoded images, or for the bank of views: GPU (device), host, "
+        "none, or what has room",
     )
     images_per_second: int | None = Field(
         default=None,
@@ -161,6 +162,13 @@ class TrainRecipe(_Section):
         ge=0,
         description="largest distance in seconds between a sample's sound and its image, which is "
         "another second's of the same clip",
+    )
+    views: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="number of augmented views of each image that are encoded once, kept in a bank "
+        "beside the store and drawn from; unset: a fresh view for every sample and epoch",
     )
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto",
@@ -206,6 +214,13 @@ class TrainRecipe(_Section):
                 f"drop_audio {self.drop_audio} and drop_image {self.drop_image} leave no sample "
                 "whole: their sum is below 1, since no sample loses both"
             )
+        if self.views and self.strategy == "audio":
+            raise ValueError("the strategy audio has no images: leave `views` out")
+        if self.views and self.image_source() == "embedding":
+            raise ValueError(
+                "`views` are augmented raw images, and this run takes the embedding of the plain "
+                "image (as the strategy pipeline does): leave `views` out, or set images = raw"
+            )
         if self.acoustic and self.strategy in ("audio", "video"):
             raise ValueError(
                 f"`acoustic` is for joint and pipeline, not for the strategy {self.strategy}"
@@ -234,6 +249,13 @@ class TrainRecipe(_Section):
 class AugmentRecipe(_Section):
     """Augmentation of raw training images; each sample draws its own."""
 
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="random seed of the views of a bank (train.views), which runs of other "
+        "train.seed share; fresh views are drawn from train.seed",
+    )
     crop_scale_min: float = Field(
         default=0.35,
         gt=0,

@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,12 @@ def _state(folder: Path) -> dict[Path, int]:
 
 
 @pytest.mark.usefixtures("small")
-def test_the_demo_scores_three_systems_and_uses_what_is_complete_when_run_again(
+def test_the_demo_scores_its_systems_and_uses_what_is_complete_when_run_again(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "demo"
     scored = demo.demo(folder)
-    assert [one.strategy for one in scored] == ["joint", "audio", "video"]
+    assert [one.strategy for one in scored] == ["joint", "audio", "pipeline", "video"]
     assert all(0 < one.metrics["log_loss"] < 20 for one in scored)
     with out.capture() as printed:
         demo.show(folder, scored)
@@ -37,6 +38,11 @@ def test_the_demo_scores_three_systems_and_uses_what_is_complete_when_run_again(
     assert f"{math.log(10):.3f}" in text  # chance
     assert all(f"{one.metrics['log_loss']:.3f}" in text for one in scored)
     assert all((one.run / "evaluation" / "report.html").exists() for one in scored)
+
+    page = (folder / "index.html").read_text()
+    links = re.findall('href="([^"]+html)"', page)
+    assert len(links) == len(scored) + 1
+    assert all((folder / link).is_file() for link in links)
 
     before = _state(folder)
     assert len(before) > 100

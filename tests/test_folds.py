@@ -130,24 +130,6 @@ def test_a_fold_with_one_location_a_scene_is_refused_with_a_way_out() -> None:
     assert "train.val_split=clip" in caught.value.remedy
 
 
-@pytest.mark.parametrize("by_clip", [True, False])
-def test_a_split_by_clip_is_only_advised_where_it_is_not_set(by_clip: bool) -> None:
-    scenes = ["bus", "park"] if by_clip else ["bus", "bus", "park", "park"]
-    groups = [(str(i),) for i in range(2)] if by_clip else [("lyon", s) for s in scenes]
-    with pytest.raises(AvscError) as caught:
-        split_clips(scenes, groups, 0.1, 0)
-    assert ("val_split=clip" in caught.value.remedy) == (not by_clip)
-
-
-def test_a_scene_absent_from_the_training_fold_is_said(small_store: Path, tmp_path: Path) -> None:
-    without = Store.open(small_store)
-    without.clips = tuple(
-        clip._replace(fold="test") if clip.scene == "tram" else clip for clip in without.clips
-    )
-    fold = training_fold(without, TrainRecipe(val_fraction=0.3))
-    assert any("tram" in note and "cannot learn" in note for note in fold.notes)
-
-
 @given(st.integers(0, 2**40), st.integers(2, 6))
 def test_folds_are_dealt_out_evenly_and_keep_groups_whole(seed: int, folds: int) -> None:
     groups = [(f"{scene}-{place}",) for scene in range(3) for place in range(8) for _ in range(2)]
@@ -196,3 +178,21 @@ def test_a_fold_that_cannot_be_left_out_is_refused(
     with pytest.raises(AvscError) as caught:
         train_and_test(_clips(*folds), held_out)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("by_clip", [True, False])
+def test_a_split_by_clip_is_only_advised_where_it_is_not_set(by_clip: bool) -> None:
+    scenes = ["bus", "park"] if by_clip else ["bus", "bus", "park", "park"]
+    groups = [(str(i),) for i in range(2)] if by_clip else [("lyon", s) for s in scenes]
+    with pytest.raises(AvscError) as caught:
+        split_clips(scenes, groups, 0.1, 0)
+    assert ("val_split=clip" in caught.value.remedy) == (not by_clip)
+
+
+def test_a_scene_absent_from_the_training_fold_is_said(small_store: Path, tmp_path: Path) -> None:
+    without = Store.open(small_store)
+    without.clips = tuple(
+        clip._replace(fold="test") if clip.scene == "tram" else clip for clip in without.clips
+    )
+    fold = training_fold(without, TrainRecipe(val_fraction=0.3))
+    assert any("tram" in note and "cannot learn" in note for note in fold.notes)

@@ -25,8 +25,9 @@ def demo(
 ) -> None:
     """Run every step on a small synthetic data set, or on your own: minutes, on any CPU.
 
-    Makes the data set, prepares it, pre-trains a small visual encoder, trains the joint, the
-    audio and the video system, and scores them. Run again, it uses what is complete. Models and
+    Makes the data set, prepares it, pre-trains a small visual encoder, trains the joint system,
+    the pipeline, and sound and pictures alone, scores them, and predicts a clip. It ends with
+    DIR/index.html, a page that links the reports. Run again, it uses what is complete. Models and
     pictures are small: `avsc prepare` and `avsc train` take your data the whole way.
 
     **Example**

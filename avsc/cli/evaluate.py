@@ -248,3 +248,4 @@ def _show(result: "Result") -> None:
         print_tables([tables.scores(result.summary, title)], "table", [footer])
     if result.folder is not None:
         say(f"written to {result.folder}")
+        say("next: open report.html there, or compare it: avsc compare RUN RUN")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from avsc.cli import ranks
 from avsc.cli.app import app
 from avsc.cli.options import (
     RECIPE,
@@ -19,6 +20,7 @@ from avsc.cli.options import (
     Threads,
     TrustCode,
 )
+from avsc.console import say
 
 if TYPE_CHECKING:
     from avsc.recipe import Recipe
@@ -142,6 +144,8 @@ def pretrain(
     shortcuts = {"visual.weights": ve_weights, "train.threads": threads}
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
     run(images, out, merged, resume=resume, device=device)
+    if ranks.speaks():
+        say(f"next: avsc train STORE --out RUN --ve-weights {out}")
 
 
 def _recipe(

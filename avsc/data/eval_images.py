@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -72,18 +73,52 @@ def iter_eval_images(
     Raises:
         AvscError: An image is damaged; its clip and second are named.
     """
-    total = clips * seconds
-    plans = ((first, min(batch, total - first)) for first in range(0, total, batch))
-    buffers = [np.empty((batch, config.size, config.size, 3), np.uint8) for _ in range(3)]
+    where = np.stack(np.divmod(np.arange(clips * seconds), seconds), axis=1)
     transform = eval_transform(config)
 
-    def fill(first: int, buffer: Pixels, start: int, stop: int) -> None:
+    def write(_number: int, image: Pixels, out: Pixels) -> None:
+        out[:] = transform(Image.fromarray(image)).permute(1, 2, 0).numpy()
+
+    yield from iter_images(source, where, config.size, write, threads=threads, batch=batch)
+
+
+def iter_images(
+    source: ImageSource,
+    where: NDArray[np.int64],
+    side: int,
+    write: Callable[[int, Pixels, Pixels], None],
+    *,
+    threads: int,
+    batch: int,
+    pinned: bool = False,
+) -> Generator[tuple[int, Tensor]]:
+    """Yields images in order, each brought to size by a function; like ``iter_eval_images``.
+
+    An image that comes several times in a row is decoded once by each thread.
+
+    Args:
+        source: The images.
+        where: Clip and second of each image, [N, 2].
+        side: Side Z of the results in pixels.
+        write: Function of an image's number, its pixels [H, W, 3] and the result [Z, Z, 3], which
+            it fills; called in threads.
+        threads: Number of decoding threads.
+        batch: Number of images yielded at a time.
+        pinned: Whether the results lie in memory that a GPU copies from without waiting.
+    """
+    plans = ((first, min(batch, len(where) - first)) for first in range(0, len(where), batch))
+    shape = (batch, side, side, 3)
+    buffers = [torch.empty(shape, dtype=torch.uint8, pin_memory=pinned) for _ in range(3)]
+
+    def fill(first: int, buffer: Tensor, start: int, stop: int) -> None:
+        results, last, pixels = buffer.numpy(), None, None
         for i in range(start, stop):
-            where = divmod(first + i, seconds)
-            pixels = image_source.decoded(source, *where, source.fetch(*where))
-            buffer[i] = transform(Image.fromarray(pixels)).permute(1, 2, 0).numpy()
+            clip, second = where[first + i].tolist()
+            if pixels is None or (clip, second) != last:
+                pixels = image_source.decoded(source, clip, second, source.fetch(clip, second))
+                last = (clip, second)
+            write(first + i, pixels, results[i])
 
     with closing(ring.filled(plans, buffers, fill, threads)) as full:
         for first, buffer in full:
-            count = min(batch, total - first)
-            yield first, torch.from_numpy(buffer[:count]).permute(0, 3, 1, 2)
+            yield first, buffer[: min(batch, len(where) - first)].permute(0, 3, 1, 2)

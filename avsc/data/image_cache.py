@@ -81,14 +81,16 @@ def choose(
     needed: int,
     device_room: int | None,
     host_room: int,
+    what: str = "image cache",
 ) -> tuple[Kind, str]:
-    """Chooses where the decoded fold is kept.
+    """Chooses where the decoded fold, or a bank of its views, is kept.
 
     Args:
         requested: The recipe's ``train.cache``.
-        needed: Size of the decoded fold in bytes.
+        needed: Size in bytes.
         device_room: Number of bytes that may be taken on the GPU; None without a GPU.
         host_room: Number of bytes that may be taken on the host.
+        what: Name of what is kept.
 
     Returns:
         The place, and a line for the user that names it and the budget.
@@ -97,7 +99,7 @@ def choose(
         AvscError: The fold does not fit where the recipe wants it.
     """
     rooms: dict[Kind, int | None] = {"device": device_room, "host": host_room}
-    budget = f"{console.byte_size(needed)} decoded, room for " + ", ".join(
+    budget = f"{console.byte_size(needed)}, room for " + ", ".join(
         f"{console.byte_size(max(room, 0))} on the {kind}"
         for kind, room in rooms.items()
         if room is not None
@@ -111,11 +113,11 @@ def choose(
         kind = "device"  # the host is the device: slow, but correct
     else:
         raise AvscError(
-            f"train.cache = {requested!r}, and the training images do not fit: {budget}",
-            "a fold that fits",
+            f"train.cache = {requested!r}, and it does not fit ({what}): {budget}",
+            "training images, or views of them, that fit",
             "--set train.cache=auto takes what fits, and none if nothing does",
         )
-    return kind, f"image cache: {kind} ({budget})"
+    return kind, f"{what}: {kind} ({budget})"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 Threads decode and augment into a ring of preallocated uint8 batches (pinned where there is a GPU,
 which then changes the colours). Where the decoded fold is resident on the device, everything
-happens there. The content of a batch is a function of (seed, epoch, batch number) alone.
+happens there. Views that are encoded already are picked out of a bank by their numbers. The
+content of a batch is a function of (seed, epoch, batch number) alone.
 
-Shape legend: C clips of the fold, F frames of a clip, S seconds, 2 channels, B bands, D features
-of the visual encoder; n triples and m images of a batch on this rank; Z the side of an image.
+Shape legend: C clips of the fold, F frames of a clip, 2 channels, B bands; T triples and U views of
+an epoch; n triples and m images of a batch on this rank; Z the side of an image.
 """
 
 import os
@@ -25,14 +26,16 @@ from avsc.data import (
     augment,
     augment_gpu,
     disturb,
+    epoch_plan,
     image_cache,
     image_source,
     ring,
-    rng,
     sampler,
     triples,
 )
 from avsc.data.batch import Batch
+from avsc.data.encoded_views import EncodedViews
+from avsc.data.epoch_plan import BatchPlan, EpochTables
 from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.triples import Triples, Views
@@ -46,20 +49,6 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 
 AHEAD = 3  # batches that threads work on besides the one being consumed
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The content of a batch, before any image is read."""
-
-    number: int
-    total: int
-    index: Ints  # [n] numbers of the triples
-    place: Ints  # [n] each triple's image among the m
-    clip: Ints  # [m]
-    second: Ints  # [m]
-    uniform: NDArray[np.float64]  # [m, DRAWS]
-    present: NDArray[np.bool_] | None  # [n, 2] sound and image; None for both of each sample
 
 
 class _Buffer:
@@ -82,8 +71,7 @@ class TripleLoader:
             share images.
         audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
         source: Images of the clips; None for batches without raw images.
-        embeddings: Embeddings of the clips' stored images, float32 [C, S, D]; None for batches
-            without embeddings.
+        encoded: Encoded views of the clips' images; None for batches without embeddings.
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
         disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
@@ -107,7 +95,7 @@ class TripleLoader:
         batch_size: int,
         audio: NDArray[np.float32] | None = None,
         source: ImageSource | DeviceImages | None = None,
-        embeddings: Tensor | None = None,
+        encoded: EncodedViews | None = None,
         side: int = 0,
         recipe: AugmentRecipe | None = None,
         disturbed: TrainRecipe | None = None,
@@ -139,7 +127,7 @@ class TripleLoader:
         if audio is not None:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
-        self._embeddings = None if embeddings is None else embeddings.to(self._device)
+        self._encoded = encoded
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
         if source is not None and not isinstance(source, DeviceImages):
@@ -165,12 +153,13 @@ class TripleLoader:
             first_batch: Number of the first batch to load.
         """
         self.close()
+        tables = self._tables(epoch)
         if self._source is None:
-            batches = (self._batch(plan, None) for plan in self._plans(epoch, first_batch))
+            batches = self._batches(tables, first_batch)
         elif isinstance(self._source, DeviceImages):
-            batches = self._resident(self._source, self._plans(epoch, first_batch))
+            batches = self._resident(self._source, tables, first_batch)
         else:
-            batches = self._streamed(self._plans(epoch, first_batch))
+            batches = self._streamed(tables, first_batch)
         self._running = batches
         return batches
 
@@ -180,83 +169,83 @@ class TripleLoader:
             self._running.close()
             self._running = None
 
-    def _plans(self, epoch: int, first_batch: int) -> Iterator[_Plan]:
-        count = len(self.views)
-        shuffled = sampler.epoch_order(count, self._seed, epoch)
-        uniform = np.empty((count, 0))
+    def _tables(self, epoch: int) -> EpochTables:
+        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch)
+        uniform = np.empty((len(plan.view), 0))
         if self._source is not None:
-            drawing = rng.generator(self._seed, epoch, rng.Purpose.AUGMENT)
-            uniform = drawing.random((count, augment.DRAWS))
+            uniform = epoch_plan.augmentation_draws(plan, self._seed, epoch)
         second, present = self.views.second, None
         if self._disturbed.shift_s:
             lengths = self._lengths[self.views.clip]
             second = disturb.shifted(second, lengths, self._disturbed, epoch)
+        where = np.stack([self.views.clip, second], axis=1)[plan.view]
+        triples, index = self.triples, plan.index
         if self._disturbed.drops:
-            present = disturb.present(len(self.triples), self._disturbed, epoch)
-        for number in range(first_batch, self.batches_per_epoch):
-            whole = shuffled[self._bounds[number] : self._bounds[number + 1]]
-            mine = sampler.shard_of(whole, self._rank, self._world)
-            index, place = self.views.triples_of(mine)
-            yield _Plan(
-                number,
-                len(self.views.triples_of(whole)[0]),
-                index,
-                place,
-                self.views.clip[mine],
-                second[mine],
-                uniform[mine],
-                None if present is None else present[index],
-            )
-
-    def _batch(self, plan: _Plan, pixels: Tensor | None) -> Batch:
-        """Puts a batch together around its images, uint8 [m, Z, Z, 3]."""
-        index = torch.from_numpy(plan.index).to(self._device, non_blocking=True)
-        audio = None
+            drawn = disturb.present(len(triples), self._disturbed, epoch)
+            present = torch.from_numpy(drawn[index]).to(self._device)
+        audio_rows = encoded_rows = None
         if self._audio is not None:
-            rows = self.triples.clip[plan.index] * self._frames + self.triples.frame[plan.index]
-            audio = self._audio[torch.from_numpy(rows).to(self._device, non_blocking=True)]
-        embedding = None
-        if self._embeddings is not None:
-            clip, second = plan.clip[plan.place], plan.second[plan.place]
-            rows = torch.from_numpy(clip * self._embeddings.shape[1] + second)
-            embedding = self._embeddings.flatten(0, 1)[rows.to(self._device, non_blocking=True)]
-        present = None
-        if plan.present is not None:
-            present = torch.from_numpy(plan.present).to(self._device, non_blocking=True)
+            rows = triples.clip[index] * self._frames + triples.frame[index]
+            audio_rows = torch.from_numpy(rows).to(self._device)
+        if self._encoded is not None:
+            view = epoch_plan.bank_draws(plan, self._encoded.views, self._seed, epoch)
+            clip = view * len(triples.rows) + triples.clip[index]
+            rows = clip * self._encoded.seconds + where[plan.place, 1]
+            encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
+        labels = self._labels[torch.from_numpy(index).to(self._device)]
+        place = torch.from_numpy(plan.place).to(self._device)
+        return EpochTables(plan, where, uniform, labels, place, present, audio_rows, encoded_rows)
+
+    def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
+        """Batches without raw images: their parts are picked out where they lie."""
+        for plan in tables.plan.batches(first, self._rank, self._world):
+            yield self._batch(tables, plan, None)
+
+    def _batch(self, tables: EpochTables, plan: BatchPlan, pixels: Tensor | None) -> Batch:
+        """Puts a batch together around its images, uint8 [m, Z, Z, 3]."""
+        audio = embedding = None
+        if self._audio is not None and tables.audio_rows is not None:
+            audio = self._audio.index_select(0, tables.audio_rows[plan.part])
+        if self._encoded is not None and tables.encoded_rows is not None:
+            embedding = self._encoded.take(tables.encoded_rows[plan.part])
         return Batch(
             plan.number,
             plan.total,
-            plan.index,
-            self._labels[index],
+            tables.plan.index[plan.part],
+            tables.labels[plan.part],
             audio,
             None if pixels is None else pixels.permute(0, 3, 1, 2),
-            torch.from_numpy(plan.place).to(self._device, non_blocking=True),
+            tables.place[plan.part] - plan.group.start,
             embedding,
-            present,
+            None if tables.present is None else tables.present[plan.part],
         )
 
-    def _streamed(self, plans: Iterator[_Plan]) -> Generator[Batch]:
-        counted = ((plan, len(plan.clip)) for plan in plans)
-        full = ring.filled(counted, self._buffers, self._fill, self._threads)
+    def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:
+        works = (
+            (
+                _Work(plan, tables.where[plan.group], tables.uniform[plan.group]),
+                plan.images,
+            )
+            for plan in tables.plan.batches(first, self._rank, self._world)
+        )
+        full = ring.filled(works, self._buffers, self._fill, self._threads)
         with closing(full):
-            for plan, buffer in full:
-                yield self._batch(plan, self._delivered(plan, buffer))
+            for work, buffer in full:
+                yield self._batch(tables, work.plan, self._delivered(work, buffer))
 
-    def _fill(self, plan: _Plan, buffer: _Buffer, start: int, stop: int) -> None:
+    def _fill(self, work: "_Work", buffer: _Buffer, start: int, stop: int) -> None:
         """Decodes and augments images [start, stop) of a batch; called in threads."""
         source = self._source
         assert source is not None
         assert not isinstance(source, DeviceImages)
         if buffer.copied is not None:
             buffer.copied.synchronize()
-        where = list(
-            zip(plan.clip[start:stop].tolist(), plan.second[start:stop].tolist(), strict=True)
-        )
+        where = [(clip, second) for clip, second in work.where[start:stop].tolist()]
         items = [source.fetch(*place) for place in where]
         sizes = np.array(
             [image_source.size_of(source, *at, item) for at, item in zip(where, items, strict=True)]
         )
-        todo = augment.plan(plan.uniform[start:stop], sizes, self._side, self._recipe)
+        todo = augment.plan(work.uniform[start:stop], sizes, self._side, self._recipe)
         maps = augment.colour_maps(todo.colour)
         scratch = np.empty_like(buffer.pixels[0])
         changes_here = augment.changes_colours(self._recipe) and not self._on_cuda
@@ -269,9 +258,9 @@ class TripleLoader:
             if changes_here:
                 augment.jitter(scratch, maps[i], out)
 
-    def _delivered(self, plan: _Plan, buffer: _Buffer) -> Tensor:
+    def _delivered(self, work: "_Work", buffer: _Buffer) -> Tensor:
         """The finished images of a filled buffer on the device, uint8 [m, Z, Z, 3]."""
-        pixels = buffer.tensor[: len(plan.clip)]
+        pixels = buffer.tensor[: len(work.where)]
         if self._copier is None or buffer.copied is None:
             return pixels if self._reuse_buffers else pixels.clone()
         current = torch.cuda.current_stream(self._device)
@@ -280,20 +269,30 @@ class TripleLoader:
             buffer.copied.record(self._copier)
             if augment.changes_colours(self._recipe):
                 on_device = augment_gpu.jitter(
-                    on_device, augment.colours(plan.uniform, self._recipe)
+                    on_device, augment.colours(work.uniform, self._recipe)
                 )
         current.wait_stream(self._copier)
         on_device.record_stream(current)
         return on_device
 
-    def _resident(self, source: DeviceImages, plans: Iterator[_Plan]) -> Generator[Batch]:
-        for plan in plans:
-            sizes = source.sizes[plan.clip, plan.second]
-            todo = augment.plan(plan.uniform, sizes, self._side, self._recipe)
-            pixels = source.crop_resize(plan.clip, plan.second, todo, self._side)
+    def _resident(self, source: DeviceImages, tables: EpochTables, first: int) -> Generator[Batch]:
+        for plan in tables.plan.batches(first, self._rank, self._world):
+            clip, second = tables.where[plan.group].T
+            sizes = source.sizes[clip, second]
+            todo = augment.plan(tables.uniform[plan.group], sizes, self._side, self._recipe)
+            pixels = source.crop_resize(clip, second, todo, self._side)
             if augment.changes_colours(self._recipe):
                 pixels = augment_gpu.jitter(pixels, todo.colour)
-            yield self._batch(plan, pixels)
+            yield self._batch(tables, plan, pixels)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A batch whose images threads make."""
+
+    plan: BatchPlan
+    where: Ints  # [m, 2] clip and second
+    uniform: NDArray[np.float64]  # [m, DRAWS]
 
 
 def training_loader(
@@ -303,7 +302,7 @@ def training_loader(
     *,
     audio: NDArray[np.float32] | None,
     image_size: int | None,
-    embeddings: Tensor | None = None,
+    encoded: EncodedViews | None = None,
     device: torch.device | str = "cpu",
     rank: int = 0,
     world: int = 1,
@@ -320,7 +319,7 @@ def training_loader(
         audio: See ``TripleLoader``.
         image_size: Side of the visual encoder's input in pixels; None for batches without raw
             images.
-        embeddings: See ``TripleLoader``.
+        encoded: See ``TripleLoader``.
         device: See ``TripleLoader``.
         rank: See ``TripleLoader``.
         world: See ``TripleLoader``.
@@ -333,6 +332,8 @@ def training_loader(
     """
     every = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
     source: ImageSource | None = None
+    # Frames that share an image share a view; those of plain images share it in any case.
+    shares = image_size is not None or recipe.train.views is not None
     if image_size is not None:
         threads = recipe.train.threads or default_threads()
         shape = (len(clips.rows), store.settings.clip_seconds)
@@ -342,12 +343,12 @@ def training_loader(
         )
     return TripleLoader(
         every,
-        triples.views(every, recipe.train.images_per_second if source is not None else None),
+        triples.views(every, recipe.train.images_per_second if shares else None),
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
         audio=audio,
         source=source,
-        embeddings=embeddings,
+        encoded=encoded,
         side=image_size or 0,
         recipe=recipe.augment,
         disturbed=recipe.train,

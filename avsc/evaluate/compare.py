@@ -16,6 +16,7 @@ from avsc.evaluate.bootstrap import Intervals, LocationSums
 from avsc.evaluate.labels import Labels, fold_of, is_official_test
 from avsc.evaluate.predictions import Predictions
 from avsc.evaluate.results import EVALUATION
+from avsc.evaluate.scene_columns import scene_named
 from avsc.evaluate.seeds import Spread
 from avsc.evaluate.summary import Summary, summarise
 from avsc.evaluate.systems import System, labels_of, load_systems, name_column_notes
@@ -163,11 +164,14 @@ def _labelled(system: System, known: Labels) -> LabelledRows:
     if absent:
         raise AvscError(
             f"{read.path} has {len(absent):,} clips that have no label in {known.source}, such as "
-            f"{', '.join(absent[:3])}",
+            f"{absent[0]} ({read.where(absent[0])})",
             "a label for each clip",
             "name the labels of these clips with --labels",
         )
     number = {scene: k for k, scene in enumerate(read.scenes)}
+    for scene in {known.clips[clip].scene for clip in read.clips} - number.keys():
+        if meant := scene_named(scene, read.scenes):
+            number[scene] = number[meant]
     strange = sorted({known.clips[clip].scene for clip in read.clips} - number.keys())
     if strange:
         raise AvscError(

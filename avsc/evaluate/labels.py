@@ -1,6 +1,6 @@
 """The true scenes of clips: from a data set, a store, a table, or from ids as TAU's are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,27 +69,26 @@ def read_labels(place: str, sha256: str | None = None) -> Labels:
     return Labels(str(path), _of_table(read_table(path)))
 
 
-def labels_from_ids(clips: Iterable[str], where: Path) -> Labels:
+def labels_from_ids(clips: Iterable[str], where: Callable[[str], str]) -> Labels:
     """The labels that TAU's ids have in them: ``<scene>-<city>-<location>-<segment>``.
 
     Args:
         clips: Clip ids.
-        where: File the ids are from, for the message.
+        where: Function that gives a clip's file and line, for the message.
 
     Raises:
-        AvscError: An id is not such.
+        AvscError: Some ids are not such.
     """
-    found = {}
-    for clip in clips:
-        label = _from_id(clip)
-        if label is None:
-            raise AvscError(
-                f"{where}: the clip {clip!r} does not say its scene",
-                "ids like airport-lyon-1095-40158, or labels beside them",
-                "name a table with the ids and their scenes, a data set or a store: --labels PATH",
-            )
-        found[clip] = label
-    return Labels(FROM_IDS, found)
+    found = {clip: _from_id(clip) for clip in clips}
+    silent = [clip for clip, label in found.items() if label is None]
+    if silent:
+        raise AvscError(
+            f"{where(silent[0])}: the clip {silent[0]!r} does not say its scene"
+            + (f", nor do {len(silent) - 1:,} others" if len(silent) > 1 else ""),
+            "ids like airport-lyon-1095-40158, or labels beside them",
+            "name a table with the ids and their scenes, a data set or a store: --labels PATH",
+        )
+    return Labels(FROM_IDS, {clip: label for clip, label in found.items() if label})
 
 
 def fold_of(clips: Iterable[str]) -> str:
@@ -120,7 +119,10 @@ def _of_store(place: str, sha256: str | None) -> Labels:
     seconds = store.settings.clip_seconds
     clips = {
         clip.id: ClipLabel(
-            clip.scene, clip.city, f"{clip.city}-{clip.location}", clip.seconds or seconds
+            clip.scene,
+            clip.city,
+            "-".join(filter(None, (clip.city, clip.location))),
+            clip.seconds or seconds,
         )
         for clip in store.clips
         if clip.scene

@@ -11,6 +11,7 @@ from avsc.resources import resource
 
 LEADERBOARD = "data_manifests/leaderboard.csv"
 PROTOCOL = "segment"
+Metric = Literal["log_loss", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,20 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda one: (one.protocol != PROTOCOL, -one.accuracy))
 
 
-def place(own: Entry, metric: Literal["log_loss", "accuracy"]) -> tuple[int, int] | None:
+def place(own: Entry, metric: Metric, *, ensembles: bool = True) -> tuple[int, int] | None:
     """The place of a result among the published ones of its protocol that have the metric.
+
+    Args:
+        own: Result of the user's.
+        metric: Score that is compared.
+        ensembles: Whether published ensembles count.
 
     Returns:
         The place, from 1, and the number of results with the new one; None where there are no
         others of this protocol.
     """
     same = [one for one in published() if one.protocol == own.protocol]
+    same = [one for one in same if ensembles or one.kind != "ensemble"]
     sign = 1 if metric == "log_loss" else -1
     values = [sign * value for one in same if (value := getattr(one, metric)) is not None]
     mine = sign * getattr(own, metric)

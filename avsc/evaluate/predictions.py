@@ -46,6 +46,7 @@ class Predictions:
         probabilities: Probabilities with columns in the order of ``scenes``, rows sum to 1, [n, C].
         scene_cells: Columns of scenes' names: title -> scene of each row ("" where it is none).
         notes: What was recognised, assumed and done.
+        lines: Line of each row in the file, n.
         ours: Whether the file has the format that ``write_predictions`` gives it.
     """
 
@@ -57,7 +58,12 @@ class Predictions:
     probabilities: Probabilities
     scene_cells: dict[str, tuple[str, ...]]
     notes: tuple[str, ...]
+    lines: tuple[int, ...]
     ours: bool
+
+    def where(self, clip: str) -> str:
+        """The file and the first line of a clip, for a message."""
+        return f"{self.path} line {self.lines[self.clips.index(clip)]}"
 
     @property
     def unit(self) -> str:
@@ -99,6 +105,7 @@ class Predictions:
         if self.seconds is None:
             return self
         order = {clip: k for k, clip in enumerate(dict.fromkeys(self.clips))}
+        line_of = dict(zip(reversed(self.clips), reversed(self.lines), strict=True))
         where = np.array([order[clip] for clip in self.clips])
         total = np.zeros((len(order), len(self.scenes)))
         np.add.at(total, where, self.probabilities)
@@ -110,6 +117,7 @@ class Predictions:
             cells=tuple(order),
             probabilities=total / count,
             scene_cells={},
+            lines=tuple(line_of[clip] for clip in order),
             notes=(*self.notes, "averaged over the segments of each clip"),
         )
 
@@ -164,6 +172,7 @@ def read_predictions(
         probabilities,
         columns.names,
         (*what, *done, *unused),
+        table.lines,
         ours,
     )
 

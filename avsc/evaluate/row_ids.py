@@ -22,6 +22,8 @@ SECOND_COLUMNS = (
     *("start_time", "start_s", "start_sec", "begin", "onset", "time", "time_s", "offset", "chunk"),
     *("segment_number", "slice", "window", "frame", "t", "index_in_clip"),
 )
+# "3 s" and "3-4" are 3.
+_START = re.compile(r"(?<=\d)\s*(?:s|ms|sec)?(?:\s*[-–:]\s*[\d.]+)?\s*(?:s|ms|sec)?$")
 # TAU's clips: <scene>-<city>-<location>-<segment>.
 TAU_ID = re.compile(r"[^-\s]+-[^-\s]+-[A-Za-z0-9]+-[A-Za-z0-9]+")
 _ENDING = re.compile(r"\.(?!\d+$)[A-Za-z0-9]{1,5}$")
@@ -195,7 +197,7 @@ def _second_column(
         if name not in names or names.index(name) == column:
             continue
         number = names.index(name)
-        cells = [re.sub(r"(?<=\d)\s*(s|ms|sec)$", "", cell) for cell in table.column(number)]
+        cells = [_START.sub("", cell) for cell in table.column(number)]
         if all(_is_number(cell) for cell in cells):
             values = [float(cell) for cell in cells]
             if len(set(values)) > 1:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from avsc.errors import AvscError
 from avsc.evaluate.row_ids import plain_name
@@ -10,7 +11,7 @@ from avsc.evaluate.text_table import TextTable
 
 NEAR = 0.05
 _AFFIX = re.compile(
-    r"^(?:p|prob|proba|probability|score|pred)[_(\[]+|[_)\]]+(?:p|prob|proba|probability|score)?$"
+    r"^(?:p|prob|proba|probability|score|pred|class|scene|softmax|output)[_(\[]+|[_)\]]+(?:p|prob|proba|probability|score)?$"
 )
 
 
@@ -52,7 +53,7 @@ def scene_columns(
     for scene in wanted:
         found = [k for k in free if table.header[k] == scene]
         found = found or [k for k in free if plain[k] == plain_name(scene)]
-        found = found or [k for k in free if short[k] == plain_name(scene)]
+        found = found or [k for k in free if _bare(short[k]) == _bare(scene)]
         if found:
             scenes[scene] = found[0]
     missing = [scene for scene in wanted if scene not in scenes]
@@ -66,13 +67,28 @@ def scene_columns(
         raise _missing(table, [], ["two scenes or more"])
     names = {}
     for k in left:
-        known = {plain_name(scene): scene for scene in scenes} | {s: s for s in scenes}
-        cells = tuple(known.get(c, known.get(plain_name(c), "")) for c in table.column(k))
+        cells = tuple(scene_named(cell, tuple(scenes)) for cell in table.column(k))
         if sum(map(bool, cells)) > len(cells) / 2:
             names[table.header[k] or f"column {k + 1}"] = cells
     ignored = [table.header[k] for k in left if table.header[k] not in names]
     ignored = [name for name in ignored if name and name not in scenes]
     return SceneColumns(scenes, names, tuple(ignored))
+
+
+@cache
+def scene_named(cell: str, scenes: tuple[str, ...]) -> str:
+    """The scene that a cell names, in any case and with any marks between its words; else "".
+
+    >>> scene_named("Metro station", ("metro", "metro_station"))
+    'metro_station'
+    """
+    if cell in scenes:
+        return cell
+    return next((scene for scene in scenes if _bare(scene) == _bare(cell)), "")
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def _shares(cells: Sequence[str]) -> bool:

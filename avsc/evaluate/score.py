@@ -1,7 +1,7 @@
 """Scores a run on a fold's one-second segments: frames' probabilities, averaged (DESIGN section 5).
 
 The visual encoder sees each image once, whatever the number of audio frames beside it: its
-embeddings come from the cache beside the store, which runs with the same encoder share.
+embeddings come from the bank beside the store, which runs with the same encoder share.
 
 Shape legend: k clips of a batch, S seconds and F frames of the longest clip, f frames of a second,
 m samples (pairs of a frame and its second's image), 2 channels, B bands, D and E features of the
@@ -22,8 +22,8 @@ from avsc.errors import AvscError
 from avsc.evaluate.condition import Condition
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
-from avsc.models.embedding_cache import EmbeddingCache
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
+from avsc.models.view_bank import ViewBank
 from avsc.store.reader import Store
 from avsc.train.load import Run
 
@@ -149,7 +149,7 @@ def _batches(
 
     With ``clips``, only of batches that hold one of these.
     """
-    cache = _embeddings(run, store, segments.rows)
+    bank = _embeddings(run, store, segments.rows)
     for start in range(0, len(segments.rows), CLIPS_AT_ONCE):
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
         if clips is not None and not ((clips >= start) & (clips < stop)).any():
@@ -157,20 +157,21 @@ def _batches(
         rows, seconds = segments.rows[start:stop], segments.seconds[start:stop]
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
-        if cache is not None:
-            stored = condition.pictures(cache.read(rows), seconds)  # [k, S, D]
+        if bank is not None:
+            (plain,) = bank.read(rows)
+            stored = condition.pictures(plain, seconds)  # [k, S, D]
             embedding = stored[within(seconds, stored.shape[1])]
         count = int(seconds.sum())
         samples = run.samples(audio, embedding, segment, count, condition.present(count))
         yield int(segments.first[start]), samples
 
 
-def _embeddings(run: Run, store: Store, rows: Ints) -> EmbeddingCache | None:
+def _embeddings(run: Run, store: Store, rows: Ints) -> ViewBank | None:
     if run.visual_encoder is None:
         return None
-    cache = EmbeddingCache(store, run.visual_encoder, run.path / "embeddings")
-    cache.compute(rows, run.recipe.train.threads or default_threads())
-    return cache
+    bank = ViewBank(store, run.visual_encoder, run.path / "embeddings")
+    bank.compute(rows, run.recipe.train.threads or default_threads())
+    return bank
 
 
 def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:

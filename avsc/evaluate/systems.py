@@ -119,8 +119,10 @@ def labels_of(system: System) -> Labels:
         AvscError: They are nowhere.
     """
     read = system.first
-    if all(TAU_ID.fullmatch(clip) and clip.split("-")[0] in read.scenes for clip in read.clips):
-        return labels_from_ids(dict.fromkeys(read.clips), read.path)
+    clips = list(dict.fromkeys(read.clips))
+    named = [c for c in clips if TAU_ID.fullmatch(c) and c.split("-")[0] in read.scenes]
+    if len(named) > len(clips) / 2:
+        return labels_from_ids(clips, read.where)
     if (read.path.parent / METRICS).is_file():
         store = read_metrics(read.path.parent).get("store") or {}
         if store.get("path"):
@@ -132,7 +134,7 @@ def labels_of(system: System) -> Labels:
             f"its own column {title!r} (the other column of scenes has the answers)",
             {clip: ClipLabel(scene) for clip, scene in cells},
         )
-    return labels_from_ids(read.clips, read.path)  # which says what is missing
+    return labels_from_ids(clips, read.where)  # which says what is missing
 
 
 def name_column_notes(read: Predictions, truth: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ In the order of reading:
 - ``scene_model``: Figure 1 and equations (1) and (2); ``acoustic`` and ``visual`` are its encoders
 - ``protocol``: the probabilities of a one-second segment, for all who score
 - ``weights``, ``visual_weights``: files of weights, and the visual encoder they belong to
-- ``embedding_cache``: embeddings of a store's images, computed once
+- ``view_maker``: makes views of images, plain or augmented, and encodes them
+- ``view_bank``: the encoded views of a store's images, computed once
 - ``image_classifier``: the model of pre-training, a visual encoder with a head of its own
 """

@@ -31,6 +31,7 @@ def predict(
     device: str = "auto",
     ve_weights: str | None = None,
     trust_code: bool = False,
+    calibrated: bool = False,
 ) -> list[SceneTimeline]:
     """The scene of each second of some recordings, and their files where asked for.
 
@@ -43,6 +44,7 @@ def predict(
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         trust_code: Whether the class that the run names as its own acoustic encoder may be
             imported, which runs its code.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Returns:
         A time-line for each recording; ``to_frame()`` of one is a table.
@@ -60,6 +62,7 @@ def predict(
             device=device,
             ve_weights=ve_weights,
             trust_code=trust_code,
+            calibrated=calibrated,
         )
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avsc.console import ProgressLine
 from avsc.media import jpeg
-from avsc.models import embedding_cache
+from avsc.models import view_maker
 from avsc.models.protocol import segment_probabilities
 from avsc.predict.downsample import ColumnMeans, EvenlySpaced
 from avsc.predict.recording import Recording, Second
@@ -56,7 +56,7 @@ class Predictor:
         thumbnails: EvenlySpaced[Thumbnail] = EvenlySpaced(MOST_THUMBNAILS)
         columns = ColumnMeans(MOST_COLUMNS, self.run.manifest.settings.bank(self._feature).bands)
         rows, first, same = [], None, True
-        for block in _blocks(recording.seconds(), embedding_cache.batch_size(self.run.device)):
+        for block in _blocks(recording.seconds(), view_maker.batch_size(self.run.device)):
             first = block[0].number if first is None else first
             audio = self._features(block)  # [k, f, 2, B]
             if audio is not None:

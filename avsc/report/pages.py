@@ -4,7 +4,8 @@ The templates hold the words and the layout; here are the figures and the rows t
 """
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,16 @@ SECTIONS = {
     "run": "The run",
     "method": "How these numbers are made",
 }
+
+
+@dataclass(frozen=True)
+class System:
+    """One system's scores on the page of the demo; ``report`` is the address of its report."""
+
+    name: str
+    log_loss: float
+    accuracy: float
+    report: str = ""
 
 
 def report_page(data: ReportData) -> str:
@@ -80,6 +91,21 @@ def timeline_page(timeline: SceneTimeline) -> str:
         ],
     }
     return render("timeline.html", values)
+
+
+def demo_page(
+    systems: Sequence[System], clip: str, prediction: str, data: str | None = None
+) -> str:
+    """The page that ``avsc demo`` ends with, which links the others.
+
+    Args:
+        systems: The systems' scores, and chance.
+        clip: Name of the clip that was predicted.
+        prediction: Relative address of its page.
+        data: Name of the data set; None for a synthetic one.
+    """
+    values = {"systems": systems, "clip": clip, "prediction": prediction, "data": data}
+    return render("demo.html", {"kind": "avsc demo", "title": "The systems side by side"} | values)
 
 
 def render(template: str, values: dict[str, Any]) -> str:

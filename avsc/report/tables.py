@@ -7,7 +7,7 @@ from typing import Any
 from avsc.evaluate.bootstrap import FEWEST_LOCATIONS
 from avsc.evaluate.compare import Compared, Comparison
 from avsc.evaluate.labels import is_official_test
-from avsc.evaluate.leaderboard import Entry, own_entry, place, published, ranked
+from avsc.evaluate.leaderboard import Entry, Metric, own_entry, place, published, ranked
 from avsc.evaluate.summary import Summary
 from avsc.evaluate.temperature import Calibrated
 from avsc.report import formatting
@@ -178,15 +178,22 @@ def leaderboard_notes(found: Comparison) -> list[str]:
 
 def place_note(own: Entry) -> str:
     """The place of one result, like with like."""
-    by_loss, by_accuracy = place(own, "log_loss"), place(own, "accuracy")
-    if by_loss is None or by_accuracy is None:
+    words = []
+    metrics: tuple[tuple[Metric, str], ...] = (("log_loss", "log-loss"), ("accuracy", "accuracy"))
+    for metric, name in metrics:
+        among, without = place(own, metric), place(own, metric, ensembles=False)
+        if among and without:
+            words.append(
+                f"place {among[0]} of {among[1]} by {name} ({without[0]} of {without[1]} without "
+                "ensembles)"
+            )
+    if not words:
         return (
             f"leaderboard: {own.system}: no place: no published result has its protocol, "
             f"{own.protocol!r}; the numbers above are for orientation only"
         )
     return (
-        f"leaderboard: {own.system}: place {by_loss[0]} of {by_loss[1]} by log-loss, "
-        f"{by_accuracy[0]} of {by_accuracy[1]} by accuracy, among results of the protocol "
+        f"leaderboard: {own.system}: {', '.join(words)}, among results of the protocol "
         f"{own.protocol!r}"
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
-from avsc.models import embedding_cache, visual, visual_weights
+from avsc.models import view_maker, visual, visual_weights
 from avsc.models.own_encoder import untrusted
 from avsc.models.protocol import Samples
 from avsc.models.scene_model import AudioVisualModel, build_model
@@ -149,14 +149,14 @@ class Run:
         """Embeddings of images of any size, uint8 [H, W, 3] each: float32 [m, D]."""
         encoder = self.visual_encoder
         assert encoder is not None
-        size = embedding_cache.batch_size(self.device)
+        size = view_maker.batch_size(self.device)
         parts = [np.empty((0, encoder.features), np.float32)]
         for first in range(0, len(images), size):
             squares = np.stack(
                 [eval_image(image, encoder.config) for image in images[first : first + size]]
             )
             batch = torch.from_numpy(squares).permute(0, 3, 1, 2)
-            parts.append(embedding_cache.encode_padded(encoder, batch))
+            parts.append(view_maker.encode_padded(encoder, batch))
         return np.concatenate(parts)
 
     def _on_device(self, values: Floats | None) -> torch.Tensor | None:

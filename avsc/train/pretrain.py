@@ -57,6 +57,12 @@ def pretrain(
             fine-tuning was begun with others, or it diverged.
     """
     with session(out, recipe, resume=resume, device=device) as (resolved, ranks):
+        if resolved.train.views is not None:
+            raise AvscError(
+                f"train.views = {resolved.train.views} for the fine-tuning of an encoder",
+                "fresh views: the views of a bank belong to an encoder that is frozen",
+                "leave train.views out",
+            )
         found = read_image_set(images)
         if ranks.writes:
             console.say(

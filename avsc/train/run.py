@@ -1,5 +1,6 @@
 """A whole training run: from a store and a recipe to a folder of checkpoints and logs."""
 
+import shlex
 from pathlib import Path
 
 import torch
@@ -52,7 +53,7 @@ def train(
     """
     run = Path(run)
     if isinstance(recipe, Path | str):
-        recipe = recipes.load(recipe)
+        recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
         if resolved.audio.encoder is not None and recipe is None and not trust_code:
             raise untrusted(resolved.audio.encoder, run)
@@ -83,6 +84,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))
     ended = trainer.fit()
     tell(f"{ended.reason}; best: epoch {ended.best_epoch}, val loss {ended.best_loss:.4f}")
+    tell(f"next: avsc evaluate {shlex.quote(str(run))}")
     return ended
 
 
@@ -175,6 +177,8 @@ def _describe(
     if encoder is not None:
         pictures = {"raw": "raw images", "embedding": "stored embeddings"}
         source = pictures[recipe.train.image_source()]
+        if recipe.train.views is not None:
+            source = f"a bank of {recipe.train.views} views"
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)

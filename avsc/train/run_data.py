@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from avsc.data.encoded_views import EncodedViews, ViewsInMemory, ViewsOnDisk, place_of
 from avsc.data.loader import TripleLoader, default_threads, training_loader
 from avsc.data.split import Clips, TrainingFold, standardisation
 from avsc.data.triples import within
-from avsc.models.embedding_cache import EmbeddingCache
+from avsc.models.view_bank import ViewBank
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.store.reader import Store
@@ -74,21 +74,24 @@ def read_run_data(
         cut = store.segments(feature, fold.validation.rows)[seconds]  # [n, f, 2, B]
         segments = torch.from_numpy(cut).to(device)
     raw = encoder is not None and recipe.train.image_source() == "raw"
-    stored = held_out = None
+    encoded = held_out = None
     if encoder is not None:
-        cache = EmbeddingCache(store, encoder, elsewhere)
-        threads = recipe.train.threads or default_threads()
-        plain = _embeddings(cache, fold.validation, threads, ranks)
+        place = _Place(store, encoder, elsewhere, recipe, ranks)
+        plain = torch.from_numpy(place.plain(fold.validation)[0])
         held_out = plain[torch.from_numpy(seconds)].to(device)  # [n, D]
-        if not raw:
-            stored = _embeddings(cache, fold.train, threads, ranks)
+        if recipe.train.views is not None:
+            encoded = place.bank(fold.train, recipe.train.views, say)
+        elif not raw:
+            values = torch.from_numpy(place.plain(fold.train))
+            encoded = ViewsInMemory(values, device, device)
+    streams = encoder is not None and raw and encoded is None
     loader = training_loader(
         store,
         fold.train,
         recipe,
         audio=audio,
-        image_size=encoder.config.size if encoder is not None and raw else None,
-        embeddings=stored,
+        image_size=encoder.config.size if encoder is not None and streams else None,
+        encoded=encoded,
         device=device,
         rank=ranks.rank,
         world=ranks.world,
@@ -104,8 +107,37 @@ def read_run_data(
     )
 
 
-def _embeddings(cache: EmbeddingCache, clips: Clips, threads: int, ranks: Ranks) -> Tensor:
-    """Float32 [n, S, D], computed by all ranks together where they are not stored yet."""
-    cache.compute(clips.rows, threads, ranks.rank, ranks.world)
-    ranks.wait()
-    return torch.from_numpy(cache.read(clips.rows))
+@dataclass(frozen=True)
+class _Place:
+    """Where a run's encoded views come from; what is missing there is computed."""
+
+    store: Store
+    encoder: VisualEncoder
+    elsewhere: Path
+    recipe: Recipe
+    ranks: Ranks
+
+    def plain(self, clips: Clips) -> Floats:
+        """The plain view, float32 [1, n, S, D]."""
+        return np.asarray(self._filled(ViewBank(*self._of), clips).read(clips.rows), np.float32)
+
+    def bank(self, clips: Clips, views: int, say: Callable[[str], None]) -> EncodedViews:
+        """Augmented views, where they fit."""
+        bank = self._filled(ViewBank(*self._of, self.recipe.augment, views), clips)
+        settings, device = self.store.settings, self.ranks.device
+        shape = (settings.partition_clips, settings.clip_seconds, self.encoder.features)
+        needed = views * len(clips.rows) * shape[1] * shape[2] * bank.dtype.itemsize
+        kept = place_of(self.recipe.train, needed, device, say)
+        if kept is None:
+            return ViewsOnDisk(bank.path, views, clips.rows, shape, device)
+        return ViewsInMemory(torch.from_numpy(bank.read(clips.rows)), kept, device)
+
+    @property
+    def _of(self) -> tuple[Store, VisualEncoder, Path]:
+        return self.store, self.encoder, self.elsewhere
+
+    def _filled(self, bank: ViewBank, clips: Clips) -> ViewBank:
+        threads = self.recipe.train.threads or default_threads()
+        bank.compute(clips.rows, threads, self.ranks.rank, self.ranks.world)
+        self.ranks.wait()
+        return bank

@@ -1,6 +1,5 @@
 """A run's folder: its recipe, its lock, and whether a run may begin or go on in it."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,6 @@ CONFIG = "config.toml"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
 SOFT_LOCK = ".lock-soft"  # where the file system has no locks
-_NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class RunBusyError(AvscError):
@@ -97,7 +95,7 @@ def locked(run: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except OSError as error:
-            if error.errno not in _NO_FLOCK:
+            if error.errno not in files.NO_FLOCK:
                 raise
             # A file with the holder's machine and process number; processes on that machine see
             # when it has died.

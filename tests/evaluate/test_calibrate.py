@@ -25,6 +25,7 @@ from avsc.evaluate.temperature import (
 )
 from avsc.export.export import export
 from avsc.export.weights import read_system
+from avsc.models.protocol import segment_probabilities
 from avsc.store.reader import Store
 from avsc.train.load import load_run
 
@@ -163,3 +164,18 @@ def test_the_commands(run: Path) -> None:
         done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
         assert done.exit_code == 0, done.output
     assert (run / "evaluation" / "test-segment-calibrated" / "metrics.json").is_file()
+
+
+def test_a_prediction_has_it_where_it_is_asked_for(run: Path) -> None:
+    fitted = calibrate(run, device="cpu")
+    loaded = load_run(run, "cpu")
+    random = np.random.default_rng(0)
+    frames = random.standard_normal((3, 2, 290)).astype(np.float32) - 5
+    assert loaded.visual_encoder is not None
+    embedding = random.standard_normal((1, loaded.visual_encoder.features)).astype(np.float32)
+    samples = loaded.samples(frames, embedding, np.zeros(3, np.int64), 1)
+    scaled = with_temperature(loaded, fitted.temperature)
+    logits = loaded.model(samples.audio, embedding=samples.embedding[samples.segment])  # type: ignore[index]
+    wanted = softmax(logits.detach().double().numpy() / fitted.temperature, axis=1).mean(axis=0)
+    found = segment_probabilities(scaled.model, samples)[0].numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-5)

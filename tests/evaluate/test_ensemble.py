@@ -15,7 +15,8 @@ from avsc.cli import app as cli
 from avsc.errors import AvscError
 from avsc.evaluate.compare import compare
 from avsc.evaluate.ensemble import combine, ensemble, fit_weights
-from avsc.evaluate.predictions import read_predictions
+from avsc.evaluate.predictions import read_predictions, write_predictions
+from avsc.scenes import SCENES
 from tests.evaluate.foreign import a_row_a_clip, a_row_a_segment, shares_of, truth_of, write
 
 Make = Callable[..., Path]
@@ -136,3 +137,16 @@ def test_weights_of_runs_are_fitted_on_their_validation_predictions(
     done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == 0, done.output
     assert len(compare([tmp_path / "e.csv", *runs]).systems) == 3
+
+
+def test_an_unlabelled_ensemble_keeps_the_names_of_the_sound_files(tmp_path: Path) -> None:
+    names = [f"{k}.wav" for k in range(12)]
+    files = []
+    for seed in (0, 1):
+        shares = np.random.default_rng(seed).dirichlet(np.ones(10), 12)
+        files.append(tmp_path / f"{seed}.csv")
+        write_predictions(files[-1], names, shares, SCENES)
+    ensemble(files, tmp_path / "e.csv", mean="geometric")
+    assert read_predictions(tmp_path / "e.csv").names == tuple(names)
+    with pytest.raises(AvscError):
+        compare([tmp_path / "e.csv"])

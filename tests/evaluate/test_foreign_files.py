@@ -56,6 +56,9 @@ CLIP_FORMS: dict[str, Change] = {
     "prefixed scenes": lambda t, p: write(
         t.rename(columns={s: f"prob_{s}" for s in SCENES}), p, ","
     ),
+    "scenes in camel case": lambda t, p: write(
+        t.rename(columns={s: s.title().replace("_", "") for s in SCENES}), p, ","
+    ),
     "per cent": lambda t, p: write(t.assign(**{s: 100 * t[s] for s in SCENES}), p, ","),
     "a BOM and Windows line ends": lambda t, p: _text(
         write(t, p, ","), lambda text: "\ufeff" + text.replace("\n", "\r\n")
@@ -81,6 +84,12 @@ SEGMENT_FORMS: dict[str, Change] = {
     ),
     "a column `time` in milliseconds": lambda t, p: write(
         t.assign(second=1000 * t["second"]).rename(columns={"second": "time"}), p
+    ),
+    "a column `segment` from-to": lambda t, p: write(
+        t.assign(second=[f"{s}-{s + 1}" for s in t["second"]]).rename(
+            columns={"second": "segment"}
+        ),
+        p,
     ),
     "middles of seconds": lambda t, p: write(
         t.assign(second=0.5 + t["second"]).rename(columns={"second": "time"}), p
@@ -177,6 +186,9 @@ def test_a_truth_that_contradicts_the_labels_is_counted(tmp_path: Path) -> None:
 LABEL_FORMS: dict[str, Callable[[pd.DataFrame, Path], Path]] = {
     "meta.csv": write,
     "commas": lambda t, p: write(t, p, ","),
+    "scenes in words": lambda t, p: write(
+        t.assign(scene_label=t["scene_label"].str.replace("_", " ").str.title()), p
+    ),
     "ids alone": lambda t, p: write(
         t.assign(id=t["filename_audio"].str.slice(6, -4))[["id", "scene_label"]].rename(
             columns={"scene_label": "label"}

@@ -33,6 +33,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "a negative number": (lambda t: _cell(t, 4, "bus", -0.2), "line 6:"),
     "a row that sums to 1.2": (lambda t: _cell(t, 4, "bus", t["bus"][4] + 0.2), "line 6:"),
     "no id": (lambda t: _cell(t, 4, "aid", ""), "line 6:"),
+    "a last row of means": (lambda t: _cell(t, 119, "aid", "mean"), "line 121"),
     "no column of a scene": (lambda t: t.drop(columns="park"), "park"),
     "scenes by number": (
         lambda t: t.rename(columns={s: str(k) for k, s in enumerate(SCENES)}),

@@ -93,7 +93,7 @@ def test_the_visual_encoder_sees_each_image_once(
 
     run = load_run(path)
     monkeypatch.setattr(VisualEncoder, "forward", counting)
-    home = "avsc.models.embedding_cache._home"
+    home = "avsc.models.view_bank.home"
     monkeypatch.setattr(home, lambda store, elsewhere: tmp_path / "cache")
     score.score(run, opened, fold, "segment")
     assert len(seen) == len(fold.names)

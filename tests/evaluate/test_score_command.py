@@ -125,6 +125,8 @@ def test_a_place_is_among_results_of_the_same_protocol_alone() -> None:
     assert place(best, "accuracy") == (1, 1 + len(same))
     assert place(best, "log_loss") == (1, 1 + sum(one.log_loss is not None for one in same))
     assert place(own_entry("mine", 0.01, 0.999, "clip"), "accuracy") is None
+    single = [one for one in same if one.kind != "ensemble"]
+    assert place(best, "accuracy", ensembles=False) == (1, 1 + len(single))
     worst = own_entry("mine", 3.0, 0.1, "segment")
     assert place(worst, "accuracy") == (1 + len(same), 1 + len(same))
 

@@ -1,11 +1,13 @@
 import csv
 import io
+import json
 import math
 from typing import Any
 
 import pytest
 
 from avsc import paper
+from avsc.report.table_formats import render
 from avsc.reproduce import table
 from avsc.reproduce.table import ACCURACY, LOG_LOSS, Line, Table
 
@@ -83,3 +85,14 @@ def test_the_page_is_a_sound_markdown_table_with_its_notes() -> None:
     assert "IV \\| joint" in drawn[2]
     assert "\\*" in drawn[2]
     assert "- a note" in page
+
+
+def test_every_form_has_our_number_and_marks_what_is_not_measured() -> None:
+    lines = (Line(ROW, _scores(0.16, 0.93), "measured"), Line(OTHERS, None, "the paper's alone"))
+    made = _table(*lines)
+    for form, number in (("markdown", "0.1600"), ("latex", "0.1600"), ("csv", "0.16")):
+        text = render(table.shown(made, form), form)  # type: ignore[arg-type]
+        assert number in text
+        assert "nan" not in text
+    ours, others = json.loads(render(table.shown(made, "json"), "json"))["table4"]
+    assert (ours["log_loss"], others["log_loss"], others["paper_log_loss"]) == (0.16, None, 0.658)

@@ -19,6 +19,7 @@ from avsc.data.batch import Batch
 from avsc.data.split import standardisation, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
+from avsc.models.view_maker import ViewMaker
 from avsc.recipe import Recipe, VisualRecipe
 from avsc.store.reader import Store
 from avsc.train import checkpoint, run_dir
@@ -42,6 +43,26 @@ def audio_run(
     run = tmp_path_factory.mktemp("runs") / "audio"
     train(small_store, run, quick("train.strategy=audio", "train.epochs=3"), device="cpu")
     return run
+
+
+def test_a_bank_is_shared_by_seeds_and_wherever_it_lies_the_run_is_the_same(
+    small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*DETERMINISTIC, "train.views=3", "augment.seed=9")
+    for name, more in (("host", ()), ("disk", ("train.cache=none",))):
+        train(small_store, tmp_path / name, quick(*settings, *more), device="cpu")
+    assert _same(_weights(tmp_path / "host"), _weights(tmp_path / "disk"))
+    made: list[int] = []
+    encode = ViewMaker.encode
+
+    def noting(self: ViewMaker, source: Any, where: Any, view: Any, *more: Any) -> Any:
+        made.extend(view.tolist())
+        return encode(self, source, where, view, *more)
+
+    monkeypatch.setattr(ViewMaker, "encode", noting)
+    recipe = quick(*settings, "train.acoustic=trainable", "audio.feature=fbank")
+    train(small_store, tmp_path / "other", recipe, device="cpu")
+    assert not made  # another feature takes the same bank
 
 
 @pytest.fixture(scope="session")
