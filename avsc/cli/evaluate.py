@@ -160,6 +160,7 @@ def evaluate(
             out=out,
             with_report=report,
             calibrated=calibrated,
+            trust_code=trust_code,
         )
         _show_seeds(seeds)
         return
@@ -173,10 +174,10 @@ def evaluate(
             ve_weights=ve_weights,
             out=out,
             with_report=report,
+            trust_code=trust_code,
             calibrated=calibrated,
             without=without,
             offset_s=offset,
-            trust_code=trust_code,
         )
     else:
         assert predictions is not None

@@ -49,8 +49,8 @@ def predict(
     ] = "table",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
-    calibrated: Calibrated = False,
     trust_code: TrustCode = False,
+    calibrated: Calibrated = False,
 ) -> None:
     """Name the scene of each second of any recording.
 
@@ -119,8 +119,8 @@ def export(
         ),
     ] = True,
     ve_weights: MovedWeights = None,
-    calibrated: Calibrated = False,
     trust_code: TrustCode = False,
+    calibrated: Calibrated = False,
 ) -> None:
     """Write the whole model: audio frame and image in, probabilities of scenes out.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights, Run, TableForm
+from avsc.cli.options import STAGE_2, Device, MovedWeights, Run, TableForm, TrustCode
 
 Systems = Annotated[
     list[Path],
@@ -175,6 +175,7 @@ def calibrate(
     store: RunStore = None,
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Fit one temperature for a run's probabilities on its validation clips, and keep it there.
 
@@ -190,7 +191,7 @@ def calibrate(
     from avsc.report.table_formats import print_tables
 
     for one in seed_folders(run) or [run]:
-        fitted = fit(one, store=store, device=device, ve_weights=ve_weights)
+        fitted = fit(one, store=store, device=device, ve_weights=ve_weights, trust_code=trust_code)
         print_tables([tables.temperature(fitted, str(one))], "table")
         say(f"kept in {one}; next: avsc evaluate {one} --calibrated")
 

@@ -22,7 +22,8 @@ def info(
         typer.Option(metavar="CLIP", help="Draw this clip of a store: features and pictures."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the drawing goes: a .png, .pdf or .svg file.")
+        Path | None,
+        typer.Option(help="The drawing: a .png, .pdf or .svg file; CLIP.png by default."),
     ] = None,
 ) -> None:
     """Say what a data set, a store or a run holds, and how complete it is.
@@ -30,11 +31,12 @@ def info(
     Of a data set it reads all headers: clips, hours, scenes, rates, sizes, what `avsc prepare`
     would refuse and why, and the next command.
     """
-    if (plot is None) != (out is None):
-        raise typer.BadParameter("--plot CLIP and --out FILE go together")
-    if plot is not None and out is not None:
+    if plot is None and out is not None:
+        raise typer.BadParameter("--out FILE is where --plot CLIP goes")
+    if plot is not None:
         from avsc.report.clip_figure import plot_clip
 
+        out = out or Path(f"{Path(plot).name}.png")
         plot_clip(path, plot, out)
         say(f"drawn to {out}")
         return

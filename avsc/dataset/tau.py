@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TRAIN = f"{SETUP}/fold1_train.csv"
 EVALUATE = f"{SETUP}/fold1_evaluate.csv"
 TEST = f"{SETUP}/fold1_test.csv"
+IDENTIFIER = "identifier"  # column of meta.csv: the place of a recording
 GET_META = "put the CSVs beside audio/ and video/ (`avsc download OUT --part meta` fetches them)"
 
 
@@ -99,7 +100,7 @@ def _read_development(layout: Layout) -> tuple[StoredClip, ...]:
     raise_faults(faults, layout.root)
     faults += _name_faults(meta) + _media_faults(meta, layout)
     for table in (meta, train, evaluate):
-        faults += _label_faults(table)
+        faults += _label_faults(table, meta)
     faults += _absent_faults(train, meta, META) + _absent_faults(evaluate, meta, META)
     faults += _both_folds_faults(train, evaluate)
     if test is not None:
@@ -107,9 +108,11 @@ def _read_development(layout: Layout) -> tuple[StoredClip, ...]:
     raise_faults(faults, layout.root)
     folds = dict.fromkeys(train["clip"], "train") | dict.fromkeys(evaluate["clip"], "test")
     clips = []
-    for clip in sorted(meta["clip"]):
-        name = ClipName.parse(clip)
-        place = (name.scene, name.city, name.location)
+    scenes = dict(zip(meta["clip"], meta[SCENE], strict=True))
+    places = dict(zip(meta["clip"], _identifiers(meta), strict=True))
+    for clip in sorted(scenes):
+        city, location = _place(clip, scenes[clip]) or ("", places[clip])
+        place = (scenes[clip], city, location)
         clips.append(StoredClip(clip, *place, folds.get(clip, ""), *_files(clip, layout)))
     return tuple(clips)
 
@@ -134,23 +137,53 @@ def _files(clip: str, layout: Layout) -> tuple[str, str]:
     return layout.places("audio", clip)[0], layout.places("video", clip)[0]
 
 
+def _identifiers(meta: "pd.DataFrame") -> list[str]:
+    """The column of meta.csv that says where a clip was recorded; empty where there is none."""
+    return list(meta[IDENTIFIER]) if IDENTIFIER in meta else [""] * len(meta)
+
+
+def _place(clip: str, scene: str) -> tuple[str, str] | None:
+    """City and location in an id <scene>-<city>-<location>-<segment>; None for another id."""
+    parts = clip.removeprefix(f"{scene}-").split("-")
+    if not clip.startswith(f"{scene}-") or len(parts) != 3 or not all(parts):
+        return None
+    return parts[0], parts[1]
+
+
 def _name_faults(meta: "pd.DataFrame") -> list[AvscError]:
-    """Rows whose clip has no proper id."""
+    """Rows whose clip has no proper id, and no identifier instead."""
     faults = []
-    for clip, where in zip(meta["clip"], meta["where"], strict=True):
+    columns = (meta["clip"], meta[SCENE], _identifiers(meta), meta["where"])
+    for clip, scene, identifier, where in zip(*columns, strict=True):
+        if identifier or _place(clip, scene) is not None:
+            continue
         try:
             ClipName.parse(clip)
         except AvscError as error:
-            faults.append(AvscError(f"{where}: {error.got}", error.expected, error.remedy))
+            remedy = (
+                f"{error.remedy}; with a column {IDENTIFIER} in {META} (of the recording's place)"
+                " ids may be anything, and a table clips.csv needs no ids"
+            )
+            faults.append(AvscError(f"{where}: {error.got}", error.expected, remedy))
     return faults
 
 
-def _label_faults(rows: "pd.DataFrame") -> list[AvscError]:
-    scene = rows["clip"].str.split("-").str[0]
+def _label_faults(rows: "pd.DataFrame", meta: "pd.DataFrame") -> list[AvscError]:
+    """Rows whose scene is not that of the id, or where ids are free not that of meta.csv."""
+    stated = dict(zip(meta["clip"], meta[SCENE], strict=True))
+    free = IDENTIFIER in meta
+    known = set(meta[SCENE])
+    scenes = []
+    for clip, scene in zip(rows["clip"], rows[SCENE], strict=True):
+        parts = clip.split("-")
+        named = len(parts) == 4 and (not free or parts[0] in known)
+        by_id = parts[0] if named else stated.get(clip, scene)
+        scenes.append(scene if scene and _place(clip, scene) is not None else by_id)
+    rows = rows.assign(scene=scenes)
     return row_faults(
-        rows.assign(scene=scene)[rows[SCENE] != scene],
+        rows[rows[SCENE] != rows["scene"]],
         "scene_label {scene_label!r} for clip {clip}",
-        "{scene!r}, the scene its id begins with",
+        "{scene!r}, the scene its id begins with or meta.csv gives",
         "correct the scene_label",
     )
 

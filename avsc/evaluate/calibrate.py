@@ -13,7 +13,12 @@ from avsc.evaluate.temperature import (
 
 
 def calibrate(
-    run: Path, *, store: str | None = None, device: str = "auto", ve_weights: str | None = None
+    run: Path,
+    *,
+    store: str | None = None,
+    device: str = "auto",
+    ve_weights: str | None = None,
+    trust_code: bool = False,
 ) -> Calibrated:
     """Fits one temperature on the validation clips of a run and keeps it in the run.
 
@@ -22,6 +27,7 @@ def calibrate(
         store: Path or address of the store the run was trained on, if it was moved.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
+        trust_code: Whether the class that the run names may be imported, see ``evaluate``.
 
     Raises:
         AvscError: The run or the store cannot be used, or the store is not the run's own.
@@ -31,7 +37,7 @@ def calibrate(
     from avsc.store.reader import Store
     from avsc.train.load import load_run
 
-    loaded = load_run(run, device, ve_weights=ve_weights)
+    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
     opened = Store.open(store or loaded.manifest.store)
     segments = fold_segments(loaded, opened, VALIDATION)
     logits, segment = score.sample_logits(loaded, opened, segments)

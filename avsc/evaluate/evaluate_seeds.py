@@ -46,6 +46,7 @@ def evaluate_seeds(
     out: Path | None = None,
     with_report: bool = True,
     calibrated: bool = False,
+    trust_code: bool = False,
 ) -> SeedsResult:
     """Scores the run of each seed, and writes their mean as ``metrics.json`` of the folder.
 
@@ -59,6 +60,7 @@ def evaluate_seeds(
         out: Folder to write ``seed-<n>/evaluation/`` into instead of the runs.
         with_report: Whether to write ``report.html`` of each seed.
         calibrated: Whether to apply each run's temperature.
+        trust_code: Whether the classes that the runs name may be imported.
 
     Raises:
         AvscError: A run cannot be scored.
@@ -78,6 +80,7 @@ def evaluate_seeds(
                 out=None if out is None else out / run.name,
                 with_report=with_report,
                 calibrated=calibrated,
+                trust_code=trust_code,
             )
         )
     base = out or folder

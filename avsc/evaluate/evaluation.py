@@ -75,10 +75,10 @@ def evaluate(
     ve_weights: str | None = None,
     out: Path | str | None = None,
     with_report: bool = True,
+    trust_code: bool = False,
     calibrated: bool = False,
     without: "Modality | None" = None,
     offset_s: int = 0,
-    trust_code: bool = False,
 ) -> Result:
     """Scores a run on a fold and writes its evaluation.
 
@@ -92,11 +92,11 @@ def evaluate(
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         out: Folder to write ``evaluation/`` into instead of the run.
         with_report: Whether to write ``report.html`` too.
+        trust_code: Whether the class that the run names as its own acoustic encoder may be
+            imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
         without: Modality that every segment lacks: ``audio`` or ``image``.
         offset_s: Distance in seconds from each segment's sound to its picture.
-        trust_code: Whether the class that the run names as its own acoustic encoder may be
-            imported, which runs its code.
 
     Raises:
         AvscError: The run or the store cannot be used, they do not fit each other, or the
@@ -131,24 +131,18 @@ def evaluate(
     if not segments.labelled:
         return Result(folder, segments, None)
     summary = summarise(probabilities, segments)
-    about = _about(opened, segments, protocol) | {
-        "run": str(run.resolve()),
-        "weights_sha256": results.weights_sha256(run),
-        "strategy": loaded.recipe.train.strategy,
-        "epoch": loaded.manifest.epoch,
-        "temperature": temperature if calibrated else None,
-        "condition": condition.words() or None,
-        "hardware": environment.hardware(loaded.device),
-    }
+    about = _about(opened, segments, protocol) | _about_run(loaded)
+    about["temperature"] = temperature if calibrated else None
+    about["condition"] = condition.words() or None
     _write_metrics(folder, summary, about)
     sample = _sample(loaded, opened, segments, protocol)
     write_embeddings(folder, sample)
     if with_report:
         contrast = None
         if temperature is not None:
-            with_other = score.score(other, opened, segments, protocol, condition)
-            found = metrics.calibration(with_other, segments.labels)
-            contrast = Contrast(temperature, found, calibrated=not calibrated)
+            shares = score.score(other, opened, segments, protocol, condition)
+            reliability = metrics.calibration(shares, segments.labels)
+            contrast = Contrast(temperature, reliability, calibrated=not calibrated)
         data = context.gather(
             run.resolve().name,
             opened,
@@ -329,6 +323,16 @@ def _about(store: Store, segments: Segments, protocol: "Protocol | None") -> dic
         "store": {"path": _absolute(store.place), "sha256": store.sha256},
         "versions": environment.versions(),
         "hardware": environment.hardware(),
+    }
+
+
+def _about_run(run: "Run") -> dict[str, Any]:
+    return {
+        "run": str(run.path.resolve()),
+        "weights_sha256": results.weights_sha256(run.path),
+        "strategy": run.recipe.train.strategy,
+        "epoch": run.manifest.epoch,
+        "hardware": environment.hardware(run.device),
     }
 
 

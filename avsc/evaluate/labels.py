@@ -119,7 +119,10 @@ def _of_store(place: str, sha256: str | None) -> Labels:
     seconds = store.settings.clip_seconds
     clips = {
         clip.id: ClipLabel(
-            clip.scene, clip.city, f"{clip.city}-{clip.location}", clip.seconds or seconds
+            clip.scene,
+            clip.city,
+            "-".join(filter(None, (clip.city, clip.location))),
+            clip.seconds or seconds,
         )
         for clip in store.clips
         if clip.scene

@@ -134,10 +134,12 @@ def describe(
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
-    # What is usual is not named, so that earlier versions read the file too.
-    usual = description.audio is None or description.audio.encoder is None
-    absent: dict[str, Any] = {} if description.temperature is not None else {"temperature": True}
-    absent |= {"audio": {"encoder"}} if description.audio is not None and usual else {}
+    # Earlier versions read only what they know.
+    absent: dict[str, Any] = {}
+    if description.temperature is None:
+        absent["temperature"] = True
+    if description.audio is not None and description.audio.encoder is None:
+        absent["audio"] = {"encoder"}
     content = description.model_dump_json(indent=2, exclude=absent)
     files.write_text(folder / CONFIG, content + "\n")
 

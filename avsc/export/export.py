@@ -26,8 +26,8 @@ def export(
     out: Path | None = None,
     with_encoder: bool = True,
     ve_weights: str | None = None,
-    calibrated: bool = False,
     trust_code: bool = False,
+    calibrated: bool = False,
 ) -> Path:
     """Writes the model, ``config.json`` and ``README.md``.
 

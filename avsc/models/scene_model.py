@@ -127,9 +127,9 @@ def build_model(
     visual_encoder: VisualEncoder | None,
     scenes: int,
     concat: Concat = "all",
-    own: str | None = None,
-    *,
     stand_ins: bool = False,
+    *,
+    own: str | None = None,
 ) -> AudioVisualModel:
     """A new model of the paper's sizes around a visual encoder.
 

@@ -75,8 +75,8 @@ def predict_each(
     out: Path | None = None,
     device: str = "auto",
     ve_weights: str | None = None,
-    calibrated: bool = False,
     trust_code: bool = False,
+    calibrated: bool = False,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
@@ -89,9 +89,9 @@ def predict_each(
         out: Folder for the files; None to write none.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
-        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
         trust_code: Whether the class that the run names as its own acoustic encoder may be
             imported, which runs its code.
+        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.

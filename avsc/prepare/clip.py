@@ -66,7 +66,9 @@ def prepare_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> Cl
     except AvscError as error:
         if _is_machine_fault(error.__cause__):
             raise _machine_error(clip, error.__cause__) from error
-        raise error if isinstance(error, BadClipError) else BadClipError(*error.args) from error
+        if isinstance(error, BadClipError):
+            raise  # "raise error from error" would have Dask follow its causes for ever
+        raise BadClipError(*error.args) from error
     except Exception as error:
         if _is_machine_fault(error):
             raise _machine_error(clip, error) from error

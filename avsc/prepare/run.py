@@ -1,11 +1,12 @@
 """A whole ``prepare``: check, create or go on, prepare what is missing, and mark the end."""
 
 import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsc.console import ProgressLine, progress, say
+from avsc.console import ProgressLine, byte_size, progress, say
 from avsc.dataset.read import Dataset, read_dataset
 from avsc.errors import AvscError
 from avsc.files import remove_leftovers
@@ -13,7 +14,7 @@ from avsc.part import Part
 from avsc.prepare.cluster import connect, usable_cores
 from avsc.prepare.engine import OnCluster, Report, Work, prepare_here
 from avsc.prepare.lock import hold
-from avsc.prepare.plan import pending, share
+from avsc.prepare.plan import Estimate, estimate, pending, share
 from avsc.prepare.profile import LocalProfile, Profile
 from avsc.store.create import open_for_writing
 from avsc.store.finalize import mark_complete, mark_incomplete, unfinished
@@ -113,6 +114,7 @@ def prepare(
             remove_leftovers(there.folder)  # of one that was killed while it created the store
         prepared = clips_in(to_do, count, settings)
         if to_do:
+            _require_space(there, estimate(to_do, count, settings))
             mark_incomplete(store)
             mine = clips_in(share(partition_count(count, settings), part), count, settings)
             work = Work(data.root, there, proof, count, settings, clip_timeout_s)
@@ -130,6 +132,22 @@ def prepare(
                 _remove_partial(work, to_do)
                 raise
         return _conclude(store, part, max_bad, prepared)
+
+
+def _require_space(store: Location, expected: Estimate) -> None:
+    """Refuses a disk that cannot take what is certainly written; of pictures it only warns."""
+    if store.folder is None:
+        return
+    free = shutil.disk_usage(store.folder).free
+    features, whole = byte_size(expected.feature_bytes), byte_size(expected.bytes_written)
+    if free < expected.feature_bytes:
+        raise AvscError(
+            f"{byte_size(free)} free at {store.place}",
+            f"{features} for audio features, and about {whole} with pictures",
+            "free some space, or prepare into a store on another disk",
+        )
+    if free < expected.bytes_written:
+        say(f"warning: {byte_size(free)} free at {store.place}; about {whole} will be written")
 
 
 def _mark_synthetic(dataset: Path, store: Location) -> None:

@@ -145,7 +145,8 @@ def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts
         ("pictures", _pictures(settings)),
         ("partitions", f"{store.partitions} of {settings.partition_clips} clips"),
         ("size", f"{byte_size(sum(sizes))} in {len(sizes)} files"),
-        ("settings", settings.model_dump_json()),
+        *((name, _bank(settings, name)) for name in settings.features),
+        ("mono", {"refuse": "refused", "duplicate": "left and right alike"}[settings.mono]),
         ("identity", store.sha256),
     ]
 
@@ -181,6 +182,12 @@ def _lacks(store: Store, missing: dict[int, str]) -> str:
 def _feature(settings: StoreSettings, name: str) -> str:
     bank = settings.scalogram if name == "scalogram" else settings.fbank
     return f"{name} [{settings.clip_frames} frames, 2 channels, {bank.bands} bands]"
+
+
+def _bank(settings: StoreSettings, name: str) -> str:
+    """The settings of a feature's filter bank, such as ``t 8192, q 41, log_floor 1e-05``."""
+    bank = settings.scalogram if name == "scalogram" else settings.fbank
+    return ", ".join(f"{key} {value}" for key, value in bank if key != "bands")
 
 
 def _pictures(settings: StoreSettings) -> str:

@@ -205,14 +205,14 @@ def load_run(
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:
     """A model of a run's shape, its weights as they come."""
-    audio = recorded.recipe.audio
+    recipe = recorded.recipe
     return build_model(
         recorded.bands,
         encoder,
         len(recorded.scenes),
-        audio.concat,
-        audio.encoder,
-        stand_ins=recorded.recipe.train.drops,
+        recipe.audio.concat,
+        stand_ins=recipe.train.drops,
+        own=recipe.audio.encoder,
     )
 
 

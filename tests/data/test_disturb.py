@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from avsc.data import disturb, triples
+from avsc.data.encoded_views import ViewsInMemory
 from avsc.data.loader import TripleLoader
 from avsc.recipe import TrainRecipe
 
@@ -46,7 +47,7 @@ def _loader(recipe: TrainRecipe) -> TripleLoader:
         seed=recipe.seed,
         batch_size=16,
         audio=frames,
-        embeddings=embeddings,
+        encoded=ViewsInMemory(embeddings[None], torch.device("cpu"), torch.device("cpu")),
         disturbed=recipe,
     )
 

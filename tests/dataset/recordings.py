@@ -7,6 +7,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 FPS = 8
@@ -29,10 +30,12 @@ def write_recording(
     kind = {".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".webm": "webm"}
     with av.open(str(path), "w", format=kind.get(path.suffix.lower(), "mp4")) as container:
         stream = container.add_stream(video, rate=FPS)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
         track = container.add_stream(audio, rate=rate) if sound else None
         if track is not None:
+            assert isinstance(track, AudioStream)
             track.layout = "mono" if channels == 1 else "stereo"
         for number in range(round(seconds * FPS)):
             grey = np.full((*size, 3), 40 + 5 * (number % 40), np.uint8)
@@ -41,7 +44,7 @@ def write_recording(
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-        if track is not None:
+        if isinstance(track, AudioStream):
             time_s = np.arange(round(seconds * rate)) / rate
             tone = (0.3 * np.sin(2 * np.pi * hz * time_s)).astype(np.float32)
             _write_tone(container, track, tone, "mono" if channels == 1 else "stereo")

@@ -1,6 +1,7 @@
 """Recordings of any length cut into clips of whole seconds."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -65,7 +66,7 @@ def test_start_and_end_of_the_table_bound_the_clips() -> None:
     ],
 )
 def test_what_will_be_refused_is_one_clip_with_a_reason(
-    found: Probe | str, of: dict[str, float]
+    found: Probe | str, of: dict[str, Any]
 ) -> None:
     result = _cut(found, **of)
     assert list(result.refused) == ["a"]

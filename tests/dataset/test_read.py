@@ -404,3 +404,40 @@ def test_the_manifest_lists_all_archives() -> None:
     assert sum(fold.clips for fold in manifests.fold_facts()) == 12_291
     for fold in manifests.fold_facts():
         assert sum(fold.per_scene.values()) == fold.clips
+
+
+def test_numbers_for_names_are_no_evaluation_edition_where_tables_label_them(
+    tmp_path: Path,
+) -> None:
+    ids = [str(number) for number in range(6)]
+    _write_media(tmp_path, ids)
+    header = "filename_audio\tfilename_video\tscene_label"
+    rows = [f"audio/{i}.wav\tvideo/{i}.mp4\t{('office', 'Küche')[int(i) % 2]}" for i in ids]
+    setup = tmp_path / "evaluation_setup"
+    setup.mkdir()
+    (setup / "fold1_train.csv").write_text("\n".join([header, *rows[:4]]))
+    (setup / "fold1_evaluate.csv").write_text("\n".join([header, *rows[4:]]))
+    (tmp_path / "meta.csv").write_text("\n".join([header, *rows]))
+    assert "identifier" in _refusal(tmp_path).remedy  # where the clips were recorded is not known
+    places = [f"{row}\troom {n // 2}" for n, row in enumerate(rows)]
+    (tmp_path / "meta.csv").write_text("\n".join([f"{header}\tidentifier", *places]))
+    dataset = read_dataset(tmp_path)
+    assert dataset.edition == "development"
+    assert [(c.scene, c.location, c.fold) for c in dataset.clips] == [
+        (("office", "Küche")[n % 2], f"room {n // 2}", "train" if n < 4 else "test")
+        for n in range(6)
+    ]
+    _edit(setup / "fold1_train.csv", "office", "Küche")
+    assert "fold1_train.csv:2" in _refusal(tmp_path).got
+
+
+def test_a_scene_may_have_a_dash_in_its_name(tmp_path: Path) -> None:
+    train, test = ["living-room-bonn-1-a", "office-bonn-2-a"], ["living-room-bonn-3-a"]
+    _write_media(tmp_path, train + test)
+    _write_tables(tmp_path, train, test)
+    for path in (tmp_path / "meta.csv", *(tmp_path / "evaluation_setup").iterdir()):
+        path.write_text(path.read_text().replace("\tliving\n", "\tliving-room\n"))
+    found = {
+        clip.id: (clip.scene, clip.city, clip.location) for clip in read_dataset(tmp_path).clips
+    }
+    assert found["living-room-bonn-1-a"] == ("living-room", "bonn", "1")

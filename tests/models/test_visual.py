@@ -10,6 +10,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from avsc import network
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
 from avsc.recipe import TrainRecipe, VisualRecipe
@@ -414,8 +415,12 @@ def test_without_a_network_the_hub_is_asked_once(
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     asked: list[str] = []
-    honest = visual_weights.silence_of
-    monkeypatch.setattr(visual_weights, "silence_of", lambda url: asked.append(url) or honest(url))
+
+    def silence_of(url: str) -> str:
+        asked.append(url)
+        return network.silence_of(url)
+
+    monkeypatch.setattr(visual_weights, "silence_of", silence_of)
     with pytest.raises(AvscError) as caught:
         visual_weights.build(_recipe("pretrained"))
     assert asked == [address]

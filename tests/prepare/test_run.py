@@ -230,3 +230,16 @@ def test_a_store_of_synthetic_clips_knows_it(
     prepare(root, tmp_path / "store", settings)
     assert Store.open(tmp_path / "store").is_synthetic == is_synthetic
     assert not verify(tmp_path / "store")
+
+
+def test_a_disk_too_small_is_said_before_any_work(
+    dataset: Path, settings: StoreSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(AvscError) as caught:
+        prepare(dataset, tmp_path / "store", settings)
+    assert "1.0 kB free" in caught.value.got
+    assert len(unfinished(tmp_path / "store")) == 4
+    monkeypatch.undo()
+    assert prepare(dataset, tmp_path / "store", settings).complete

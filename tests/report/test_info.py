@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from avsc.cli.app import app
 from avsc.errors import AvscError
 from avsc.report.info import run_facts
+from avsc.store.reader import Store
 
 Make = Callable[..., Path]
 
@@ -48,3 +49,20 @@ def test_a_folder_that_is_neither_store_nor_run_is_named(tmp_path: Path) -> None
     result = CliRunner().invoke(app, ["info", str(tmp_path)])
     assert isinstance(result.exception, AvscError)
     assert str(tmp_path) in result.exception.got
+
+
+def test_a_drawing_needs_no_name(
+    make_store: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(tmp_path / "x.zarr")
+    clip = Store.open(store).clips[0].id
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["info", str(store), "--plot", clip])
+    assert result.exit_code == 0
+    assert (tmp_path / f"{clip}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_settings_of_a_store_are_no_json(make_store: Callable[..., Path], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["info", str(make_store(tmp_path / "x.zarr"))])
+    assert "q 41" in result.output
+    assert "{" not in result.output
