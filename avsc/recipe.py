@@ -145,16 +145,6 @@ class TrainRecipe(_Section):
         description="number of augmented images of each second, shared by its audio frames; "
         "unset: one image an audio frame",
     )
-<<<<<<< HEAD
-    views: int | None = Field(
-        default=None,
-        ge=1,
-        le=4096,
-        description="number of augmented views of each image that are encoded once, kept in a bank "
-        "beside the store and drawn from; unset: a fresh view for every sample and epoch",
-    )
-=======
->>>>>>> main
     drop_audio: float = Field(
         default=0.0,
         ge=0,
@@ -172,8 +162,6 @@ class TrainRecipe(_Section):
         ge=0,
         description="largest distance in seconds between a sample's sound and its image, which is "
         "another second's of the same clip",
-<<<<<<< HEAD
-=======
     )
     views: int | None = Field(
         default=None,
@@ -181,7 +169,6 @@ class TrainRecipe(_Section):
         le=4096,
         description="number of augmented views of each image that are encoded once, kept in a bank "
         "beside the store and drawn from; unset: a fresh view for every sample and epoch",
->>>>>>> main
     )
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto",
@@ -217,16 +204,6 @@ class TrainRecipe(_Section):
             raise ValueError(f"lr_min {self.lr_min} is above lr_max {self.lr_max}")
         if self.strategy == "audio" and self.images:
             raise ValueError("the strategy audio has no images: leave `images` out")
-<<<<<<< HEAD
-        if self.views and self.strategy == "audio":
-            raise ValueError("the strategy audio has no images: leave `views` out")
-        if self.views and self.image_source() == "embedding":
-            raise ValueError(
-                "`views` are augmented raw images, and this run takes the embedding of the plain "
-                "image (as the strategy pipeline does): leave `views` out, or set images = raw"
-            )
-=======
->>>>>>> main
         if self.disturbs and self.strategy in ("audio", "video"):
             raise ValueError(
                 "drop_audio, drop_image and shift_s are for two modalities, not for the strategy "
@@ -236,8 +213,6 @@ class TrainRecipe(_Section):
             raise ValueError(
                 f"drop_audio {self.drop_audio} and drop_image {self.drop_image} leave no sample "
                 "whole: their sum is below 1, since no sample loses both"
-<<<<<<< HEAD
-=======
             )
         if self.views and self.strategy == "audio":
             raise ValueError("the strategy audio has no images: leave `views` out")
@@ -245,7 +220,6 @@ class TrainRecipe(_Section):
             raise ValueError(
                 "`views` are augmented raw images, and this run takes the embedding of the plain "
                 "image (as the strategy pipeline does): leave `views` out, or set images = raw"
->>>>>>> main
             )
         if self.acoustic and self.strategy in ("audio", "video"):
             raise ValueError(

@@ -262,11 +262,3 @@ def test_the_command_lists_the_shipped_recipes() -> None:
     printed = _avsc("--list")
     assert all(name in printed for name in recipe_files.shipped())
     assert max(map(len, printed.splitlines())) <= 80
-
-
-@pytest.mark.parametrize("strategy", ["audio", "pipeline"])
-def test_views_are_for_raw_images_alone(strategy: str) -> None:
-    with pytest.raises(AvscError) as caught:
-        recipe.load(None, [f"train.strategy={strategy}", "train.views=4"])
-    assert "views" in caught.value.got
-    assert recipe.load(None, ["train.views=4"]).train.views == 4

@@ -75,19 +75,11 @@ class EpochTables:
     """An epoch's numbers, brought to where they are used once; a step cuts out its part."""
 
     plan: EpochPlan
-<<<<<<< HEAD
-    where: Ints  # [U, 2] clip and second of the images
-    uniform: NDArray[np.float64]  # [U, DRAWS]
-    labels: Tensor  # [T]
-    place: Tensor  # [T]
-    present: Tensor | None  # [T, 2]
-=======
     where: Ints  # [U, 2] clip and second of each image
     uniform: NDArray[np.float64]  # [U, DRAWS]
     labels: Tensor  # [T]
     place: Tensor  # [T]
     present: Tensor | None  # [T, 2] sound and image; None for both of each sample
->>>>>>> main
     audio_rows: Tensor | None  # [T]
     encoded_rows: Tensor | None  # [T]
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -115,7 +115,7 @@ class TripleLoader:
         self._seed, self._side, self._rank, self._world = seed, side, rank, world
         self._recipe = recipe or AugmentRecipe()
         self._disturbed = disturbed or TrainRecipe()
-        self._lengths = triples.lengths()[views.clip]
+        self._lengths = triples.lengths()
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
@@ -174,16 +174,6 @@ class TripleLoader:
         uniform = np.empty((len(plan.view), 0))
         if self._source is not None:
             uniform = epoch_plan.augmentation_draws(plan, self._seed, epoch)
-<<<<<<< HEAD
-        second = self.views.second
-        if self._disturbed.shift_s:
-            second = disturb.shifted(second, self._lengths, self._disturbed, epoch)
-        where = np.stack([self.views.clip, second], axis=1)[plan.view]
-        present = audio_rows = encoded_rows = None
-        triples, index = self.triples, plan.index
-        if self._disturbed.drops:
-            present = self._here(disturb.present(len(triples), self._disturbed, epoch)[index])
-=======
         second, present = self.views.second, None
         if self._disturbed.shift_s:
             lengths = self._lengths[self.views.clip]
@@ -194,28 +184,17 @@ class TripleLoader:
             drawn = disturb.present(len(triples), self._disturbed, epoch)
             present = torch.from_numpy(drawn[index]).to(self._device)
         audio_rows = encoded_rows = None
->>>>>>> main
         if self._audio is not None:
-            audio_rows = self._here(triples.clip[index] * self._frames + triples.frame[index])
+            rows = triples.clip[index] * self._frames + triples.frame[index]
+            audio_rows = torch.from_numpy(rows).to(self._device)
         if self._encoded is not None:
             view = epoch_plan.bank_draws(plan, self._encoded.views, self._seed, epoch)
-<<<<<<< HEAD
-            clip, second = where[plan.place].T
-            rows = (view * len(triples.rows) + clip) * self._encoded.seconds + second
-            encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
-        labels, place = self._labels[self._here(index)], self._here(plan.place)
-        return EpochTables(plan, where, uniform, labels, place, present, audio_rows, encoded_rows)
-
-    def _here(self, numbers: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(numbers).to(self._device)
-=======
             clip = view * len(triples.rows) + triples.clip[index]
             rows = clip * self._encoded.seconds + where[plan.place, 1]
             encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
         labels = self._labels[torch.from_numpy(index).to(self._device)]
         place = torch.from_numpy(plan.place).to(self._device)
         return EpochTables(plan, where, uniform, labels, place, present, audio_rows, encoded_rows)
->>>>>>> main
 
     def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
         """Batches without raw images: their parts are picked out where they lie."""

@@ -19,15 +19,9 @@ class Purpose(IntEnum):
 
     ORDER = 0
     AUGMENT = 1
-<<<<<<< HEAD
-    DROP = 2
-    SHIFT = 3
-    VIEW = 4  # which view of a bank is seen; with an image's number, how a view is augmented
-=======
     VIEW = 2  # of a bank: which one a sample sees; with an image's number, how it is augmented
     DROP = 3
     SHIFT = 4
->>>>>>> main
 
 
 def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:

@@ -158,12 +158,8 @@ def _batches(
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if bank is not None:
-<<<<<<< HEAD
-            stored = condition.pictures(bank.read(rows)[0], seconds)  # [k, S, D]
-=======
             (plain,) = bank.read(rows)
             stored = condition.pictures(plain, seconds)  # [k, S, D]
->>>>>>> main
             embedding = stored[within(seconds, stored.shape[1])]
         count = int(seconds.sum())
         samples = run.samples(audio, embedding, segment, count, condition.present(count))
