@@ -142,6 +142,14 @@ def test_a_bare_word_is_a_string_because_shells_eat_quotes() -> None:
     assert isinstance(recipe.load(), Recipe)
 
 
+@pytest.mark.parametrize("strategy", ["audio", "pipeline"])
+def test_views_are_for_raw_images_alone(strategy: str) -> None:
+    with pytest.raises(AvscError) as caught:
+        recipe.load(None, [f"train.strategy={strategy}", "train.views=4"])
+    assert "views" in caught.value.got
+    assert recipe.load(None, ["train.views=4"]).train.views == 4
+
+
 def test_the_section_may_be_left_out_where_one_alone_has_the_key() -> None:
     short = recipe.load(None, ["epochs=3", "feature=fbank", "hue = 0.1"])
     assert short == recipe.load(None, ["train.epochs=3", "audio.feature=fbank", "augment.hue=0.1"])
@@ -254,11 +262,3 @@ def test_the_command_lists_the_shipped_recipes() -> None:
     printed = _avsc("--list")
     assert all(name in printed for name in recipe_files.shipped())
     assert max(map(len, printed.splitlines())) <= 80
-
-
-@pytest.mark.parametrize("strategy", ["audio", "pipeline"])
-def test_views_are_for_raw_images_alone(strategy: str) -> None:
-    with pytest.raises(AvscError) as caught:
-        recipe.load(None, [f"train.strategy={strategy}", "train.views=4"])
-    assert "views" in caught.value.got
-    assert recipe.load(None, ["train.views=4"]).train.views == 4

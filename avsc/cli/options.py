@@ -112,6 +112,16 @@ Resume = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Train N runs that differ in their seed, into seed-0, seed-1, ... of the folder; "
+        "the same command goes on. With views (train.views) they share one bank.",
+        rich_help_panel=HOW,
+    ),
+]
 PartOption = Annotated[
     Part | None,
     typer.Option(

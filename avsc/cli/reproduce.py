@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption, StoreOption, TableForm
+from avsc.cli.options import HOW, STAGE_2, Device, DryRun, PartOption, Seeds, StoreOption, TableForm
 
 if TYPE_CHECKING:
     from avsc.reproduce.plan import Options
@@ -71,6 +71,17 @@ Settings = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="K",
+        help="Train the rows of raw images from a bank of K augmented views, which all rows of an "
+        "encoder share (hours become minutes); the table says so. By default every frame and "
+        "epoch has a fresh view, as in the paper.",
+        rich_help_panel=HOW,
+    ),
+]
 Smoke = Annotated[
     bool,
     typer.Option(
@@ -91,6 +102,8 @@ def reproduce(
     part: PartOption = None,
     ve_weights: VeWeights = None,
     settings: Settings = None,
+    views: Views = None,
+    seeds: Seeds = None,
     smoke: Smoke = False,
     dry_run: DryRun = False,
     device: Device = "auto",
@@ -117,7 +130,7 @@ def reproduce(
     request = Request(
         targets=tuple(dict.fromkeys(target.value for target in targets)),
         only=tuple(word.strip() for word in only.split(",") if word.strip()) if only else (),
-        options=_options(settings or (), ve_weights or (), smoke),
+        options=_options(settings or (), ve_weights or (), smoke, views, seeds),
     )
     if dry_run:
         listing.dry_run(request, store, out, part)
@@ -125,7 +138,13 @@ def reproduce(
         work.reproduce(request, store, out, part=part, device=device, form=form)
 
 
-def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) -> "Options":
+def _options(
+    settings: Sequence[str],
+    ve_weights: Sequence[str],
+    smoke: bool,
+    views: int | None,
+    seeds: int | None,
+) -> "Options":
     from avsc.reproduce.plan import Options
 
     weights = {}
@@ -134,4 +153,4 @@ def _options(settings: Sequence[str], ve_weights: Sequence[str], smoke: bool) ->
         if not (model and equals and path):
             raise typer.BadParameter(f"--ve-weights {pair}: write MODEL=PATH")
         weights[model] = path
-    return Options(tuple(settings), weights, smoke)
+    return Options(tuple(settings), weights, smoke, views, seeds)

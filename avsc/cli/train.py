@@ -15,6 +15,7 @@ from avsc.cli.options import (
     EncoderWeights,
     RecipeSource,
     Resume,
+    Seeds,
     Settings,
     Store,
     Threads,
@@ -67,6 +68,7 @@ def train(
     audio_run: AudioRun = None,
     fold: Fold = None,
     resume: Resume = False,
+    seeds: Seeds = None,
     device: Device = "auto",
     threads: Threads = None,
     trust_code: TrustCode = False,
@@ -85,6 +87,7 @@ def train(
     - `avsc train STORE --out runs/audio --strategy audio --set epochs=20`
     - `avsc train STORE --out runs/r50 --recipe joint-fbank-resnet50`
     - `avsc train STORE --out runs/mine --set audio.encoder=my_module:MyEncoder`
+    - `avsc train STORE --out runs/joint --set train.views=16 --seeds 5`
     - `avsc train STORE --out runs/joint --resume`
     - `torchrun --nproc-per-node 8 -m avsc train STORE --out runs/joint`
     """
@@ -105,6 +108,12 @@ def train(
         # What the command line names itself is trusted; what the run's folder adds is data.
         if load(recipe, settings or ()).audio.encoder != merged.audio.encoder:
             raise untrusted(merged.audio.encoder, out)
+    if seeds is not None:
+        from avsc.train.seeds import train_seeds
+
+        train_seeds(store, out, merged, seeds, device=device)
+        say(f"next: avsc evaluate {out}")
+        return
     run(store, out, merged, resume=resume, device=device)
 
 
@@ -160,11 +169,15 @@ def _recipe(
     from avsc.recipe import load
     from avsc.train import run_dir
 
-    # As TOML strings, so that a path that looks like a number stays a path.
-    keys = [f"{key}={_toml(value)}" for key, value in shortcuts.items() if value is not None]
     if resume and source is None and (out / run_dir.CONFIG).is_file():
         source = str(out / run_dir.CONFIG)
-    return load(source, [*(settings or []), *keys])
+    return load(source, [*(settings or []), *as_settings(shortcuts)])
+
+
+def as_settings(shortcuts: Mapping[str, object]) -> list[str]:
+    """Settings ``key=value`` of the options that are given."""
+    # As TOML strings, so that a path that looks like a number stays a path.
+    return [f"{key}={_toml(value)}" for key, value in shortcuts.items() if value is not None]
 
 
 def _toml(value: object) -> str:

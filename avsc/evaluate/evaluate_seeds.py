@@ -90,7 +90,7 @@ def evaluate_seeds(
     found = compare([base], within=str(within))
     of_first = results.read_metrics(base / runs[0].name / within)
     about = {key: of_first[key] for key in SHARED if key in of_first}
-    content = json.dumps(_metrics(found) | about, indent=2, allow_nan=False)
+    content = json.dumps(mean_metrics(found) | about, indent=2, allow_nan=False)
     files.write_text(base / within / results.METRICS, content + "\n")
     return SeedsResult(base / within, found)
 
@@ -105,7 +105,8 @@ def _within(made: Sequence[Result], runs: Sequence[Path]) -> Path:
     return within
 
 
-def _metrics(found: Comparison) -> dict[str, Any]:
+def mean_metrics(found: Comparison) -> dict[str, Any]:
+    """Content of ``metrics.json`` of a folder of seeds: their mean, and each seed's scores."""
     (system,) = found.systems
     spread = system.spread or Spread((system.scores.log_loss,), (system.scores.accuracy,))
     return as_json(system.summary) | {

@@ -31,6 +31,7 @@ from avsc import console, files
 from avsc.data.image_source import StoredImages
 from avsc.data.triples import within
 from avsc.errors import AvscError
+from avsc.models.bank_version import VERSION
 from avsc.models.view_maker import ViewMaker
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import AugmentRecipe
@@ -44,7 +45,6 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[Any]  # float32 of the plain view, float16 of a bank
 Ints = NDArray[np.int64]
 
-VERSION = 3  # of how an image becomes an embedding, and of the array
 LOCKS = 64  # partitions p and p + LOCKS share a lock
 POLL_S = 0.2
 

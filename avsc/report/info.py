@@ -13,7 +13,7 @@ from avsc.dataset.read import kind_of
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
-from avsc.report import formatting
+from avsc.report import bank_info, formatting
 from avsc.report.dataset_info import show_dataset
 from avsc.store.finalize import describe, unfinished
 from avsc.store.layout import StoredClip
@@ -116,6 +116,8 @@ def _show_store(path: Location) -> None:
     _print_facts(f"store {path.place}", _store_facts(path, store, missing))
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
+    if path.folder is not None and (found := bank_info.banks(path.folder)):
+        table("encoded views (STORE.embeddings)", bank_info.HEADER, found)
     reasons = store.reasons()
     if reasons:
         out.print(f"quarantined ({len(reasons)})", markup=False)

@@ -44,11 +44,15 @@ class Options:
         settings: Settings ``section.key=value``, as ``--set`` has them.
         ve_weights: Weights of the visual encoders, by timm name.
         smoke: Whether to shrink every recipe; see ``smoke_settings``.
+        views: Number of views of a bank for rows that train on raw images; None for fresh views.
+        seeds: Number of seeds of each row; None for one run with the recipe's seed.
     """
 
     settings: tuple[str, ...] = ()
     ve_weights: Mapping[str, str] = field(default_factory=dict)
     smoke: bool = False
+    views: int | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,10 +140,10 @@ def plan_runs(recipes: Iterable[str], options: Options | None = None) -> tuple[P
     _check(options)
     planned: dict[str, PlannedRun] = {}
     for name in recipes:
-        run = _run(name, options)
-        planned.setdefault(name, run)
-        if run.needs:
-            planned.setdefault(run.needs, _run(run.needs, options))
+        audio = _audio_recipe(recipe.load(paper.recipe_path(name)))
+        for one in [name, audio] if audio else [name]:
+            for run in _of_seeds(_run(one, options), options.seeds):
+                planned.setdefault(run.name, run)
     return tuple(sorted(planned.values(), key=_rank))
 
 
@@ -210,13 +214,40 @@ def _run(name: str, options: Options) -> PlannedRun:
     elif weights is not None and published.train.strategy != "audio":
         # A JSON string is a TOML string too: a path that looks like a number stays a path.
         changes = [f"visual.weights={json.dumps(weights, ensure_ascii=False)}"]
+    strategy = published.train.strategy
+    if options.views and strategy != "audio" and published.train.image_source() == "raw":
+        changes.append(f"train.views={options.views}")
+    whole = recipe.load(path, [*changes, *options.settings])
+    return PlannedRun(name, whole, _audio_recipe(published))
+
+
+def _audio_recipe(published: Recipe) -> str | None:
+    """Name of the audio run whose encoder a row takes over; None if it takes none."""
     joint = published.train.strategy in ("joint", "pipeline")
     needs = joint and published.train.acoustic_source() == "pretrained"
-    return PlannedRun(
-        name,
-        recipe.load(path, [*changes, *options.settings]),
-        f"audio-{published.audio.feature}" if needs else None,
-    )
+    return f"audio-{published.audio.feature}" if needs else None
+
+
+def _of_seeds(run: PlannedRun, seeds: int | None) -> list[PlannedRun]:
+    """The run, or one of each seed in a folder ``seed-<n>`` of its own."""
+    if seeds is None:
+        return [run]
+    first = run.recipe.train.seed
+    return [
+        PlannedRun(
+            seed_name(run.name, seed),
+            run.recipe.model_copy(
+                update={"train": run.recipe.train.model_copy(update={"seed": seed})}
+            ),
+            seed_name(run.needs, seed) if run.needs else None,
+        )
+        for seed in range(first, first + seeds)
+    ]
+
+
+def seed_name(name: str, seed: int) -> str:
+    """Name of the run of one seed of a recipe."""
+    return f"{name}/seed-{seed}"
 
 
 def _rank(run: PlannedRun) -> int:

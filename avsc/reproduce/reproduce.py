@@ -1,18 +1,22 @@
 """``avsc reproduce``: trains and scores what the targets need, then writes tables and figure."""
 
 from pathlib import Path
+from typing import Any
 
 from avsc import files, paper
 from avsc.console import out as console_out
 from avsc.console import say
 from avsc.dataset import manifests
 from avsc.errors import AvscError
+from avsc.evaluate.compare import compare
 from avsc.evaluate.embeddings import read_embeddings
-from avsc.evaluate.results import EVALUATION
+from avsc.evaluate.evaluate_seeds import mean_metrics
+from avsc.evaluate.results import EVALUATION, read_metrics
+from avsc.evaluate.seeds import seed_folders
 from avsc.part import Part
 from avsc.report.table_formats import Form, print_tables
 from avsc.reproduce import figure2, plan, table
-from avsc.reproduce.plan import FIGURE_2, Request
+from avsc.reproduce.plan import FIGURE_2, PlannedRun, Request
 from avsc.reproduce.runner import Runner
 from avsc.reproduce.status import run_folder
 from avsc.reproduce.table import Line, Table
@@ -104,10 +108,37 @@ def _publish_table(request: Request, target: str, runner: Runner, form: Form) ->
 def _line(row: paper.Row, runner: Runner) -> Line:
     if row.recipe is None:
         return Line(row, None, "the paper's alone")
-    if row.recipe in runner.failures:
+    names = [run.name for run in runner.runs.values() if _is_of(run, row.recipe)]
+    if any(name in runner.failures for name in names):
         return Line(row, None, "failed")
-    found = runner.status(row.recipe)
-    return Line(row, found.scores, "measured" if found.scores else found.state)
+    found = [runner.status(name) for name in names]
+    left = next((one for one in found if one.scores is None), None)
+    if left is not None:
+        return Line(row, None, left.state)
+    if names == [row.recipe]:
+        return Line(row, found[0].scores, "measured")
+    return Line(row, _mean(run_folder(runner.out, row.recipe), names), "measured")
+
+
+def _is_of(run: PlannedRun, recipe: str) -> bool:
+    return run.name == recipe or run.name.startswith(f"{recipe}/")
+
+
+def _mean(folder: Path, names: list[str]) -> dict[str, Any]:
+    """The mean scores of a row's seeds.
+
+    Raises:
+        AvscError: There are other seeds in the folder.
+    """
+    there = [path.name for path in seed_folders(folder)]
+    if len(there) != len(names):
+        raise AvscError(
+            f"{folder} holds {', '.join(there)}",
+            f"the {len(names)} seeds of --seeds alone",
+            "ask for as many seeds as there are, or name another --out",
+        )
+    first = read_metrics(run_folder(folder.parent.parent, names[0]) / EVALUATION)
+    return mean_metrics(compare([folder])) | {"n_segments": first["n_segments"]}
 
 
 def _notes(request: Request, target: str, runner: Runner) -> list[str]:
@@ -115,13 +146,23 @@ def _notes(request: Request, target: str, runner: Runner) -> list[str]:
     notes += [PAPERS, _data_note(runner.store)]
     if target == "table5":
         notes.append("Rows without a number of ours are other people's systems.")
-    runs = [runner.runs[name] for name in plan.recipes_of(target, request.only)]
+    wanted = plan.recipes_of(target, request.only)
+    runs = [run for run in runner.runs.values() if any(_is_of(run, name) for name in wanted)]
     visual = [run.recipe.visual for run in runs if run.recipe.train.strategy != "audio"]
     timm = {"pretrained": "pretrained, as timm downloads them"}
     notes += [
         f"visual encoder {model}: weights {timm.get(weights, weights)}"
         for model, weights in {one.model: one.weights for one in visual}.items()
     ]
+    banked = {run.name.partition("/")[0]: run.recipe.train.views for run in runs}
+    if any(banked.values()):
+        made = [name for name, views in banked.items() if views]
+        notes.append(
+            f"trained from a bank of {request.options.views} views of each image, not from fresh "
+            f"ones: {', '.join(made)}"
+        )
+    if request.options.seeds:
+        notes.append(f"ours: mean ± standard deviation over {request.options.seeds} seeds")
     if request.options.settings:
         notes.append(f"all recipes with --set {', '.join(request.options.settings)}")
     names = {name for run in runs for name in (run.name, run.needs)}
@@ -141,7 +182,8 @@ def _data_note(store: Store) -> str:
 def _publish_figure(request: Request, runner: Runner) -> None:
     names = plan.recipes_of(FIGURE_2, request.only)
     columns = []
-    for name in names:
+    for wanted in names:  # of several seeds, the first is shown
+        name = next(run.name for run in runner.runs.values() if _is_of(run, wanted))
         if name in runner.failures:
             continue
         say(f"figure 2: mapping the embeddings of {name}")

@@ -186,7 +186,14 @@ def _cells(line: Line, metric: Metric) -> list[str]:
         return [published, "" if line.row.recipe is None else line.status, "", ""]
     gap = metric.gap(found.difference)
     star = " *" if found.excludes_paper else ""
-    return [published, metric.value(found.ours), metric.bounds(found.interval), gap + star]
+    ours = metric.value(found.ours) + _spread(line, metric)
+    return [published, ours, metric.bounds(found.interval), gap + star]
+
+
+def _spread(line: Line, metric: Metric) -> str:
+    """The standard deviation over seeds, where there are several."""
+    std = ((line.scores or {}).get("seeds") or {}).get(f"{metric.key}_std")
+    return "" if std is None else f" ± {metric.value(std)}"
 
 
 def _numbers(line: Line, metric: Metric) -> list[float | None]:
