@@ -179,7 +179,6 @@ def evaluate_file(
         AvscError: The file is not in the format, or not of the fold's segments.
     """
     opened = Store.open(store)
-    read = read_predictions(predictions, opened.scenes)
     segments = _segments(opened, fold, opened.scenes)
     if not segments.labelled:
         raise AvscError(
