@@ -44,3 +44,15 @@ def determinism(wanted: bool, device: torch.device) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]
+
+
+@contextmanager
+def tensor_cores(wanted: bool) -> Iterator[None]:
+    """Lets products of float32 matrices on a GPU use TF32 (10 bits of mantissa) if wanted."""
+    before = torch.get_float32_matmul_precision()
+    if wanted:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

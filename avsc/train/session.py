@@ -7,7 +7,7 @@ from pathlib import Path
 from avsc import recipe as recipes
 from avsc.recipe import Recipe
 from avsc.train import run_dir
-from avsc.train.device import determinism
+from avsc.train.device import determinism, tensor_cores
 from avsc.train.distributed import Ranks, joined
 
 
@@ -38,4 +38,6 @@ def session(
         ranks.wait()
         recipe = recipes.load(run / run_dir.CONFIG)
         stack.enter_context(determinism(recipe.train.deterministic, ranks.device))
+        exact = recipe.train.precision == "float32" or recipe.train.deterministic
+        stack.enter_context(tensor_cores(ranks.device.type == "cuda" and not exact))
         yield recipe, ranks
