@@ -175,6 +175,7 @@ def _predict(predictor: Predictor, path: Path, audio: Path | None) -> SceneTimel
         run.manifest.settings.image,
         uses_audio=run.uses_audio,
         uses_images=run.uses_images,
+        may_lack=run.recipe.train.drops,
     )
     with progress(path.name, recording.expected(), "seconds") as line:
         timeline = predictor.predict(recording, line)

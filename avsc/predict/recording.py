@@ -6,11 +6,13 @@ of its packets are held. Shape legend: H x W pixels.
 
 import math
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, groupby, islice
+from operator import itemgetter
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -22,7 +24,7 @@ from avsc.files import mistaken_download
 from avsc.media import frames, jpeg
 from avsc.media.demux import open_media
 from avsc.media.frames import NoPicture, Timeline
-from avsc.media.soundtrack import stream_seconds
+from avsc.media.soundtrack import sound_track, stream_seconds
 from avsc.media.timeline import read_timeline
 from avsc.media.video import read_pictures
 from avsc.report.formatting import clock
@@ -51,6 +53,7 @@ class Recording:
         picture_end: Number of whole seconds with pictures.
         image: Settings of how pictures are chosen and kept.
         notes: Remarks for a person, added to as it is read.
+        may_lack: Whether seconds may lack their sound or their picture.
     """
 
     file: Path
@@ -59,16 +62,18 @@ class Recording:
     image: ImageSettings
     picture_end: int = 0
     notes: list[str] = field(default_factory=list)
+    may_lack: bool = False
 
     def expected(self) -> int:
         """How many seconds it seems to have, for a progress bar."""
         lengths = [] if self.pictures is None else [len(self.pictures)]
         if self.sound is not None:
             lengths.append(int(_claimed_s(self.sound)))
-        return max(min(lengths), 1)
+        return max(max(lengths) if self.may_lack else min(lengths), 1)
 
     def seconds(self) -> Iterator[Second]:
-        """Its seconds in order, as long as there are both sound and pictures.
+        """Its seconds in order, as long as there are both sound and pictures (or, for a run that
+        may lack one, either).
 
         Where it is cut off or damaged it ends, and a note says so.
 
@@ -100,8 +105,28 @@ class Recording:
         elif self.sound is None:
             for number, picture in zip(self.pictures, self._pictures(), strict=True):
                 yield Second(number, None, picture)
+        elif self.may_lack:
+            yield from self._either(self.sound, self.pictures)
         else:
             yield from self._both(self.sound, self.pictures)
+
+    def _either(self, path: Path, numbers: range) -> Iterator[Second]:
+        lacking: list[tuple[int, str]] = []
+        with closing(stream_seconds(path)) as sounds, closing(self._pictures()) as pictures:
+            for number in count():
+                sound = next(sounds, None)
+                picture = next(pictures) if number in numbers else None
+                if sound is None and number >= numbers.stop:
+                    break
+                if sound is None or picture is None:
+                    lacking.append((number, "sound" if sound is None else "picture"))
+                yield Second(number, sound, picture)
+        for what, members in groupby(lacking, key=itemgetter(1)):
+            within = [number for number, _ in members]
+            self.notes.append(
+                f"no {what} from {clock(within[0])} to {clock(within[-1] + 1)}: there the learnt"
+                " stand-in takes its place"
+            )
 
     def _both(self, path: Path, numbers: range) -> Iterator[Second]:
         with closing(stream_seconds(path)) as sounds, closing(self._pictures()) as pictures:
@@ -134,7 +159,13 @@ class Recording:
 
 
 def open_recording(
-    file: Path, audio: Path | None, image: ImageSettings, *, uses_audio: bool, uses_images: bool
+    file: Path,
+    audio: Path | None,
+    image: ImageSettings,
+    *,
+    uses_audio: bool,
+    uses_images: bool,
+    may_lack: bool = False,
 ) -> Recording:
     """Finds out what a recording has of what a run needs.
 
@@ -144,6 +175,7 @@ def open_recording(
         image: How the run's store chose and kept pictures.
         uses_audio: Whether the run needs sound.
         uses_images: Whether the run needs pictures.
+        may_lack: Whether the run can do without one of them.
 
     Raises:
         AvscError: A file is missing, or ``file`` has no picture that can be used.
@@ -158,12 +190,43 @@ def open_recording(
         if wrong := mistaken_download(path):
             remedy = "download or copy it again, and see that it is the recording that comes"
             raise AvscError(f"{path} {wrong}", "a recording", remedy)
-    recording = Recording(file, (audio or file) if uses_audio else None, None, image)
+    sound = (audio or file) if uses_audio else None
+    recording = Recording(file, sound, None, image, may_lack=may_lack)
     if audio is not None and not uses_audio:
         recording.notes.append(f"the run does not use sound: {audio} is left out")
-    if uses_images:
-        _look(recording)
+    if not may_lack:
+        if uses_images:
+            _look(recording)
+        return recording
+    faults = [*_without(recording, "pictures", _look), *_without(recording, "sound", _listen)]
+    if len(faults) == 2:
+        raise faults[0]
     return recording
+
+
+def _without(
+    recording: Recording, what: Literal["pictures", "sound"], find: Callable[[Recording], None]
+) -> list[AvscError]:
+    """What keeps a recording from having its sound or its pictures, which it then goes without."""
+    try:
+        find(recording)
+    except AvscError as error:
+        setattr(recording, what, None)
+        recording.notes.append(f"no {what}: the learnt stand-in takes their place ({error.got})")
+        return [error]
+    return []
+
+
+def _listen(recording: Recording) -> None:
+    """Makes sure that there is a sound track.
+
+    Raises:
+        AvscError: There is none that can be decoded.
+    """
+    assert recording.sound is not None
+    if recording.sound.suffix.lower() != ".wav":
+        with open_media(recording.sound) as container:
+            sound_track(recording.sound, container)
 
 
 def covered(timeline: Timeline) -> range:

@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from avsc import timebase
 from avsc.console import ProgressLine
 from avsc.media import jpeg
 from avsc.models import view_maker
@@ -26,6 +27,8 @@ MOST_COLUMNS = 1200
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 96, 75
 
 Floats = NDArray[np.float32]
+
+SILENCE = np.zeros((2, timebase.SAMPLE_RATE_HZ), np.float32)
 
 
 class Predictor:
@@ -61,14 +64,15 @@ class Predictor:
             audio = self._features(block)  # [k, f, 2, B]
             if audio is not None:
                 columns.add(audio[:, :, 0].reshape(-1, audio.shape[-1]))
-                same = same and all(_same_channels(second) for second in block)
+                same = same and all(map(_same_channels, block))
             for second in block:
                 if second.picture is not None:
                     thumbnails.add(_thumbnail(second))
             rows.append(self._score(block, audio))
             line.advance(len(block))
         assert first is not None
-        notes = [*recording.notes, *([ONE_CHANNEL] if self.run.uses_audio and same else [])]
+        is_heard = self.run.uses_audio and recording.sound is not None
+        notes = [*recording.notes, *([ONE_CHANNEL] if is_heard and same else [])]
         notes += [SYNTHETIC] if self.run.manifest.synthetic else []
         return SceneTimeline(
             file=recording.file,
@@ -77,7 +81,7 @@ class Predictor:
             probabilities=np.concatenate(rows),
             scenes=self.run.scenes,
             thumbnails=thumbnails.items(),
-            sound_columns=columns.columns() if self.run.uses_audio else None,
+            sound_columns=columns.columns() if is_heard else None,
             feature=self._feature,
             system=_system(self.run),
             notes=tuple(notes),
@@ -86,7 +90,7 @@ class Predictor:
     def _features(self, block: list[Second]) -> Floats | None:
         if self._extractor is None:
             return None
-        sounds = [second.sound for second in block if second.sound is not None]
+        sounds = [SILENCE if second.sound is None else second.sound for second in block]
         return np.stack([self._extractor.frames(sound, self._feature) for sound in sounds])
 
     def _score(self, block: list[Second], audio: Floats | None) -> NDArray[np.float64]:
@@ -94,12 +98,23 @@ class Predictor:
         frames = 1 if audio is None else audio.shape[1]
         embedding = None
         if self.run.uses_images:
-            pictures = [second.picture for second in block if second.picture is not None]
-            embedding = self.run.encode(pictures)  # [k, D]
+            embedding = self._encoded(block)
         frames_of_all = None if audio is None else audio.reshape(-1, *audio.shape[2:])
         segment = np.repeat(np.arange(len(block)), frames)
-        samples = self.run.samples(frames_of_all, embedding, segment, len(block))
+        present = None
+        if self.run.recipe.train.drops:
+            pairs = [(one.sound is not None, one.picture is not None) for one in block]
+            present = np.array(pairs)
+        samples = self.run.samples(frames_of_all, embedding, segment, len(block), present)
         return np.asarray(segment_probabilities(self.run.model, samples).cpu().numpy())
+
+    def _encoded(self, block: list[Second]) -> Floats:
+        """Embeddings of the pictures, [k, D]; zeros where there is none."""
+        seen = [number for number, second in enumerate(block) if second.picture is not None]
+        found = self.run.encode([p for second in block if (p := second.picture) is not None])
+        embedding = np.zeros((len(block), found.shape[1]), np.float32)
+        embedding[seen] = found
+        return embedding
 
 
 ONE_CHANNEL = (
@@ -118,7 +133,7 @@ def _blocks(seconds: Iterator[Second], size: int) -> Iterator[list[Second]]:
 
 
 def _same_channels(second: Second) -> bool:
-    return second.sound is not None and np.array_equal(*second.sound)
+    return second.sound is None or np.array_equal(*second.sound)
 
 
 def _thumbnail(second: Second) -> Thumbnail:
