@@ -22,6 +22,7 @@ from avsc.dataset.manifests import Edition
 from avsc.dataset.recordings import Listing, find_media
 from avsc.dataset.table import raise_faults
 from avsc.errors import AvscError
+from avsc.scenes import scenes_of
 from avsc.store.layout import StoredClip
 from avsc.store.schema import SplitSettings
 
@@ -59,6 +60,12 @@ class Dataset:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     split: SplitSettings | None = None
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """The scenes that are told apart: TAU's ten in its layout, else those that occur."""
+        found = {clip.scene for clip in self.clips if clip.scene}
+        return tuple(sorted(found)) if self.edition == "own" else scenes_of(found)
 
 
 def read_dataset(
