@@ -24,7 +24,7 @@ from avsc.store.layout import StoredClip
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
 from avsc.store.verify import verify
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from avsc.train.run import train
 from tests.conftest import MakeClips, MakeRecipe, MakeRun, MakeStore
 
@@ -98,7 +98,7 @@ def test_scenes_in_damaged_attributes_are_noticed(own_store: Path) -> None:
 
 
 def test_a_run_has_the_scenes_of_its_store(own_run: Path) -> None:
-    run = load_run(own_run, "cpu")
+    run = Run.open(own_run, "cpu")
     assert run.scenes == OWN
     assert run.model.classifier[-1].out_features == len(OWN)
     assert recipes.load(own_run / "config.toml").train.strategy == "audio"

@@ -35,9 +35,9 @@ def calibrate(
     from avsc.evaluate import score
     from avsc.evaluate.evaluation import VALIDATION, fold_segments
     from avsc.store.reader import Store
-    from avsc.train.load import load_run
+    from avsc.train.load import Run
 
-    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
+    loaded = Run.open(run, device, ve_weights=ve_weights, trust_code=trust_code)
     opened = Store.open(store or loaded.manifest.store)
     segments = fold_segments(loaded, opened, VALIDATION)
     logits, segment = score.sample_logits(loaded, opened, segments)

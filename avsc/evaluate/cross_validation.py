@@ -80,9 +80,9 @@ def fold_of(run: Path) -> str | None:
 
 
 def _store_of(runs: Sequence[Path], trust_code: bool) -> str:
-    from avsc.train.load import load_run
+    from avsc.train.load import Run
 
-    manifests = [load_run(run, "cpu", trust_code=trust_code).manifest for run in runs]
+    manifests = [Run.open(run, "cpu", trust_code=trust_code).manifest for run in runs]
     if len({manifest.store_sha256 for manifest in manifests}) > 1:
         raise AvscError(
             "the runs were trained on different stores: "

@@ -105,10 +105,10 @@ def evaluate(
     from avsc.evaluate import score
     from avsc.evaluate.condition import Condition
     from avsc.train.device import resolve_device
-    from avsc.train.load import load_run
+    from avsc.train.load import Run
 
     run = Path(run)
-    loaded = load_run(
+    loaded = Run.open(
         run, str(resolve_device(device)), ve_weights=ve_weights, trust_code=trust_code
     )
     opened = Store.open(store or loaded.manifest.store)

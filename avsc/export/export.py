@@ -9,7 +9,7 @@ from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.export.card import model_card
 from avsc.export.description import describe, write_description
 from avsc.export.system import System
-from avsc.train.load import load_run
+from avsc.train.load import Run
 
 if TYPE_CHECKING:
     from avsc.train.load import Run
@@ -54,7 +54,7 @@ def export(
         from avsc.export import onnx_file
 
         onnx_file.require_packages()
-    loaded = load_run(run, "cpu", ve_weights=ve_weights, trust_code=trust_code)
+    loaded = Run.open(run, "cpu", ve_weights=ve_weights, trust_code=trust_code)
     temperature = read_calibration(run).temperature if calibrated else None
     if temperature is not None:
         loaded = with_temperature(loaded, temperature)

@@ -19,7 +19,7 @@ from avsc.predict.recording import open_recording
 from avsc.predict.score import Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.report.pages import timeline_page
-from avsc.train.load import Run, load_run
+from avsc.train.load import Run
 
 
 def predict(
@@ -98,7 +98,7 @@ def predict_each(
     """
     if audio is not None and len(recordings) != 1:
         raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
-    loaded = load_run(run, device, ve_weights=ve_weights, trust_code=trust_code)
+    loaded = Run.open(run, device, ve_weights=ve_weights, trust_code=trust_code)
     if calibrated:
         loaded = with_temperature(loaded, read_calibration(run).temperature)
     predictor = Predictor(loaded)

@@ -79,7 +79,23 @@ class Run:
             AvscError: The folder is no run, the checkpoint is absent or damaged, the visual
                 encoder's weights are not those it was trained with, or its code is not trusted.
         """
-        return load_run(Path(run), device, which, ve_weights, trust_code=trust_code)
+        folder = Path(run)
+        if not (folder / "config.toml").is_file():
+            raise AvscError(
+                f"{folder} is no run: it has no config.toml",
+                "a folder that `avsc train --out` made",
+                "check the path",
+            )
+        place = folder / "checkpoints" / which
+        saved = checkpoint.load(place, training=False)
+        recorded = manifest.parse(saved.manifest, str(place))
+        if recorded.recipe.audio.encoder is not None and not trust_code:
+            raise untrusted(recorded.recipe.audio.encoder, folder)
+        where = resolve_device(device)
+        encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
+        model = new_model(recorded, encoder)
+        model.load_state_dict(saved.weights)
+        return cls(folder, recorded, model.to(where).eval(), where)
 
     def predict(self, recording: Path | str, audio: Path | str | None = None) -> "SceneTimeline":
         """The scene of each second of a recording; ``to_frame()`` of the result is a table.
@@ -161,46 +177,6 @@ class Run:
 
     def _on_device(self, values: Floats | None) -> torch.Tensor | None:
         return None if values is None else torch.as_tensor(values, device=self.device)
-
-
-def load_run(
-    run: Path,
-    device: str = "auto",
-    which: Role = "best",
-    ve_weights: str | None = None,
-    *,
-    trust_code: bool = False,
-) -> Run:
-    """Opens a run's checkpoint, every digest verified.
-
-    Args:
-        run: Folder of the run.
-        device: Device of the model: ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
-        which: Name of the checkpoint: that of the best validation loss, or the last.
-        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
-        trust_code: Whether the class that the run names as its own acoustic encoder may be
-            imported, which runs its code.
-
-    Raises:
-        AvscError: The folder is no run, the checkpoint is absent or damaged, or the visual
-            encoder's weights are not those it was trained with.
-    """
-    if not (run / "config.toml").is_file():
-        raise AvscError(
-            f"{run} is no run: it has no config.toml",
-            "a folder that `avsc train --out` made",
-            "check the path",
-        )
-    place = run / "checkpoints" / which
-    saved = checkpoint.load(place, training=False)
-    recorded = manifest.parse(saved.manifest, str(place))
-    if recorded.recipe.audio.encoder is not None and not trust_code:
-        raise untrusted(recorded.recipe.audio.encoder, run)
-    where = resolve_device(device)
-    encoder = None if recorded.visual is None else _encoder(recorded, where, ve_weights)
-    model = new_model(recorded, encoder)
-    model.load_state_dict(saved.weights)
-    return Run(run, recorded, model.to(where).eval(), where)
 
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:

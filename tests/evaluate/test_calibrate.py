@@ -27,7 +27,7 @@ from avsc.export.export import export
 from avsc.export.weights import read_system
 from avsc.models.protocol import segment_probabilities
 from avsc.store.reader import Store
-from avsc.train.load import load_run
+from avsc.train.load import Run
 
 Make = Callable[..., Path]
 
@@ -61,7 +61,7 @@ def test_it_is_fitted_on_the_validation_clips_and_kept_in_the_run(run: Path, sto
     fitted = calibrate(run, device="cpu")
     assert fitted == read_calibration(run)
     opened = Store.open(store)
-    held_out = training_fold(opened, load_run(run, "cpu").recipe.train).validation.rows
+    held_out = training_fold(opened, Run.open(run, "cpu").recipe.train).validation.rows
     assert set(fitted.clips) == {opened.clips[row].id for row in held_out}
     assert fitted.log_loss[1] <= fitted.log_loss[0]
     result = evaluate(run, fold="validation", device="cpu", with_report=False)
@@ -77,11 +77,11 @@ def test_evaluate_applies_it_beside_the_plain_evaluation(run: Path) -> None:
     assert plain.folder is not None
     assert scaled.folder is not None
     assert plain.folder != scaled.folder
-    loaded = with_temperature(load_run(run, "cpu"), fitted.temperature)
+    loaded = with_temperature(Run.open(run, "cpu"), fitted.temperature)
     audio = torch.zeros(1, 2, 290)
     assert loaded.visual_encoder is not None
     embedding = torch.zeros(1, loaded.visual_encoder.features)
-    logits = load_run(run, "cpu").model(audio, embedding=embedding)
+    logits = Run.open(run, "cpu").model(audio, embedding=embedding)
     torch.testing.assert_close(
         loaded.model(audio, embedding=embedding), logits / fitted.temperature
     )
@@ -168,7 +168,7 @@ def test_the_commands(run: Path) -> None:
 
 def test_a_prediction_has_it_where_it_is_asked_for(run: Path) -> None:
     fitted = calibrate(run, device="cpu")
-    loaded = load_run(run, "cpu")
+    loaded = Run.open(run, "cpu")
     random = np.random.default_rng(0)
     frames = random.standard_normal((3, 2, 290)).astype(np.float32) - 5
     assert loaded.visual_encoder is not None

@@ -14,7 +14,7 @@ from avsc.evaluate import score
 from avsc.evaluate.condition import Condition, Modality
 from avsc.evaluate.evaluation import evaluate, fold_segments
 from avsc.store.reader import Store
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from avsc.train.run import train
 
 SETTINGS = (
@@ -41,7 +41,7 @@ def robust(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_missing_modality_has_no_influence_and_its_stand_in_has(
     robust: Path, without: Modality
 ) -> None:
-    run = load_run(robust, "cpu")
+    run = Run.open(robust, "cpu")
     store = Store.open(run.manifest.store)
     segments = fold_segments(run, store, "test")
     found = score.score(run, store, segments, "segment", Condition(without))

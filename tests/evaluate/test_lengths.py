@@ -22,7 +22,7 @@ from avsc.store.layout import StoredClip
 from avsc.store.reader import Store
 from avsc.store.schema import SplitSettings, StoreSettings
 from avsc.store.writer import write_partition
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from avsc.train.run import train
 from tests.conftest import MakeClipData, MakeRecipe, MakeRun
 
@@ -105,7 +105,7 @@ def test_a_clip_scores_the_same_beside_longer_ones_as_among_its_like(
 ) -> None:
     alone = settings.model_copy(update={"clip_seconds": seconds, "split": None})
     _write(tmp_path / "s", _clips(seconds), alone, make_clip_data)
-    mixed, like, loaded = Store.open(place), Store.open(tmp_path / "s"), load_run(run, "cpu")
+    mixed, like, loaded = Store.open(place), Store.open(tmp_path / "s"), Run.open(run, "cpu")
     here, there = _all(mixed), _all(like)
     found = score(loaded, mixed, here, protocol)  # type: ignore[arg-type]
     expected = score(loaded, like, there, protocol)  # type: ignore[arg-type]

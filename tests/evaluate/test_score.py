@@ -21,7 +21,7 @@ from avsc.store.layout import StoredClip
 from avsc.store.reader import Store
 from avsc.store.schema import ScalogramSettings, StoreSettings
 from avsc.store.writer import ClipData, write_partition
-from avsc.train.load import Run, load_run
+from avsc.train.load import Run
 from tests.train.by_hand import joint_embedding, sample_probabilities
 
 Make = Callable[..., Path]
@@ -53,7 +53,7 @@ def _by_hand(run: Run, store: Store, row: int, second: int) -> NDArray[np.float6
 def test_a_segment_has_the_mean_of_its_frames_probabilities(
     tmp_path: Path, store: Path, make_run: Make, strategy: str
 ) -> None:
-    run = load_run(make_run(tmp_path / "run", store, strategy))
+    run = Run.open(make_run(tmp_path / "run", store, strategy))
     opened = Store.open(store)
     fold = _fold(opened)
     found = score.score(run, opened, fold, "segment")
@@ -68,7 +68,7 @@ def test_a_segment_has_the_mean_of_its_frames_probabilities(
 def test_context_bins_the_clips_frames_by_their_centres(
     tmp_path: Path, store: Path, make_run: Make
 ) -> None:
-    run = load_run(make_run(tmp_path / "run", store, "audio"))
+    run = Run.open(make_run(tmp_path / "run", store, "audio"))
     opened = Store.open(store)
     fold = _fold(opened)
     found = score.score(run, opened, fold, "context")
@@ -91,7 +91,7 @@ def test_the_visual_encoder_sees_each_image_once(
         seen.extend(image.numpy().tobytes() for image in images.contiguous() if image.any())
         return forward(self, images)
 
-    run = load_run(path)
+    run = Run.open(path)
     monkeypatch.setattr(VisualEncoder, "forward", counting)
     home = "avsc.models.view_bank.home"
     monkeypatch.setattr(home, lambda store, elsewhere: tmp_path / "cache")
@@ -137,7 +137,7 @@ def test_nothing_outside_the_second_is_heard(tmp_path: Path, make_run: Make) -> 
     other = random.standard_normal((2, 160_000)).astype(np.float32) * 0.1
     other[:, 48_000:64_000] = one[:, 48_000:64_000]  # the fourth second is the same
     place = _sound_store(tmp_path / "store.zarr", [one, other])
-    run = load_run(make_run(tmp_path / "run", place, "audio"))
+    run = Run.open(make_run(tmp_path / "run", place, "audio"))
     opened = Store.open(place)
     fold = _fold(opened)
     alone = score.score(run, opened, fold, "segment").reshape(2, 10, 10)
@@ -150,7 +150,7 @@ def test_nothing_outside_the_second_is_heard(tmp_path: Path, make_run: Make) -> 
 def test_embeddings_of_chosen_segments_are_the_means_of_their_frames(
     tmp_path: Path, store: Path, make_run: Make
 ) -> None:
-    run = load_run(make_run(tmp_path / "run", store))
+    run = Run.open(make_run(tmp_path / "run", store))
     opened = Store.open(store)
     fold = _fold(opened)
     chosen = np.array([2, 3, 41, 99])
@@ -167,7 +167,7 @@ def test_embeddings_of_chosen_segments_are_the_means_of_their_frames(
 def test_a_store_without_the_runs_feature_is_refused(
     tmp_path: Path, store: Path, make_run: Make, make_store: Make
 ) -> None:
-    run = load_run(make_run(tmp_path / "run", store, "audio"))
+    run = Run.open(make_run(tmp_path / "run", store, "audio"))
     other = make_store(tmp_path / "other.zarr", 4, features=("fbank",))
     with pytest.raises(AvscError, match="has no scalogram"):
         score.require_fitting(run, Store.open(other))
@@ -176,7 +176,7 @@ def test_a_store_without_the_runs_feature_is_refused(
 def test_a_store_with_another_bank_is_refused_and_the_difference_named(
     tmp_path: Path, store: Path, make_run: Make, make_store: Make
 ) -> None:
-    run = load_run(make_run(tmp_path / "run", store, "audio"))
+    run = Run.open(make_run(tmp_path / "run", store, "audio"))
     settings = StoreSettings(
         features=("scalogram",), scalogram=ScalogramSettings(log_floor=1e-3), partition_clips=4
     )

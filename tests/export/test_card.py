@@ -19,7 +19,7 @@ from avsc.export.description import read_description
 from avsc.export.export import export
 from avsc.models.visual import ImageConfig
 from avsc.scenes import SCENES
-from avsc.train.load import load_run
+from avsc.train.load import Run
 
 
 def _section(text: str, title: str) -> str:
@@ -134,7 +134,7 @@ def test_scores_are_those_of_these_weights_or_none(runs: dict[str, Path], tmp_pa
 def test_only_the_official_training_fold_is_called_so(
     runs: dict[str, Path], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = load_run(runs["joint"], "cpu")
+    loaded = Run.open(runs["joint"], "cpu")
     data = card.training_data(loaded)
     assert (data.official, data.clips, data.store) == (False, 30, "store")
     other = _section(_card(export(runs["joint"], "safetensors", out=tmp_path)), "Data")
@@ -150,7 +150,7 @@ def test_a_store_that_is_gone_leaves_open_what_the_run_was_trained_on(
     moved = store.with_name("moved")
     store.rename(moved)
     try:
-        data = card.training_data(load_run(runs["joint"], "cpu"))
+        data = card.training_data(Run.open(runs["joint"], "cpu"))
         text = _card(export(runs["joint"], "safetensors", out=tmp_path))
     finally:
         moved.rename(store)

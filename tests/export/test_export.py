@@ -13,7 +13,7 @@ from avsc.export.description import read_description
 from avsc.export.export import export
 from avsc.export.weights import read_system
 from avsc.scenes import SCENES
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from tests.export.conftest import STRATEGIES
 from tests.train.by_hand import sample_probabilities
 
@@ -22,7 +22,7 @@ Floats = np.ndarray
 
 def _inputs(run: Path, count: int) -> tuple[dict[str, Floats], Floats]:
     """Random inputs, and what the run itself makes of them."""
-    loaded = load_run(run, "cpu")
+    loaded = Run.open(run, "cpu")
     random = np.random.default_rng(count)
     inputs: dict[str, Floats] = {}
     embedding = None
@@ -96,7 +96,7 @@ def test_an_export_without_its_encoder_wants_the_right_one(
 def _other_weights(run: Path, path: Path) -> Path:
     from safetensors.torch import save_file
 
-    visual = load_run(run, "cpu").visual_encoder
+    visual = Run.open(run, "cpu").visual_encoder
     assert visual is not None
     state = {
         k: v + 1 if v.is_floating_point() else v for k, v in visual.backbone.state_dict().items()
@@ -129,7 +129,7 @@ def test_the_description_says_what_goes_in(runs: dict[str, Path], onnx_exports: 
     assert (audio.visual, video.audio) == (None, None)
     assert joint.visual is not None
     assert joint.visual.image.size == 32
-    loaded = load_run(runs["joint"], "cpu")
+    loaded = Run.open(runs["joint"], "cpu")
     assert loaded.uses_images
     assert loaded.visual_encoder is not None
     assert joint.visual.sha256 == loaded.visual_encoder.sha256

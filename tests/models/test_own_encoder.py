@@ -20,7 +20,7 @@ from avsc.export.weights import read_system
 from avsc.models.own_encoder import build_own
 from avsc.predict.predict import predict
 from avsc.recipe import Recipe, load
-from avsc.train.load import Run, load_run
+from avsc.train.load import Run
 from avsc.train.run import train
 from tests.conftest import MakeRecipe
 
@@ -89,7 +89,7 @@ def run(here: Path, small_store: Path, quick: MakeRecipe) -> Path:
 
 
 def test_it_is_trained_and_scored(run: Path) -> None:
-    opened = load_run(run, "cpu", trust_code=True)
+    opened = Run.open(run, "cpu", trust_code=True)
     encoder = opened.model.acoustic_encoder
     assert encoder is not None
     assert encoder.features == 12
@@ -106,7 +106,6 @@ def test_it_is_trained_and_scored(run: Path) -> None:
 
 def test_nothing_is_imported_unless_it_is_said(run: Path, small_store: Path) -> None:
     ways = (
-        lambda: load_run(run, "cpu"),
         lambda: Run.open(str(run), "cpu"),
         lambda: evaluate(run, device="cpu"),
         lambda: predict(run, "walk.mp4", device="cpu"),
@@ -158,7 +157,7 @@ def test_with_consent_they_do_it(run: Path, small_store: Path) -> None:
         read_system(folder)
     assert NAME in caught.value.got
     system = read_system(folder, trust_code=True)
-    opened = load_run(run, "cpu", trust_code=True)
+    opened = Run.open(run, "cpu", trust_code=True)
     frames = torch.randn(3, 2, 32)
     encoders = (system.model.acoustic_encoder, opened.model.acoustic_encoder)
     first, second = (encoder.eval()(frames) for encoder in encoders if encoder is not None)

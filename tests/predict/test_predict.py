@@ -18,7 +18,7 @@ from avsc.predict.score import ONE_CHANNEL, SYNTHETIC, Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from tests.media.make_video import write_video
 from tests.predict.conftest import CLIPS, RATE_HZ, SECONDS, sound
 
@@ -37,7 +37,7 @@ def test_predictions_of_a_clip_s_files_are_evaluates_of_the_store(
 ) -> None:
     opened = Store.open(store)
     segments = segments_of(opened.clips, opened.status(), SECONDS, "test", opened.scenes)
-    wanted = score(load_run(runs(strategy), "cpu"), opened, segments, "segment")
+    wanted = score(Run.open(runs(strategy), "cpu"), opened, segments, "segment")
     assert np.ptp(wanted, axis=0).max() > 1e-4  # seconds that can be told apart
     for number, name in enumerate(CLIPS):
         found = _predict_one(runs(strategy), dataset / f"{name}.mp4", dataset / f"{name}.wav")
@@ -191,7 +191,7 @@ def test_memory_does_not_grow_with_the_length(
 ) -> None:
     monkeypatch.setattr("avsc.predict.score.MOST_COLUMNS", 64)
     monkeypatch.setattr("avsc.predict.score.MOST_THUMBNAILS", 16)
-    predictor = Predictor(load_run(runs("joint"), "cpu"))
+    predictor = Predictor(Run.open(runs("joint"), "cpu"))
     image = predictor.run.manifest.settings.image
 
     def peak_bytes(path: Path) -> int:
@@ -224,7 +224,7 @@ def test_real_recordings_of_several_makes_are_predicted(runs: Runs) -> None:
 
 def test_a_run_on_synthetic_data_says_so(dataset: Path, runs: Runs) -> None:
     wav = sorted(dataset.glob("*.wav"))[0]
-    run = load_run(runs("audio"), "cpu")
+    run = Run.open(runs("audio"), "cpu")
     for synthetic in (False, True):
         manifest = run.manifest.model_copy(update={"synthetic": synthetic})
         predictor = Predictor(dataclasses.replace(run, manifest=manifest))

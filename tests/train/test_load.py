@@ -14,7 +14,7 @@ from avsc.recipe import Recipe, VisualRecipe
 from avsc.scenes import SCENES
 from avsc.store.reader import Store
 from avsc.train import checkpoint
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from avsc.train.run import train
 from tests.train.by_hand import joint_embedding, sample_probabilities
 
@@ -43,7 +43,7 @@ def copied(joint_run: Path, tmp_path: Path) -> Path:
 
 
 def test_a_loaded_run_scores_validation_as_training_did(joint_run: Path, small_store: Path) -> None:
-    loaded = load_run(joint_run, "cpu")
+    loaded = Run.open(joint_run, "cpu")
     store = Store.open(small_store)
     held = training_fold(store, loaded.recipe.train).validation
     frames = store.segments("scalogram", held.rows)  # [n, S, f, 2, B]
@@ -64,7 +64,7 @@ def _pixels(store: Store, row: int, second: int) -> np.ndarray:
 
 
 def test_probabilities_sum_to_one_over_the_ten_scenes(joint_run: Path) -> None:
-    loaded = load_run(joint_run, "cpu")
+    loaded = Run.open(joint_run, "cpu")
     assert loaded.visual_encoder is not None
     audio = np.random.default_rng(0).standard_normal((4, 2, 32)).astype(np.float32)
     embedding = np.zeros((4, loaded.visual_encoder.features), np.float32)
@@ -81,7 +81,7 @@ def test_probabilities_sum_to_one_over_the_ten_scenes(joint_run: Path) -> None:
 
 def test_the_identity_of_the_store_is_kept(joint_run: Path, small_store: Path) -> None:
     store = Store.open(small_store)
-    loaded = load_run(joint_run, "cpu", which="last")
+    loaded = Run.open(joint_run, "cpu", which="last")
     assert loaded.manifest.store_sha256 == store.sha256
     assert loaded.manifest.settings == store.settings
 
@@ -91,14 +91,14 @@ def test_weights_that_moved_are_found_by_path_and_others_are_refused(
 ) -> None:
     moved = tmp_path / "elsewhere"
     shutil.copytree(joint_run.parent / "ve", moved)
-    assert load_run(copied, "cpu", ve_weights=str(moved)).uses_images
+    assert Run.open(copied, "cpu", ve_weights=str(moved)).uses_images
     other = visual_weights.build(VisualRecipe(model="test_resnet", weights="random", image_size=32))
     with torch.no_grad():
         next(other.backbone.parameters()).add_(1e-3)
     state = dict(other.backbone.state_dict())
     visual_weights.save_folder(tmp_path / "other", "test_resnet", state, other.config)
     with pytest.raises(AvscError, match="are not those the run was trained with"):
-        load_run(copied, "cpu", ve_weights=str(tmp_path / "other"))
+        Run.open(copied, "cpu", ve_weights=str(tmp_path / "other"))
 
 
 def test_an_altered_checkpoint_is_never_loaded(copied: Path) -> None:
@@ -107,12 +107,12 @@ def test_an_altered_checkpoint_is_never_loaded(copied: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(AvscError, match="damaged"):
-        load_run(copied, "cpu")
+        Run.open(copied, "cpu")
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, copied: Path) -> None:
     with pytest.raises(AvscError, match="is no run"):
-        load_run(tmp_path, "cpu")
+        Run.open(tmp_path, "cpu")
     shutil.rmtree(copied / "checkpoints")
     with pytest.raises(AvscError, match="no checkpoint"):
-        load_run(copied, "cpu")
+        Run.open(copied, "cpu")

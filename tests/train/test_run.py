@@ -24,7 +24,7 @@ from avsc.recipe import Recipe, VisualRecipe
 from avsc.store.reader import Store
 from avsc.train import checkpoint, run_dir
 from avsc.train.epoch import Optimization, step_seed
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from avsc.train.log import read_log
 from avsc.train.run import train
 from avsc.train.stopping import StopRequest
@@ -118,7 +118,7 @@ def test_every_strategy_learns_and_leaves_the_promised_files(
 
 def test_audio_alone_needs_no_images_and_learns(audio_run: Path) -> None:
     assert read_log(audio_run)[-1]["val_loss"] < CHANCE
-    assert load_run(audio_run, "cpu").visual_encoder is None
+    assert Run.open(audio_run, "cpu").visual_encoder is None
 
 
 @pytest.mark.parametrize("strategy", ["pipeline", "joint"])

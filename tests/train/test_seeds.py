@@ -14,7 +14,7 @@ from avsc.recipe import Recipe
 from avsc.report.bank_info import banks
 from avsc.store.reader import Store
 from avsc.train.embed import embed
-from avsc.train.load import load_run
+from avsc.train.load import Run
 from avsc.train.run import train
 from avsc.train.seeds import train_seeds
 
@@ -36,7 +36,7 @@ def test_runs_after_embed_encode_nothing_whatever_their_seed(
     monkeypatch.setattr(ViewMaker, "encode", lambda *_: pytest.fail("an image was encoded again"))
     outcomes = train_seeds(store, tmp_path / "run", quick(*SHORT), 2, device="cpu")
     assert [one.run.name for one in outcomes] == ["seed-0", "seed-1"]
-    assert [load_run(one.run, "cpu").recipe.train.seed for one in outcomes] == [0, 1]
+    assert [Run.open(one.run, "cpu").recipe.train.seed for one in outcomes] == [0, 1]
     again = train_seeds(store, tmp_path / "run", quick(*SHORT), 3, device="cpu")
     assert [one.best_loss for one in again[:2]] == [one.best_loss for one in outcomes]
 
@@ -75,7 +75,7 @@ def test_each_seed_takes_the_audio_encoder_of_its_own_seed(
         "train.strategy=pipeline", "train.epochs=1", f"train.audio_run={tmp_path / 'audio'}"
     )
     for one in train_seeds(store, tmp_path / "run", pipeline, 2, device="cpu"):
-        source = load_run(one.run, "cpu").recipe.train.audio_run
+        source = Run.open(one.run, "cpu").recipe.train.audio_run
         assert source is not None
         assert Path(source).name == one.run.name
     with pytest.raises(AvscError) as caught:
