@@ -1,6 +1,7 @@
 """``avsc demo``: every step on a small synthetic data set, in minutes on two cores."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ def show(folder: Path, scored: list[Scored], data: Path | None = None) -> None:
     tell(f"store     {folder / 'store.zarr'}", indent=10)
     tell(f"encoder   {folder / 'visual-encoder'}", indent=10)
     tell(f"reports   {folder / PAGE} (open it in a browser)", indent=10)
-    tell(f"next: avsc predict {scored[0].run} VIDEO")
+    tell(f"next: avsc predict {shlex.quote(str(scored[0].run))} VIDEO")
     tell("next: avsc prepare YOUR-DATA STORE")
 
 

@@ -1,5 +1,6 @@
 """Commands that make or fetch a data set."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def synth(
     )
     made = make_dataset(out, settings, workers)
     say(f"{made} clips made, {10 * clips_per_scene - made} were there: {out}")
-    say(f"next: avsc prepare {out} STORE")
+    say(f"next: avsc prepare {shlex.quote(str(out))} STORE")
 
 
 @app.command(rich_help_panel="A first look, and data sets")
@@ -103,4 +104,4 @@ def download(
         return
     downloads.download(out, edition, parts, base_url=base_url, keep_archives=keep_archives)
     say(f"complete: {out}")
-    say(f"next: avsc prepare {out} STORE")
+    say(f"next: avsc prepare {shlex.quote(str(out))} STORE")

@@ -78,7 +78,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with ExitStack() as running:
         words = [f"--socket={tmp_path}/munge.socket", f"--key-file={key}"]
         running.enter_context(started("munged", "--force", "-F", *words, *munge))
-        until(lambda: (tmp_path / "munge.socket").exists())
+        until((tmp_path / "munge.socket").exists)
         for name in DAEMONS[1:]:
             running.enter_context(started(name, "-D", "-f", str(configuration)))
         until(lambda: asked("sinfo", "--noheader", "--format=%T") == "idle")
@@ -165,4 +165,15 @@ def test_more_cores_than_the_node_has_are_told_and_end_the_work(
     with pytest.raises(AvscError) as caught:
         prepare(dataset, tmp_path / "store", settings, cluster=profile(tmp_path, 64, 15.0))
     assert "0 workers" in caught.value.got
-    assert "node configuration is not available" in caught.value.got
+    assert "PENDING (" in caught.value.got
+    assert not asked("squeue", "--noheader", "--states=PENDING,RUNNING")
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_partition_that_slurm_does_not_have_is_told_in_its_words(
+    dataset: Path, settings: StoreSettings, tmp_path: Path
+) -> None:
+    nowhere = profile(tmp_path, 1, 15.0).model_copy(update={"queue": "nowhere"})
+    with pytest.raises(AvscError) as caught:
+        prepare(dataset, tmp_path / "store", settings, cluster=nowhere)
+    assert "invalid partition" in caught.value.got
