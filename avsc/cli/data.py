@@ -26,7 +26,11 @@ def synth(
     ] = 0,
     edition: Annotated[
         Edition,
-        typer.Option(help="evaluation: one-second files with numbers for names and no labels."),
+        typer.Option(
+            metavar="EDITION",
+            help="development, or evaluation: one-second files with numbers for names and no"
+            " labels.",
+        ),
     ] = "development",
     size: Annotated[str, typer.Option(help="Size of the pictures in pixels.")] = "320x180",
     workers: Annotated[
@@ -64,14 +68,20 @@ def download(
         ),
     ] = None,
     edition: Annotated[
-        Edition, typer.Option(help="development has labels and folds; evaluation has neither.")
+        Edition,
+        typer.Option(
+            metavar="EDITION", help="development has labels and folds; evaluation has neither."
+        ),
     ] = "development",
     base_url: Annotated[
         str | None,
         typer.Option(envvar="AVSC_BASE_URL", help="A mirror of the archives instead of Zenodo."),
     ] = None,
     keep_archives: Annotated[
-        bool, typer.Option(help="Keep each archive after it is unpacked (twice the space).")
+        bool,
+        typer.Option(
+            "--keep-archives", help="Keep each archive after it is unpacked (twice the space)."
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List archives, bytes and what is missing.")
