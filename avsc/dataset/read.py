@@ -22,6 +22,7 @@ from avsc.dataset.manifests import Edition
 from avsc.dataset.recordings import Listing, find_media
 from avsc.dataset.table import raise_faults
 from avsc.errors import AvscError
+from avsc.scenes import scenes_of
 from avsc.store.layout import StoredClip
 from avsc.store.schema import SplitSettings
 
@@ -41,7 +42,8 @@ class Dataset:
 
     Attributes:
         root: Folder that the clips' paths are relative to, resolved.
-        clips: Clips sorted by id (by number in the evaluation edition); files are POSIX paths
+        clips: Clips sorted by id (by number in the evaluation edition; of an own data set by
+            video and start); files are POSIX paths
             relative to ``root``, and what is unknown of a clip is empty.
         edition: Edition: ``development`` (labelled) or ``evaluation`` of TAU's layout, or ``own``.
         clip_seconds: Length of the longest clip in seconds; in TAU's layout that of each clip: 10,
@@ -59,6 +61,12 @@ class Dataset:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     split: SplitSettings | None = None
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """The scenes that are told apart: TAU's ten in its layout, else those that occur."""
+        found = {clip.scene for clip in self.clips if clip.scene}
+        return tuple(sorted(found)) if self.edition == "own" else scenes_of(found)
 
 
 def read_dataset(
@@ -93,7 +101,8 @@ def from_listing(listing: Listing, split: SplitSettings | None, clip_seconds: in
     pieces, probes = own.cut_listing(listing, clip_seconds)
     has_folds = any(recording.fold for recording in listing.recordings)
     folds = own.put_into_folds(pieces.clips, list(pieces.refused), has_folds, split)
-    clips = tuple(sorted(folds.clips, key=lambda clip: clip.id))
+    # Pieces of one recording one after the other, so that each goes on where the last one was.
+    clips = tuple(sorted(folds.clips, key=lambda clip: (clip.video, clip.start, clip.id)))
     _require_unique(clips)
     notes = (*own.describe(listing, probes, pieces), *folds.notes)
     longest = max(clip.seconds or clip_seconds for clip in clips)

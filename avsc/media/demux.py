@@ -8,6 +8,7 @@ Presentation time 0 is the start of the file's own clock in the formats whose cl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -103,6 +104,46 @@ def demux(
                 raise bad(path, f"it cannot be read to its end ({last_error()})")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise bad(path, f"it cannot be read to its end ({_text(error, before)})") from error
+
+
+def seek(
+    path: Path, container: InputContainer, stream: VideoStream, times: Sequence[int], first: int
+) -> Iterator[tuple[int, "av.Packet[VideoStream]"]] | None:
+    """The packets of a stream and their indices from a keyframe on, without what is before it.
+
+    Args:
+        path: The video, for messages.
+        container: The file, of which nothing was read.
+        stream: The stream.
+        times: Presentation time of each packet in ticks, in decoding order.
+        first: Index of the keyframe.
+
+    Returns:
+        Packets from ``first`` or an earlier one on; None if it is not certain where they are.
+
+    Raises:
+        BadClipError: Later on: the packets are not those of the times, or as ``demux``.
+    """
+    try:
+        container.seek(times[first], stream=stream)
+    except (av.FFmpegError, OSError):
+        return None
+    packets = demux(path, container, [stream])
+    landed = next(packets, None)
+    places = [i for i, tick in enumerate(times) if landed is not None and tick == landed.pts]
+    if landed is None or len(places) != 1 or places[0] > first:
+        return None
+    return _in_place(path, enumerate(chain([landed], packets), places[0]), times)
+
+
+def _in_place(
+    path: Path, packets: Iterator[tuple[int, "av.Packet[VideoStream]"]], times: Sequence[int]
+) -> Iterator[tuple[int, "av.Packet[VideoStream]"]]:
+    for i, packet in packets:
+        # The second field of a picture has no time.
+        if i >= len(times) or packet.pts not in (None, times[i]):
+            raise bad(path, "its packets are others after seeking")
+        yield i, packet
 
 
 def clock_start_s(container: InputContainer) -> Fraction:

@@ -3,8 +3,8 @@
 A video's packets come in decoding order, which is not the order of showing when there are
 B-frames. A picture is named by its presentation time in ticks: of several with one time, the last
 is the one that a player leaves on the screen. A picture is decoded from a keyframe on, so the
-wanted pictures are gathered into *runs*: stretches of packets that begin with a keyframe and end
-with the last wanted picture that this keyframe leads to.
+wanted pictures are gathered into *stretches* of packets that begin with a keyframe and end with
+the last wanted picture that this keyframe leads to.
 """
 
 from bisect import bisect_left, bisect_right
@@ -113,7 +113,7 @@ class NoPicture:
 
 
 @dataclass(frozen=True)
-class Run:
+class Stretch:
     """Packets ``first..last`` to decode, as indices; those before ``not_before`` are left out.
 
     After the leading keyframe of an open group come pictures that are shown before it and refer
@@ -161,7 +161,7 @@ def nearest_keyframes(timeline: Timeline, times_s: Sequence[float]) -> list[int]
     return chosen
 
 
-def plan_runs(timeline: Timeline, ticks: Sequence[int]) -> list[Run]:
+def plan_stretches(timeline: Timeline, ticks: Sequence[int]) -> list[Stretch]:
     """The stretches of packets to decode for some pictures, in decoding order and disjoint.
 
     Args:
@@ -172,19 +172,19 @@ def plan_runs(timeline: Timeline, ticks: Sequence[int]) -> list[Run]:
         LookupError: No keyframe comes before one of them.
     """
     last_at = {packet.pts: i for i, packet in enumerate(timeline.packets)}
-    runs: list[Run] = []
+    stretches: list[Stretch] = []
     for tick in dict.fromkeys(ticks):
         first = _keyframe_before(timeline.packets, last_at[tick])
-        run = Run(first, last_at[tick], timeline.packets[first].pts, (tick,))
-        while runs and run.first <= runs[-1].last:
-            run = _joined(runs.pop(), run)
-        runs.append(run)
-    return runs
+        stretch = Stretch(first, last_at[tick], timeline.packets[first].pts, (tick,))
+        while stretches and stretch.first <= stretches[-1].last:
+            stretch = _joined(stretches.pop(), stretch)
+        stretches.append(stretch)
+    return stretches
 
 
-def _joined(earlier: Run, later: Run) -> Run:
-    """Two runs that overlap as one; ``earlier`` is shown before."""
-    return Run(
+def _joined(earlier: Stretch, later: Stretch) -> Stretch:
+    """Two stretches that overlap as one; ``earlier`` is shown before."""
+    return Stretch(
         min(earlier.first, later.first),
         max(earlier.last, later.last),
         min(earlier.not_before, later.not_before),

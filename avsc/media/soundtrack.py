@@ -5,6 +5,7 @@ track of a video is streamed: decoded, resampled to 16 kHz with soxr HQ as it go
 """
 
 import re
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -68,26 +69,74 @@ def read_piece(path: Path, start_s: float, seconds: int, mono: Mono = "duplicate
     Raises:
         AvscError: There is no sound in it, it is damaged before the piece ends, or it is too short.
     """
-    is_wav = path.suffix.lower() == ".wav"
-    blocks = _wav_blocks(path, mono) if is_wav else _track_blocks(path, mono)
     rate = timebase.SAMPLE_RATE_HZ
     first, length = round(start_s * rate), seconds * rate
-    kept: list[Samples] = []
-    position = 0  # of the next block, in samples
-    for block in blocks:
-        kept.append(block[max(first - position, 0) : max(first + length - position, 0)])
-        position += len(block)
-        if position >= first + length:
-            break
-    missing = first + length - position
+    sound = _at_or_before(first, path, mono)
+    try:
+        sound.drop(first)
+        piece = sound.peek(length)
+    except BaseException:
+        del _last.sound  # it cannot go on; the next piece is read from the start
+        raise
+    missing = first + length - sound.end
     if missing > SHORTEST_LACK_S * rate:
         raise BadClipError(
-            f"the sound of {path.name} ends at {position / rate:.3f} s",
+            f"the sound of {path.name} ends at {sound.end / rate:.3f} s",
             f"sound up to {start_s + seconds:g} s",
             "get the whole file again",
         )
-    piece = np.concatenate([*kept, np.zeros((max(missing, 0), 2), np.float32)])[:length]
+    piece = np.concatenate([piece, np.zeros((max(missing, 0), 2), np.float32)])[:length]
     return np.ascontiguousarray(piece.T)
+
+
+class _Sound:
+    """The stream of a recording's sound, held where the last piece began.
+
+    Pieces of one recording come one after the other: each goes on where the one before was, so
+    that a long recording is decoded once, and its pieces are those of one stream.
+    """
+
+    def __init__(self, key: object, blocks: Iterator[Samples]) -> None:
+        self.key = key
+        self.begin = 0  # of what is held, in samples
+        self._blocks = blocks
+        self._held = np.zeros((0, 2), np.float32)
+
+    @property
+    def end(self) -> int:
+        """End of what is held, in samples."""
+        return self.begin + len(self._held)
+
+    def drop(self, first: int) -> None:
+        """Leaves out what is before a sample."""
+        while self.end <= first and (block := next(self._blocks, None)) is not None:
+            self.begin, self._held = self.end, block
+        self._held = self._held[max(first - self.begin, 0) :]
+        self.begin = max(first, self.begin) if len(self._held) else self.end
+
+    def peek(self, length: int) -> Samples:
+        """The next samples, [length, 2], or fewer at the end; they stay held."""
+        kept, count = [self._held], len(self._held)
+        while count < length and (block := next(self._blocks, None)) is not None:
+            kept.append(block)
+            count += len(block)
+        self._held = np.concatenate(kept)
+        return self._held[:length]
+
+
+_last = threading.local()  # each thread's last recording, as ``sound``
+
+
+def _at_or_before(first: int, path: Path, mono: Mono) -> _Sound:
+    """The sound of a recording, not further than a sample; of an altered file anew."""
+    state = path.stat() if path.exists() else None
+    key = (path, mono, state and (state.st_ino, state.st_size, state.st_mtime_ns))
+    sound: _Sound | None = getattr(_last, "sound", None)
+    if sound is None or sound.key != key or sound.begin > first:
+        is_wav = path.suffix.lower() == ".wav"
+        blocks = _wav_blocks(path, mono) if is_wav else _track_blocks(path, mono)
+        sound = _last.sound = _Sound(key, blocks)
+    return sound
 
 
 def _wav_blocks(path: Path, mono: Mono = "duplicate") -> Iterator[Samples]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,6 +48,26 @@ def read_timeline(path: Path) -> Timeline:
         first = first_frame(path, timeline)
         return replace(timeline, begin=first.pts if first else None)
     return timeline
+
+
+def read_timeline_once(path: Path) -> Timeline:
+    """As ``read_timeline``; kept for the pieces of one recording, which come one after the other.
+
+    Raises:
+        BadClipError: As ``read_timeline``, or the file is gone.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise bad(path, "there is no such file") from error
+    return _kept_timeline(path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _kept_timeline(path: Path, inode: int, size: int, mtime_ns: int) -> Timeline:
+    """The timeline of a file in one state of it."""
+    del inode, size, mtime_ns
+    return read_timeline(path)
 
 
 def first_frame(path: Path, timeline: Timeline) -> VideoFrame | None:

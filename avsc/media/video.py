@@ -2,9 +2,9 @@
 
 The packets are demultiplexed twice: once for their times alone, from which `avsc.media.frames`
 chooses, and once to decode the chosen stretches. The first pass decodes nothing and costs a few
-milliseconds; nothing ever seeks, and neither the file nor more than two pictures are held in
-memory. Where the quick way meets anything odd (open groups, fields, a jump to a keyframe from which
-decoding is not exact yet), everything is decoded from the start.
+milliseconds; in a long recording the second one seeks to the keyframe. Neither the file nor more
+than two pictures are held in memory. Where the quick way meets anything odd (open groups, fields, a
+jump to a keyframe from which decoding is not exact yet), everything is decoded from the start.
 
 Pictures are as the screen shows them: upright (turned and mirrored by the file's display matrix),
 by the file's own colour matrix and range; grey and 10-bit videos become 8-bit RGB too. The
@@ -32,11 +32,15 @@ from numpy.typing import NDArray
 
 from avsc.errors import BadClipError
 from avsc.media import frames
-from avsc.media.demux import bad, demux, error_count, last_error, open_video
-from avsc.media.frames import NoPicture, Run, Timeline
-from avsc.media.timeline import read_timeline
+from avsc.media.demux import bad, demux, error_count, last_error, open_video, seek
+from avsc.media.frames import NoPicture, Stretch, Timeline
+from avsc.media.timeline import read_timeline_once
 from avsc.store.schema import ImageSettings
 
+# Packets before the first wanted one from which on seeking is worth it: 40 s of 25 pictures each.
+SEEK_FROM = 1000
+# Formats with an index, in which a packet is the same whether one seeks to it or not.
+_SEEKABLE = {"mov", "mp4", "matroska", "webm"}
 # Codecs in which a packet may hold a picture that is never shown.
 _HIDDEN_PICTURES = {"vp8", "vp9", "av1", "libdav1d", "libvpx", "libvpx-vp9", "libaom-av1"}
 # Encoders of these write no long row of zeros inside a packet: a hole in the file is one.
@@ -83,7 +87,7 @@ def read_pictures(
             the times. It may come after some pictures: a clip is good once all have come.
     """
     assert all(a <= b for a, b in pairwise(times_s))
-    timeline = read_timeline(path)
+    timeline = read_timeline_once(path)
     ticks = _choose(path, timeline, times_s, settings)
     if settings.backend == "decord":
         from avsc.media.video_decord import decode
@@ -115,45 +119,77 @@ def _decode(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[ND
     """uint8 [H, W, 3] of each of some different, ascending presentation times."""
     reformatter = VideoReformatter()
     done = 0
-    if not timeline.by_order:
+    # Each way is exact or fails. Where the quick ones fail, the file is damaged, or one of those
+    # that need the thorough way: it will tell.
+    for way in () if timeline.by_order else (_decode_after_seek, _decode_runs):
         try:
-            for frame in _decode_runs(path, timeline, ticks):
+            for frame in islice(way(path, timeline, ticks), done, None):
                 yield _rgb(frame, reformatter)
                 done += 1
         except BadClipError:
-            pass  # damaged, or one of the files that need the other way: it will tell
-        else:
+            continue
+        if done == len(ticks):
             return
     for frame in islice(_decode_all(path, timeline, ticks), done, None):
         yield _rgb(frame, reformatter)
 
 
+def _decode_after_seek(
+    path: Path, timeline: Timeline, ticks: Sequence[int]
+) -> Iterator[VideoFrame]:
+    """The quick way into a long recording; nothing where seeking is not worth it or not exact."""
+    stretches = _stretches(path, timeline, ticks)
+    first = stretches[0].first
+    if first < SEEK_FROM:
+        return
+    with open_video(path, timeline.stream) as (container, stream):
+        if not _SEEKABLE & set(container.format.name.split(",")):
+            return
+        packets = seek(path, container, stream, [packet.pts for packet in timeline.packets], first)
+        if packets is not None:
+            yield from _decode_stretches(path, stream, timeline, stretches, packets)
+
+
 def _decode_runs(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[VideoFrame]:
     """The quick way: from keyframe to keyframe, without pictures that no other refers to."""
-    try:
-        runs = frames.plan_runs(timeline, ticks)
-    except LookupError as error:
-        raise bad(path, "no keyframe comes before a wanted picture") from error
+    stretches = _stretches(path, timeline, ticks)
     with open_video(path, timeline.stream) as (container, stream):
         packets = enumerate(demux(path, container, [stream]))
-        for run in runs:
-            decoder = _Decoder(path, stream, timeline, run)
-            left = list(reversed(run.wanted))
-            for at, frame in decoder.shown(packets, skip=True):
-                if frame.interlaced_frame:
-                    raise decoder.bad(at, "a picture of two fields, of which one may be missing")
-                if left and at == left[-1]:
-                    left.pop()
-                    yield frame
-            if left:
-                raise decoder.bad(left[-1], "no picture comes out of the decoder")
-            stream.codec_context.flush_buffers()
+        yield from _decode_stretches(path, stream, timeline, stretches, packets)
+
+
+def _stretches(path: Path, timeline: Timeline, ticks: Sequence[int]) -> list[Stretch]:
+    try:
+        return frames.plan_stretches(timeline, ticks)
+    except LookupError as error:
+        raise bad(path, "no keyframe comes before a wanted picture") from error
+
+
+def _decode_stretches(
+    path: Path,
+    stream: VideoStream,
+    timeline: Timeline,
+    stretches: Sequence[Stretch],
+    packets: Iterator[tuple[int, "av.Packet[VideoStream]"]],
+) -> Iterator[VideoFrame]:
+    for stretch in stretches:
+        decoder = _Decoder(path, stream, timeline, stretch)
+        left = list(reversed(stretch.wanted))
+        for at, frame in decoder.shown(packets, skip=True):
+            if frame.interlaced_frame:
+                raise decoder.bad(at, "a picture of two fields, of which one may be missing")
+            if left and at == left[-1]:
+                left.pop()
+                yield frame
+        if left:
+            raise decoder.bad(left[-1], "no picture comes out of the decoder")
+        stream.codec_context.flush_buffers()
 
 
 def _decode_all(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterator[VideoFrame]:
     """The thorough way: every picture from the start, and of these what is on screen each time."""
     begin = timeline.first_key
-    whole = Run(begin, len(timeline.packets) - 1, timeline.packets[begin].pts, tuple(ticks))
+    whole = Stretch(begin, len(timeline.packets) - 1, timeline.packets[begin].pts, tuple(ticks))
     left = list(reversed(ticks))
     with open_video(path, timeline.stream) as (container, stream):
         decoder = _Decoder(path, stream, timeline, whole)
@@ -169,20 +205,22 @@ def _decode_all(path: Path, timeline: Timeline, ticks: Sequence[int]) -> Iterato
 
 
 class _Decoder:
-    """Decodes one run of packets.
+    """Decodes one stretch of packets.
 
     Args:
         path: The video, for messages.
         stream: Its main stream, as `open_video` gives it.
         timeline: The stream's packets.
-        run: Packets to decode.
+        stretch: Packets to decode.
     """
 
-    def __init__(self, path: Path, stream: VideoStream, timeline: Timeline, run: Run) -> None:
+    def __init__(
+        self, path: Path, stream: VideoStream, timeline: Timeline, stretch: Stretch
+    ) -> None:
         self.path = path
         self.context = stream.codec_context
         self.timeline = timeline
-        self.run = run
+        self.stretch = stretch
         # Behind start codes, as in MPEG-TS, zeros may fill up a packet.
         packed = (self.context.extradata or b"")[:1] == b"\1"
         self.without_zeros = packed and self.context.name in _WITHOUT_ZEROS
@@ -193,7 +231,7 @@ class _Decoder:
         """The pictures in the order of showing and when each appears; of one time the last.
 
         Args:
-            packets: The stream's packets and their indices, read up to the run's last.
+            packets: The stream's packets and their indices, read up to the stretch's last.
             skip: Whether pictures that are not wanted and that no other refers to are left out.
         """
         times = iter(self.timeline.shown) if self.timeline.by_order else None
@@ -231,13 +269,13 @@ class _Decoder:
     def _frames(
         self, packets: Iterator[tuple[int, "av.Packet[VideoStream]"]], skip: bool
     ) -> Iterator[VideoFrame]:
-        wanted = set(self.run.wanted)
+        wanted = set(self.stretch.wanted)
         skip = skip and self.context.name == "h264"
         began = False
         before = error_count()
         for i, packet in packets:
             tick = self.timeline.packets[i].pts
-            if i >= self.run.first and tick >= self.run.not_before:
+            if i >= self.stretch.first and tick >= self.stretch.not_before:
                 if self.without_zeros and _HOLE in bytes(packet):
                     raise self.bad(tick, "there is a hole in a packet")
                 if packet.pts is not None:  # second fields have no time; in AVI it is made up
@@ -249,7 +287,7 @@ class _Decoder:
                 for frame in self._decoded(packet, began):
                     began = True
                     yield frame
-            if i >= self.run.last:
+            if i >= self.stretch.last:
                 break
             before = error_count()
         yield from self._decoded(None, began)

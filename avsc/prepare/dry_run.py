@@ -48,7 +48,7 @@ def describe(
     settings = settings_for(data, asked)
     clips = data.clips
     there = locate(store)
-    to_do = _partitions(there, clips, settings, part, retry_bad)
+    to_do = _partitions(there, data, settings, part, retry_bad)
     where, at_once, script = _place(workers, cluster)
     expected = estimate(to_do, len(clips), settings)
     rows = [row for p in to_do for row in partition_range(p, len(clips), settings)]
@@ -77,14 +77,15 @@ def _up_to(data: Dataset) -> str:
 
 def _partitions(
     store: Location,
-    clips: Sequence[StoredClip],
+    data: Dataset,
     settings: StoreSettings,
     part: Part | None,
     retry_bad: bool,
 ) -> list[int]:
+    clips = data.clips
     if is_vacant(store):
         return pending(range(partition_count(len(clips), settings)), len(clips), settings, part)
-    open_for_writing(store, clips, settings)  # it is there: this only compares
+    open_for_writing(store, clips, settings, data.scenes)  # it is there: this only compares
     reasons = Store.open(store, complete=False).reasons() if retry_bad else {}
     again = [row for row, clip in enumerate(clips) if clip.id in reasons]
     return pending(unfinished(store), len(clips), settings, part, again)

@@ -105,7 +105,7 @@ def prepare(
     settings = settings_for(data, asked)
     clips = data.clips
     there = locate(store).absolute()  # workers may have another working directory
-    open_for_writing(store, clips, settings)
+    open_for_writing(store, clips, settings, data.scenes)
     _mark_synthetic(data.root, there)
     count = len(clips)
     with hold(store, part) as proof:

@@ -166,8 +166,8 @@ def not_finite(what: str, epoch: int, batch: int | None = None) -> AvscError:
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Weights with which each class that occurs counts the same, and a sample 1 on average.
 
-    >>> balanced_weights(np.array([0, 0, 0, 2])).round(3).tolist()
-    [0.667, 0.0, 2.0]
+    >>> (3 * balanced_weights(np.array([0, 0, 0, 2]))).tolist()
+    [2.0, 0.0, 6.0]
 
     Args:
         labels: Label of each training sample, [n].

@@ -51,7 +51,8 @@ class Scored:
 
 def main(folder: Path, quick: bool) -> None:
     """Trains, times and prints; writes the section unless it is quick."""
-    demo.demo(folder)
+    if not (folder / "visual-encoder" / visual_weights.FOLDER_WEIGHTS).exists():
+        demo.demo(folder)
     views, seeds, epochs = ((None, 2, 16), (0,), 6) if quick else (VIEWS, SEEDS, EPOCHS)
     found = [score(folder, one, seeds, epochs) for one in views]
     ratios = [step_ratio(folder) for _ in range(TURNS)]

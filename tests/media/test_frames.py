@@ -13,7 +13,7 @@ from avsc.media.frames import (
     Timeline,
     nearest_keyframes,
     on_screen,
-    plan_runs,
+    plan_stretches,
 )
 from avsc.timebase import LENGTH_TOLERANCE_S
 
@@ -59,12 +59,12 @@ _LATE_KEYFRAME = Timeline(
 
 @example(_LATE_KEYFRAME, [0.5, 0.75])
 @given(timelines(), st.lists(st.floats(0, 30), min_size=1, max_size=20).map(sorted))
-def test_runs_are_disjoint_begin_with_a_keyframe_and_hold_every_wanted_picture_once(
+def test_stretches_are_disjoint_begin_with_a_keyframe_and_hold_every_wanted_picture_once(
     timeline: Timeline, times_s: list[float]
 ) -> None:
     chosen = on_screen(timeline, [t for t in times_s if t <= float(timeline.end() * TICK_S)] or [0])
     assert not isinstance(chosen, NoPicture)
-    runs = plan_runs(timeline, chosen)
+    runs = plan_stretches(timeline, chosen)
     assert [i for run in runs for i in run.wanted] == list(dict.fromkeys(chosen))
     assert all(a.last < b.first for a, b in pairwise(runs))
     for run in runs:
@@ -131,10 +131,10 @@ def test_a_leading_picture_of_an_open_group_is_decoded_from_the_group_before() -
         Packet(40, 10, False),
     ]
     timeline = Timeline(packets, TICK_S)
-    leading, trailing = plan_runs(timeline, [20]), plan_runs(timeline, [40])
+    leading, trailing = plan_stretches(timeline, [20]), plan_stretches(timeline, [40])
     assert (leading[0].first, leading[0].last) == (0, 3)
     assert (trailing[0].first, trailing[0].not_before) == (2, 30)
-    both = plan_runs(timeline, [20, 40])
+    both = plan_stretches(timeline, [20, 40])
     assert [(run.first, run.last) for run in both] == [(0, 4)]
 
 
@@ -151,7 +151,7 @@ def test_a_picture_without_a_keyframe_before_it_is_not_shown() -> None:
     assert timeline.shown == [30, 40]
     assert isinstance(on_screen(timeline, [0.25]), NoPicture)
     with pytest.raises(LookupError):
-        plan_runs(timeline, [10])
+        plan_stretches(timeline, [10])
     assert Timeline(packets[:2], TICK_S).shown == []
 
 
@@ -159,7 +159,7 @@ def test_of_pictures_with_one_time_all_are_decoded() -> None:
     packets = [Packet(pts, 50, pts == 0) for pts in (0, 50, 50, 100)]
     timeline = Timeline(packets, TICK_S)
     assert on_screen(timeline, [0.5, 0.9]) == [50, 50]
-    (run,) = plan_runs(timeline, [50])
+    (run,) = plan_stretches(timeline, [50])
     assert (run.first, run.last, run.wanted) == (0, 2, (50,))
 
 

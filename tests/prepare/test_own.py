@@ -60,6 +60,14 @@ def test_every_whole_second_of_every_recording_is_in_the_store(store: Store) -> 
     assert not list(verify(store.place))
 
 
+def test_own_scenes_that_tau_has_too_are_the_only_ones(rooms: Path, tmp_path: Path) -> None:
+    for scene, of in (("park", "office"), ("bus", "kitchen")):
+        shutil.copytree(rooms / of, tmp_path / "own" / scene)
+    prepare(tmp_path / "own", tmp_path / "store", SETTINGS)
+    assert Store.open(tmp_path / "store").scenes == ("bus", "park")
+    assert prepare(tmp_path / "own", tmp_path / "store", SETTINGS).complete  # the same again
+
+
 def test_pieces_of_one_recording_are_one_location_in_one_fold(store: Store) -> None:
     pieces = [clip for clip in store.clips if clip.video == "office/morning/IMG 0002.mp4"]
     assert [(clip.start, clip.seconds) for clip in pieces] == [(0.0, 4), (4.0, 4), (8.0, 1)]
