@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsc import recipe
+<<<<<<< HEAD
 from avsc.console import say, table, tell
+=======
+from avsc.console import duration, out, say, table
+>>>>>>> h-own
 from avsc.dataset.read import kind_of
 from avsc.files import write_text
 from avsc.recipe import Recipe, Strategy
@@ -27,6 +31,10 @@ IMAGES_PER_SCENE = 80
 PRETRAIN_EPOCHS = 12
 EPOCHS = 5
 OWN_EPOCHS = 15  # somebody's own data set may be a tenth as large
+# Of all steps on somebody's recordings, estimated from the synthetic demo's time on two cores:
+# seconds for each second, and beside these.
+COST, BASE_S = 0.3, 60
+LONG_S = 3600  # recordings of more seconds are much for a demo
 MOST_BAD = 1_000_000
 PAGE, PREDICTION = "index.html", "prediction"
 
@@ -61,7 +69,7 @@ def demo(folder: Path, data: Path | None = None) -> list[Scored]:
         _synthesise(dataset)
     else:
         _announce(1, steps, f"info: your data set {data}")
-        show_dataset(data, kind_of(data))
+        _say_how_long(show_dataset(data, kind_of(data)))
     _announce(2, steps, "synth: labelled pictures of other synthetic places")
     _draw_images(images)
     _announce(3, steps, "prepare: every clip once, into a store")
@@ -139,6 +147,18 @@ def _write_page(folder: Path, scored: list[Scored], clip: str, data: Path | None
     systems.append(System("chance", -math.log(chance), chance))
     name = None if data is None else str(data)
     write_text(folder / PAGE, demo_page(systems, clip, f"{PREDICTION}/{clip}.html", name))
+
+
+def _say_how_long(seconds: int) -> None:
+    """Says how long all steps will take on recordings of this length."""
+    expected = duration(COST * seconds + BASE_S)
+    text = (
+        f"{duration(seconds)} of recordings: all steps take some {expected}"
+        " on two cores; what is complete is used again if you end it (Ctrl-C) and run it again"
+    )
+    if seconds > LONG_S:
+        text += "; for a quick look, give a folder with links to some of the recordings"
+    say(text)
 
 
 def _announce(step: int, steps: int, what: str) -> None:

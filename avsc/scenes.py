@@ -58,6 +58,15 @@ class ClipName:
         return cls(*parts)
 
 
+def composed(name: str) -> str:
+    r"""A name in Unicode's composed form, NFC: macOS writes ``ü`` as two characters, others as one.
+
+    >>> composed("bu\N{COMBINING DIAERESIS}ro") == "b\N{LATIN SMALL LETTER U WITH DIAERESIS}ro"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 def scenes_of(names: Iterable[str]) -> tuple[str, ...]:
     """The scenes of a data set whose clips have these.
 

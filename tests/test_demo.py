@@ -6,6 +6,7 @@ import pytest
 
 from avsc import demo
 from avsc.console import out
+from tests.dataset.recordings import write_recording
 
 
 @pytest.fixture
@@ -49,6 +50,29 @@ def test_the_demo_scores_its_systems_and_uses_what_is_complete_when_run_again(
     again = demo.demo(folder)
     assert [one.metrics for one in again] == [one.metrics for one in scored]
     assert _state(folder) == before
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+def test_the_demo_goes_the_whole_way_on_somebody_s_own_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "OWN_EPOCHS", 1)
+    for number in range(8):
+        scene = ("office", "kitchen & bath")[number % 2]
+        write_recording(tmp_path / "rooms" / scene / f"{number}.mp4", 2.2, hz=300 + 100 * number)
+    with out.capture() as printed:
+        scored = demo.demo(tmp_path / "demo", tmp_path / "rooms")
+        demo.show(tmp_path / "demo", scored, tmp_path / "rooms")
+    assert f"{math.log(2):.3f}" in printed.get()  # chance, of two scenes
+    assert all(len(one.metrics["per_class"]) == 2 for one in scored)
+    page = (tmp_path / "demo" / "index.html").read_text()
+    assert str(tmp_path / "rooms") in page
+    assert "ynthetic" not in page + printed.get().partition("test fold, one-second")[2]
+    links = re.findall('href="([^"]+html)"', page)
+    assert len(links) == len(scored) + 1
+    assert all((tmp_path / "demo" / link).is_file() for link in links)
+    assert not (tmp_path / "demo" / "dataset").exists()
 
 
 @pytest.mark.slow

@@ -27,8 +27,9 @@ def demo(
 
     Makes the data set, prepares it, pre-trains a small visual encoder, trains the joint system,
     the pipeline, and sound and pictures alone, scores them, and predicts a clip. It ends with
-    DIR/index.html, a page that links the reports. Run again, it uses what is complete. Models and
-    pictures are small: `avsc prepare` and `avsc train` take your data the whole way.
+    DIR/index.html, a page that links the reports. Run again, it uses what is complete. Of your own
+    recordings it says first how long it may take. Models and pictures are small: `avsc prepare` and
+    `avsc train` take your data the whole way.
 
     **Example**
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from avsc.dataset.recordings import Listing, Recording, Tree, unique_ids
 from avsc.errors import AvscError
 from avsc.folds import TEST, TRAIN
+from avsc.scenes import composed
 
 FOLDS = {TRAIN, TEST}
 OTHER_FOLDS = {"val", "valid", "validation", "dev", "eval", "evaluate", "evaluation"}
@@ -55,10 +56,10 @@ def list_class_folders(root: Path, tree: Tree) -> Listing:
 def _recording(path: str, name: str, sounds: dict[str, str], by_fold: bool) -> Recording:
     *folders, _ = PurePosixPath(path).parts
     fold = folders.pop(0) if by_fold else None
-    scene = folders[0]
+    scene = composed(folders[0])
     without = str(PurePosixPath(path).with_suffix(""))
     # The fold is no part of it: one place in both folds is one location, and is warned of.
-    location = "/".join(folders) if len(folders) > 1 else name
+    location = composed("/".join(folders)) if len(folders) > 1 else name
     return Recording(name, scene, location, fold, sounds.get(without, path), path, path)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from avsc.dataset.recordings import Listing, Recording, clean
 from avsc.errors import AvscError
 from avsc.folds import TEST, TRAIN
+from avsc.scenes import composed
 
 REQUIRED = ("video", "scene")
 OPTIONAL = ("audio", "id", "location", "fold", "start", "end")
@@ -161,8 +162,8 @@ def _recording(row: Row, files: _Files, faults: _Faults) -> Recording | None:
     if fold is not None and fold.lower() in FOLD_WORDS:
         fold = fold.lower()
     where = f"{faults.path}:{faults.line}"
-    name, location = clean(row.get("id", "")), clean(row.get("location", ""))
-    scene = row["scene"]
+    name, location = clean(row.get("id", "")), composed(clean(row.get("location", "")))
+    scene = composed(row["scene"])
     return Recording(name, scene, location, fold, audio, video, where, start_s, end_s)
 
 

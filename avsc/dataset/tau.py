@@ -8,6 +8,7 @@ evaluation edition has one-second files with numbers for names, no labels and no
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from avsc.dataset.table import (
     row_faults,
 )
 from avsc.errors import AvscError
-from avsc.scenes import ClipName
+from avsc.scenes import SCENES, ClipName, composed
 from avsc.store.layout import StoredClip
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ EVALUATE = f"{SETUP}/fold1_evaluate.csv"
 TEST = f"{SETUP}/fold1_test.csv"
 IDENTIFIER = "identifier"  # column of meta.csv: the place of a recording
 GET_META = "put the CSVs beside audio/ and video/ (`avsc download OUT --part meta` fetches them)"
+
+
+MISSPELT_SHARE = 0.5  # a scene with more clips than this share of another's is no slip
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def read_tau(root: Path) -> TauDataset:
     if _is_evaluation(layout):
         return TauDataset(layout.root, _read_evaluation(layout), "evaluation", 1, ())
     clips = _read_development(layout)
-    warnings = (*shared_locations(clips), *_unlike_official(clips))
+    warnings = (*shared_locations(clips), *_misspelt(clips), *_unlike_official(clips))
     return TauDataset(layout.root, clips, "development", 10, warnings)
 
 
@@ -98,6 +102,8 @@ def _read_development(layout: Layout) -> tuple[StoredClip, ...]:
     test = read_table(layout, TEST, (AUDIO,), faults) if TEST in layout.tables else None
     # Where rows are left out, each would be missed again in the other tables.
     raise_faults(faults, layout.root)
+    for table in (meta, train, evaluate):
+        table[SCENE] = table[SCENE].map(composed)
     faults += _name_faults(meta) + _media_faults(meta, layout)
     for table in (meta, train, evaluate):
         faults += _label_faults(table, meta)
@@ -144,6 +150,7 @@ def _identifiers(meta: "pd.DataFrame") -> list[str]:
 
 def _place(clip: str, scene: str) -> tuple[str, str] | None:
     """City and location in an id <scene>-<city>-<location>-<segment>; None for another id."""
+    clip = composed(clip)
     parts = clip.removeprefix(f"{scene}-").split("-")
     if not clip.startswith(f"{scene}-") or len(parts) != 3 or not all(parts):
         return None
@@ -175,7 +182,7 @@ def _label_faults(rows: "pd.DataFrame", meta: "pd.DataFrame") -> list[AvscError]
     known = set(meta[SCENE])
     scenes = []
     for clip, scene in zip(rows["clip"], rows[SCENE], strict=True):
-        parts = clip.split("-")
+        parts = composed(clip).split("-")
         named = len(parts) == 4 and (not free or parts[0] in known)
         by_id = parts[0] if named else stated.get(clip, scene)
         scenes.append(scene if scene and _place(clip, scene) is not None else by_id)
@@ -240,6 +247,20 @@ def shared_locations(clips: Sequence[StoredClip]) -> tuple[str, ...]:
         f"{len(shared)} locations are in several folds ({shown}): scores will be better than "
         "at unknown locations",
     )
+
+
+def _misspelt(clips: Sequence[StoredClip]) -> tuple[str, ...]:
+    """Warns of scenes with few clips whose names are nearly those of TAU's scenes."""
+    counts = Counter(clip.scene for clip in clips)
+    warnings = []
+    for scene in sorted(counts.keys() - set(SCENES)):
+        (*_, meant) = ("", *get_close_matches(scene, SCENES, n=1, cutoff=0.8))
+        if meant and counts[scene] <= MISSPELT_SHARE * counts[meant]:
+            warnings.append(
+                f"the scene {scene!r} ({counts[scene]} of {len(clips)} clips) is none of TAU's ten:"
+                f" did you mean {meant}? As it is, it is a scene of its own"
+            )
+    return tuple(warnings)
 
 
 def _unlike_official(clips: Sequence[StoredClip]) -> tuple[str, ...]:

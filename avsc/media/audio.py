@@ -149,7 +149,8 @@ def _check_length(path: Path, samples: int, rate_hz: int, seconds: int) -> None:
         raise BadClipError(
             f"{path} lasts {samples / rate_hz:.3f} s",
             f"{seconds} s to within {timebase.LENGTH_TOLERANCE_S * 1000:.0f} ms",
-            "cut the file to its length; if it was cut off, copy or download it again",
+            "if it was cut off, copy or download it again; recordings of other lengths can be used"
+            " as a folder of videos for each scene, or in a table clips.csv (video, audio, scene)",
         )
 
 

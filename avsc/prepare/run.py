@@ -241,6 +241,7 @@ def too_many_bad(
     return AvscError(
         f"{len(quarantined)} of {clips} clips are quarantined:\n  " + "\n  ".join(listed),
         f"at most {max_bad} (--max-bad); the other clips are prepared and kept",
-        f"`avsc info {store}` lists them all; mend the files and run again with --retry-bad, or go"
+        f"`avsc info {store}` lists them all; mend the files and run again with --retry-bad (into"
+        " a new store if that changes their length), or go"
         f" on without those clips: the same command with --max-bad {len(quarantined)}",
     )

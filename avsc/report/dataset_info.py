@@ -35,12 +35,15 @@ class _Look:
     faults: tuple[AvscError, ...]
 
 
-def show_dataset(path: Path, kind: Kind) -> None:
+def show_dataset(path: Path, kind: Kind) -> int:
     """Prints clips, hours, scenes, rates and sizes, what would be refused, and the next command.
 
     Args:
         path: Folder of the data set, or its table.
         kind: Kind of data set, see ``avsc.dataset.read.kind_of``.
+
+    Returns:
+        Length of its good clips in seconds.
 
     Raises:
         AvscError: No store can be made of it; everything that is wrong is printed before.
@@ -57,7 +60,12 @@ def show_dataset(path: Path, kind: Kind) -> None:
             "; ".join(dict.fromkeys(fault.remedy for fault in look.faults if fault.remedy)),
         )
     bad = f" --max-bad {_bad_clips(look)}" if look.refused else ""
+<<<<<<< HEAD
     tell(f"next: avsc prepare {shlex.quote(str(path))} STORE{bad}")
+=======
+    out.print(f"next: avsc prepare {shlex.quote(str(path))} STORE{bad}", markup=False)
+    return _seconds(look)
+>>>>>>> h-own
 
 
 def _look_at_own(path: Path, kind: Kind) -> _Look:
@@ -116,11 +124,16 @@ def _unfit(found: Probe, seconds: int) -> str:
     return ""
 
 
+def _seconds(look: _Look) -> int:
+    """Length of the good clips; a bad one counts as a second."""
+    return sum(clip.seconds or look.clip_seconds for clip in look.clips) - _bad_clips(look)
+
+
 def _facts(look: _Look) -> list[tuple[str, str]]:
     read = [found for found in look.probes.values() if isinstance(found, Probe)]
     recordings = look.listing.recordings
     lengths = [clip.seconds or look.clip_seconds for clip in look.clips]
-    seconds = sum(lengths) - _bad_clips(look)
+    seconds = _seconds(look)
     good = len(look.clips) - _bad_clips(look)
     files = {name for recording in recordings for name in (recording.audio, recording.video)}
     shortest, longest = min(lengths, default=0), max(lengths, default=0)

@@ -218,7 +218,8 @@ def _refuse_other(
         raise AvscError(
             f"{store.place} was prepared otherwise:\n  " + "\n  ".join(found),
             "the settings and clips that the store has",
-            "give the same settings and data set, or name another store",
+            "give the same settings and data set, or name another store (a recording that was"
+            " mended or replaced and now gives other clips needs a new one)",
         )
 
 

@@ -1,6 +1,7 @@
 """A folder a scene: what is listed, what it is called, and what is told all at once."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ def test_scene_location_and_id_come_from_the_path(tmp_path: Path) -> None:
     )
     assert found["office/IMG_0001.MP4"][0] == "office/IMG_0001"
     assert kind_of(root) == "folders"
+
+
+def test_both_unicode_forms_of_a_scene_are_one_scene(tmp_path: Path) -> None:
+    one, other = (unicodedata.normalize(form, "büro") for form in ("NFC", "NFD"))
+    for name in (f"{one}/a/1.mp4", f"{other}/a/2.mp4", "park/3.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    listing = list_class_folders(tmp_path, find_media(tmp_path))
+    assert {recording.scene for recording in listing.recordings} == {one, "park"}
+    assert len({recording.location for recording in listing.recordings}) == 2
+    assert all((tmp_path / recording.video).is_file() for recording in listing.recordings)
 
 
 def test_a_file_of_sound_with_the_videos_name_is_its_sound(tmp_path: Path) -> None:

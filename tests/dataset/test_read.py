@@ -1,3 +1,4 @@
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -114,6 +115,32 @@ def test_a_further_column_and_an_absent_test_list_do_no_harm(root: Path) -> None
 def test_a_clip_in_no_fold_has_an_empty_fold(root: Path) -> None:
     (root / "evaluation_setup/fold1_train.csv").write_text(_table(TRAIN[1:]))
     assert {c.id: c.fold for c in read_dataset(root).clips}[TRAIN[0]] == ""
+
+
+def _tau(root: Path, train: Sequence[str], test: Sequence[str]) -> Dataset:
+    _write_media(root, [*train, *test])
+    _write_tables(root, train, test)
+    return read_dataset(root)
+
+
+def test_a_scene_that_looks_misspelt_is_warned_of(tmp_path: Path) -> None:
+    wrong = "metro_staton-lyon-1-1"
+    more = [f"{scene}-bonn-{3000 + n}-60001" for n, scene in enumerate(SCENES)]
+    data = _tau(tmp_path / "a", [*TRAIN, *more, wrong], TEST)
+    [warning] = data.warnings
+    assert "'metro_staton' (1 of 31 clips)" in warning
+    assert "metro_station?" in warning
+    own = [f"quay-lyon-{n}-1" for n in range(2)]
+    assert not _tau(tmp_path / "b", [*TRAIN, *own], TEST).warnings
+
+
+def test_both_unicode_forms_of_a_scene_are_one_scene(tmp_path: Path) -> None:
+    one, other = (unicodedata.normalize(form, "büro") for form in ("NFC", "NFD"))
+    ids = [f"{one}-lyon-1-1", f"{other}-lyon-2-1", "tram-lyon-3-1"]
+    data = _tau(tmp_path, ids[:2], ids[2:])
+    assert data.scenes == (one, "tram")
+    assert {clip.id for clip in data.clips} == set(ids)
+    assert all((data.root / clip.video).is_file() for clip in data.clips)
 
 
 def test_a_location_in_both_folds_is_warned_of(root: Path) -> None:

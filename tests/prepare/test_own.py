@@ -68,6 +68,23 @@ def test_own_scenes_that_tau_has_too_are_the_only_ones(rooms: Path, tmp_path: Pa
     assert prepare(tmp_path / "own", tmp_path / "store", SETTINGS).complete  # the same again
 
 
+def test_a_mended_recording_of_another_length_is_told_to_need_a_new_store(tmp_path: Path) -> None:
+    rooms = tmp_path / "rooms"
+    for name in ("a/1.mp4", "a/2.mp4", "b/3.mp4", "b/4.mp4"):
+        write_recording(rooms / name, 2.2)
+    whole = (rooms / "a/1.mp4").read_bytes()
+    (rooms / "a/1.mp4").write_bytes(whole[:100])
+    with pytest.raises(AvscError) as caught:
+        prepare(rooms, tmp_path / "store", SETTINGS)
+    assert "new store" in caught.value.remedy
+    (rooms / "a/1.mp4").write_bytes(whole)
+    with pytest.raises(AvscError) as caught:
+        prepare(rooms, tmp_path / "store", SETTINGS, retry_bad=True)
+    assert "a/1" in caught.value.got
+    assert "needs a new one" in caught.value.remedy
+    assert prepare(rooms, tmp_path / "new", SETTINGS).complete
+
+
 def test_pieces_of_one_recording_are_one_location_in_one_fold(store: Store) -> None:
     pieces = [clip for clip in store.clips if clip.video == "office/morning/IMG 0002.mp4"]
     assert [(clip.start, clip.seconds) for clip in pieces] == [(0.0, 4), (4.0, 4), (8.0, 1)]
