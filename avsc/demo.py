@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsc import recipe
-<<<<<<< HEAD
-from avsc.console import say, table, tell
-=======
-from avsc.console import duration, out, say, table
->>>>>>> h-own
+from avsc.console import duration, say, table, tell
 from avsc.dataset.read import kind_of
 from avsc.files import write_text
 from avsc.recipe import Recipe, Strategy

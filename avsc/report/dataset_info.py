@@ -60,12 +60,8 @@ def show_dataset(path: Path, kind: Kind) -> int:
             "; ".join(dict.fromkeys(fault.remedy for fault in look.faults if fault.remedy)),
         )
     bad = f" --max-bad {_bad_clips(look)}" if look.refused else ""
-<<<<<<< HEAD
     tell(f"next: avsc prepare {shlex.quote(str(path))} STORE{bad}")
-=======
-    out.print(f"next: avsc prepare {shlex.quote(str(path))} STORE{bad}", markup=False)
     return _seconds(look)
->>>>>>> h-own
 
 
 def _look_at_own(path: Path, kind: Kind) -> _Look:
