@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -16,11 +17,11 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
+
+from avsc.columns import blocks, softened, wrapped
 
 PLAIN_INTERVAL_S = 5.0
 PIPE_COLUMNS = 240  # the width of a table that is not printed on a terminal
@@ -77,20 +78,30 @@ class ProgressLine:
         'prepare: 4/10 clips'
         """
         text = f"{self.title}: {self.done}/{self.total} {self.unit}"
-        rate = self.rate()
+        return ", ".join([text, *self.facts()])
+
+    def facts(self) -> list[str]:
+        """Rate, time left and note, as far as they are known."""
+        rate, facts = self.rate(), []
         if rate > 0:
             left_s = max(self.total - self.done, 0) / rate
-            text += f", {rate:.1f} {self.unit}/s, {duration(left_s)} left"
-        return text + (f", {self.note}" if self.note else "")
+            facts = [f"{rate:.1f} {self.unit}/s", f"{duration(left_s)} left"]
+        return [*facts, self.note] if self.note else facts
+
+    def elapsed_s(self) -> float:
+        """Seconds since this process began with it."""
+        return time.monotonic() - self._began_s
 
 
-class _RateColumn(ProgressColumn):
-    """Rate and unit of the line, which does not count units that were complete before."""
+class _FactsColumn(ProgressColumn):
+    """Rate and times; the rate does not count units that were complete before."""
 
     def render(self, task: Task) -> Text:
         line: ProgressLine = task.fields["line"]
-        note = f"  {line.note}" if line.note else ""
-        return Text(f"{line.rate():.1f} {line.unit}/s{note}")
+        said = line.facts() or [line.unit]
+        if task.finished:
+            said[1:2] = [f"{duration(line.elapsed_s())} in all"]
+        return Text(", ".join(said), no_wrap=True)
 
 
 class _BarLine(ProgressLine):
@@ -112,11 +123,9 @@ def progress(title: str, total: int, unit: str, done: int = 0) -> Iterator[Progr
     bars = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        _FactsColumn(table_column=Column(no_wrap=True)),
         console=err,
     )
     with bars:
@@ -148,7 +157,7 @@ def complain(message: str) -> None:
     if _listeners:
         _listeners[-1].append(message)
     else:
-        err.print(f"avsc: {message}", style="red", markup=False)
+        err.print(_fitted(f"avsc: {message}", err), style="red", markup=False)
 
 
 @contextmanager
@@ -164,17 +173,59 @@ def heard() -> Iterator[list[str]]:
 
 def say(message: str) -> None:
     """Prints a message on stderr, apart from results."""
-    err.print(message, markup=False)
+    err.print(_fitted(message, err), markup=False)
+
+
+def tell(text: str, indent: int = 0) -> None:
+    """Prints a line of results on stdout; on a terminal it is broken at spaces.
+
+    Args:
+        text: The line.
+        indent: Number of spaces before what follows a break.
+    """
+    out.print(_fitted(text, out, indent), markup=False)
+
+
+def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Prints names and values below a title on stdout."""
+    tell(title)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        tell(f"  {name:<{width}}   {value}", indent=width + 5)
+
+
+def _fitted(text: str, console: Console, indent: int = 0) -> str:
+    """Text for a terminal; a command to copy stays in one line."""
+    if not console.is_terminal:
+        return text
+    lines = text.split("\n")
+    fit = [x if x.startswith("next: ") else wrapped(x, console.width, indent) for x in lines]
+    return "\n".join(fit)
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table of results on stdout; all columns but the first are right-aligned.
 
-    On a terminal the table fits the window; in a file or a pipe no cell is folded.
+    On a terminal the table fits the window, in several blocks of columns if need be; in a file or
+    a pipe no cell is folded.
     """
-    drawn = Table(title=title, title_justify="left")
-    for number, name in enumerate(header):
-        drawn.add_column(name, justify="left" if number == 0 else "right")
+    tell(title)
+    if not out.is_terminal:
+        _draw(header, rows, [None] * len(header))
+        return
+    for block in blocks(header, rows, out.width):
+        columns = list(zip(block.columns, block.widths, strict=True))
+        cells = [[softened(row[k], width) for k, width in columns] for row in rows]
+        _draw([header[k] for k in block.columns], cells, block.widths)
+
+
+def _draw(
+    header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int | None]
+) -> None:
+    drawn = Table()
+    for number, (name, width) in enumerate(zip(header, widths, strict=True)):
+        justify: Literal["left", "right"] = "left" if number == 0 else "right"
+        drawn.add_column(name, justify=justify, width=width, overflow="fold")
     for row in rows:
         drawn.add_row(*[Text(cell) for cell in row])
     out.print(drawn)

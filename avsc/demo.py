@@ -1,12 +1,13 @@
 """``avsc demo``: every step on a small synthetic data set, in minutes on two cores."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsc import recipe
-from avsc.console import duration, out, say, table
+from avsc.console import duration, say, table, tell
 from avsc.dataset.read import kind_of
 from avsc.files import write_text
 from avsc.recipe import Recipe, Strategy
@@ -97,11 +98,12 @@ def show(folder: Path, scored: list[Scored], data: Path | None = None) -> None:
         rows,
     )
     if data is None:
-        out.print(f"data set  {folder / 'dataset'} (synthetic)", markup=False)
-    out.print(f"store     {folder / 'store.zarr'}", markup=False)
-    out.print(f"encoder   {folder / 'visual-encoder'}", markup=False)
-    out.print(f"reports   {folder / PAGE} (open it in a browser)", markup=False)
-    out.print(f"next      avsc predict {scored[0].run} VIDEO, or avsc prepare YOUR-DATA STORE")
+        tell(f"data set  {folder / 'dataset'} (synthetic)", indent=10)
+    tell(f"store     {folder / 'store.zarr'}", indent=10)
+    tell(f"encoder   {folder / 'visual-encoder'}", indent=10)
+    tell(f"reports   {folder / PAGE} (open it in a browser)", indent=10)
+    tell(f"next: avsc predict {shlex.quote(str(scored[0].run))} VIDEO")
+    tell("next: avsc prepare YOUR-DATA STORE")
 
 
 def _chance(scored: list[Scored]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import hypothesis
 import numpy as np
 import pytest
 import simplejpeg
@@ -46,6 +47,11 @@ TINY_ENCODER = (
     "visual.weights=random",
     "visual.image_size=64",
 )
+
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("avsc", deadline=None)
+hypothesis.settings.load_profile("avsc")
 
 
 class MakeStore(Protocol):

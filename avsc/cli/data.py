@@ -1,5 +1,6 @@
 """Commands that make or fetch a data set."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,11 @@ def synth(
     ] = 0,
     edition: Annotated[
         Edition,
-        typer.Option(help="evaluation: one-second files with numbers for names and no labels."),
+        typer.Option(
+            metavar="EDITION",
+            help="development, or evaluation: one-second files with numbers for names and no"
+            " labels.",
+        ),
     ] = "development",
     size: Annotated[str, typer.Option(help="Size of the pictures in pixels.")] = "320x180",
     workers: Annotated[
@@ -49,7 +54,7 @@ def synth(
     )
     made = make_dataset(out, settings, workers)
     say(f"{made} clips made, {10 * clips_per_scene - made} were there: {out}")
-    say(f"next: avsc prepare {out} STORE")
+    say(f"next: avsc prepare {shlex.quote(str(out))} STORE")
 
 
 @app.command(rich_help_panel="A first look, and data sets")
@@ -64,14 +69,20 @@ def download(
         ),
     ] = None,
     edition: Annotated[
-        Edition, typer.Option(help="development has labels and folds; evaluation has neither.")
+        Edition,
+        typer.Option(
+            metavar="EDITION", help="development has labels and folds; evaluation has neither."
+        ),
     ] = "development",
     base_url: Annotated[
         str | None,
         typer.Option(envvar="AVSC_BASE_URL", help="A mirror of the archives instead of Zenodo."),
     ] = None,
     keep_archives: Annotated[
-        bool, typer.Option(help="Keep each archive after it is unpacked (twice the space).")
+        bool,
+        typer.Option(
+            "--keep-archives", help="Keep each archive after it is unpacked (twice the space)."
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List archives, bytes and what is missing.")
@@ -93,4 +104,4 @@ def download(
         return
     downloads.download(out, edition, parts, base_url=base_url, keep_archives=keep_archives)
     say(f"complete: {out}")
-    say(f"next: avsc prepare {out} STORE")
+    say(f"next: avsc prepare {shlex.quote(str(out))} STORE")

@@ -1,5 +1,6 @@
 """The command that encodes views ahead of time."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -69,4 +70,4 @@ def embed(
     merged = load(recipe, [*(settings or []), *as_settings(shortcuts)])
     run(store, merged, views, plain=not only, device=device)
     if ranks.speaks() and views is not None:
-        say(f"next: avsc train {store} --out RUN --set train.views={views}")
+        say(f"next: avsc train {shlex.quote(store)} --out RUN --set train.views={views}")

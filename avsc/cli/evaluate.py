@@ -1,5 +1,6 @@
 """Commands that score and compare."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -235,6 +236,7 @@ def _show_seeds(result: "SeedsResult") -> None:
         shown = tables.of_comparison(result.found, "table")
         print_tables(shown, "table", tables.comparison_notes(result.found))
     say(f"written to {result.folder}, and into each seed's own folder")
+    say(f"next: avsc compare {shlex.quote(str(result.folder))} RUN")
 
 
 def _show(result: "Result") -> None:
@@ -247,5 +249,6 @@ def _show(result: "Result") -> None:
         footer = tables.scores_footer(result.summary)
         print_tables([tables.scores(result.summary, title)], "table", [footer])
     if result.folder is not None:
-        say(f"written to {result.folder}")
-        say("next: open report.html there, or compare it: avsc compare RUN RUN")
+        page = ": open report.html there" if (result.folder / "report.html").is_file() else ""
+        say(f"written to {result.folder}{page}")
+        say(f"next: avsc compare {shlex.quote(str(result.folder))} RUN")

@@ -42,7 +42,9 @@ StoreOption = Annotated[
 ]
 Edition = Annotated[
     Literal["development", "evaluation"],
-    typer.Option(help="development has labels and folds; evaluation has neither."),
+    typer.Option(
+        metavar="EDITION", help="development has labels and folds; evaluation has neither."
+    ),
 ]
 RecipeSource = Annotated[
     str | None,
@@ -144,6 +146,7 @@ TableForm = Annotated[
     Literal["table", "markdown", "latex", "csv", "json"],
     typer.Option(
         "--format",
+        metavar="FORM",
         help="How results are printed: table (for a terminal), markdown, latex (booktabs), csv or "
         "json (all digits, shares from 0 to 1, unknown numbers empty or null).",
     ),

@@ -7,8 +7,7 @@ import typer
 
 from avsc.cli.app import app
 from avsc.cli.options import TRAINED_RUN, Calibrated, Device, MovedWeights, Run, TrustCode
-from avsc.console import out as console_out
-from avsc.console import say, table
+from avsc.console import say, table, tell
 
 if TYPE_CHECKING:
     from avsc.predict.timeline import SceneTimeline
@@ -88,7 +87,7 @@ def _show(timeline: "SceneTimeline") -> None:
     from avsc.predict import formats
 
     table(timeline.file.name, *formats.table(timeline))
-    console_out.print(formats.footer(timeline), markup=False)
+    tell(formats.footer(timeline))
 
 
 @app.command(rich_help_panel=TRAINED_RUN)

@@ -122,6 +122,7 @@ FoldsOption = Annotated[
 SplitBy = Annotated[
     Split | None,
     typer.Option(
+        metavar="WHAT",
         help="What stays together: a location (the table's column, or the folder below a scene's),"
         " the folder of the video, or the recording.",
         show_default="location",
@@ -241,7 +242,7 @@ def prepare(
 
     **Examples**
 
-    - `avsc prepare rooms/ rooms.zarr` with rooms/office/*.mp4, rooms/kitchen/*.mov, ...
+    - `avsc prepare rooms/ rooms.zarr` with `rooms/office/*.mp4`, `rooms/kitchen/*.mov`, ...
     - `avsc prepare clips.csv clips.zarr --test-fraction 0.3`
     - `avsc prepare rooms/ rooms.zarr --folds 5`
     """

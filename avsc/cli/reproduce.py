@@ -29,8 +29,9 @@ class Target(StrEnum):
 Targets = Annotated[
     list[Target],
     typer.Argument(
-        metavar="table2|table3|table4|table5|fig2 ...",
-        help="One or more; runs that several need are run once.",
+        metavar="TARGET ...",
+        show_choices=False,
+        help="table2, table3, table4, table5 or fig2; runs that several need are run once.",
         show_default=False,
     ),
 ]

@@ -1,5 +1,6 @@
 """Commands on the predictions of any system."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -193,7 +194,8 @@ def calibrate(
     for one in seed_folders(run) or [run]:
         fitted = fit(one, store=store, device=device, ve_weights=ve_weights, trust_code=trust_code)
         print_tables([tables.temperature(fitted, str(one))], "table")
-        say(f"kept in {one}; next: avsc evaluate {one} --calibrated")
+        say(f"kept in {one}")
+        say(f"next: avsc evaluate {shlex.quote(str(one))} --calibrated")
 
 
 def _weights(text: str) -> "list[float] | Literal['equal', 'fit']":

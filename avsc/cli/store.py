@@ -17,13 +17,20 @@ def info(
         str,
         typer.Argument(help="A data set (its folder or table), a store, or the folder of a run."),
     ],
-    plot: Annotated[
+    clip: Annotated[
         str | None,
-        typer.Option(metavar="CLIP", help="Draw this clip of a store: features and pictures."),
+        typer.Argument(
+            metavar="[CLIP]", help="Draw this clip of a store: features and pictures, as CLIP.png."
+        ),
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option(metavar="CLIP", help="The same as naming CLIP behind the store.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The drawing: a .png, .pdf or .svg file; CLIP.png by default."),
+        typer.Option(
+            metavar="FILE", help="The drawing: a .png, .pdf or .svg file; CLIP.png by default."
+        ),
     ] = None,
 ) -> None:
     """Say what a data set, a store or a run holds, and how complete it is.
@@ -31,14 +38,23 @@ def info(
     Of a data set it reads all headers: clips, hours, scenes, rates, sizes, what `avsc prepare`
     would refuse and why, and the next command.
     """
-    if plot is None and out is not None:
-        raise typer.BadParameter("--out FILE is where --plot CLIP goes")
-    if plot is not None:
+    if clip is not None and plot is not None:
+        raise typer.BadParameter("CLIP or --plot CLIP: one of them")
+    clip = plot if clip is None else clip
+    if clip is None and out is not None:
+        raise typer.BadParameter("--out FILE is where the drawing of a CLIP goes")
+    if clip is not None:
         from avsc.report.clip_figure import plot_clip
 
-        out = out or Path(f"{Path(plot).name}.png")
-        plot_clip(path, plot, out)
-        say(f"drawn to {out}")
+        drawing = out or Path(f"{Path(clip).name}.png")
+        if out is None and drawing.exists():
+            raise AvscError(
+                f"{drawing} is there already",
+                "a name that is free",
+                "remove it, or name the drawing with --out FILE, which may be replaced",
+            )
+        plot_clip(path, clip, drawing)
+        say(f"drawn to {drawing}")
         return
     from avsc.report.info import show
 

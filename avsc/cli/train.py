@@ -1,5 +1,6 @@
 """Commands of stage 2 that train."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -112,7 +113,7 @@ def train(
         from avsc.train.seeds import train_seeds
 
         train_seeds(store, out, merged, seeds, device=device)
-        say(f"next: avsc evaluate {out}")
+        say(f"next: avsc evaluate {shlex.quote(str(out))}")
         return
     run(store, out, merged, resume=resume, device=device)
 
@@ -154,7 +155,7 @@ def pretrain(
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
     run(images, out, merged, resume=resume, device=device)
     if ranks.speaks():
-        say(f"next: avsc train STORE --out RUN --ve-weights {out}")
+        say(f"next: avsc train STORE --out RUN --ve-weights {shlex.quote(str(out))}")
 
 
 def _recipe(

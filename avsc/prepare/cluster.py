@@ -18,7 +18,7 @@ from avsc.prepare.watch import Watch
 
 if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster
-    from distributed import Client
+    from distributed import Client, SpecCluster
 
 # How often a clip may take its worker down before it is at fault. A process of this machine ended
 # by itself; a lost machine (walltime, pre-emption) is weaker evidence.
@@ -135,6 +135,7 @@ def _local(workers: int) -> "Iterator[Client]":
         scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
     ) as cluster:
+        cluster.sync(_close_http_server, cluster)
         try:
             with Client(cluster) as client:
                 yield client
@@ -160,7 +161,40 @@ def _at_address(profile: AddressProfile) -> "Iterator[Client]":
             "start it (`dask scheduler`) and its workers, or correct the address",
         ) from None
     with client:
+        _require_our_version(client, profile.address)
         yield client
+
+
+def _require_our_version(client: "Client", address: str) -> None:
+    """Refuses a scheduler or workers of another Dask, whose messages ours does not understand."""
+    from distributed import versions as version_info
+
+    ours = _version(version_info.get_versions())
+    try:
+        found = client.get_versions()
+    except (OSError, TimeoutError, ValueError, TypeError, KeyError) as error:
+        theirs = {f"the scheduler says {type(error).__name__}: {error}"}
+    else:
+        everyone = {"the scheduler": found["scheduler"]}
+        everyone |= {f"the worker {name}": said for name, said in found["workers"].items()}
+        theirs = {f"{w} has {_version(x)}" for w, x in everyone.items() if _version(x) != ours}
+    if theirs:
+        raise AvscError(
+            f"the Dask cluster at {address} is of another version: {', '.join(sorted(theirs))}",
+            f"{ours}, as here",
+            f"install {ours.replace(' ', '==')} where the scheduler and the workers run, or their"
+            " version here",
+        )
+
+
+def _version(said: dict[str, Any] | None) -> str:
+    packages = (said or {}).get("packages", {})
+    return f"distributed {packages.get('distributed', 'of unknown version')}"
+
+
+async def _close_http_server(cluster: "SpecCluster") -> None:
+    """Closes the port that Dask opens even without a dashboard; nothing is asked there."""
+    cluster.scheduler.http_server.stop()
 
 
 @contextmanager
@@ -186,7 +220,7 @@ def slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
             job_extra_directives=list(profile.directives),
             job_script_prologue=list(profile.prologue),
             worker_extra_args=["--no-dashboard"],
-            scheduler_options={"dashboard_address": None},
+            scheduler_options={"dashboard_address": "127.0.0.1:0"},
             **{key: value for key, value in optional.items() if value is not None},
         )
     except (RuntimeError, ValueError) as error:
@@ -196,6 +230,7 @@ def slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
             "correct the cluster profile",
         ) from None
     try:
+        cluster.sync(_close_http_server, cluster)
         yield cluster
     finally:
         with suppress(AssertionError):  # of a job that SLURM never took

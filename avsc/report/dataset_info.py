@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsc import timebase
-from avsc.console import byte_size, duration, out, table
+from avsc.console import byte_size, duration, facts, table, tell
 from avsc.dataset import own
 from avsc.dataset.cut import Cut
 from avsc.dataset.read import CLIP_SECONDS, Kind, list_recordings, read_dataset
@@ -49,11 +49,7 @@ def show_dataset(path: Path, kind: Kind) -> int:
         AvscError: No store can be made of it; everything that is wrong is printed before.
     """
     look = _look_at_tau(path) if kind == "tau" else _look_at_own(path, kind)
-    out.print(f"data set {path}", markup=False)
-    facts = _facts(look)
-    width = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        out.print(f"  {name:<{width}}   {value}", markup=False)
+    facts(f"data set {path}", _facts(look))
     table("recordings by scene", *_by_scene(look))
     _print_list("will be refused", [f"{name}: {why}" for name, why in look.refused.items()])
     _print_list("at fault", [fault.one_line() for fault in look.faults])
@@ -64,7 +60,7 @@ def show_dataset(path: Path, kind: Kind) -> int:
             "; ".join(dict.fromkeys(fault.remedy for fault in look.faults if fault.remedy)),
         )
     bad = f" --max-bad {_bad_clips(look)}" if look.refused else ""
-    out.print(f"next: avsc prepare {shlex.quote(str(path))} STORE{bad}", markup=False)
+    tell(f"next: avsc prepare {shlex.quote(str(path))} STORE{bad}")
     return _seconds(look)
 
 
@@ -174,9 +170,9 @@ def _bad_clips(look: _Look) -> int:
 
 def _print_list(title: str, lines: Sequence[str]) -> None:
     if lines:
-        out.print(f"{title} ({len(lines)})", markup=False)
+        tell(f"{title} ({len(lines)})")
     for line in lines:
-        out.print(f"  {line}", markup=False)
+        tell(f"  {line}", indent=4)
 
 
 def _channels(found: Probe) -> str:

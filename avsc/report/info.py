@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from avsc import recipe
-from avsc.console import byte_size, duration, out, table
+from avsc.console import byte_size, duration, facts, table, tell
 from avsc.dataset.read import kind_of
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
@@ -41,7 +41,7 @@ def show(path: Path | str) -> None:
     if folder is not None and seeds:
         _show_seeds(folder, seeds)
     elif folder is not None and (folder / CONFIG).is_file():
-        _print_facts(f"run {path}", run_facts(folder))
+        facts(f"run {path}", run_facts(folder))
     elif folder is not None and folder.exists() and not _is_store(folder):
         show_dataset(folder, kind_of(folder))
     else:
@@ -50,9 +50,9 @@ def show(path: Path | str) -> None:
 
 def _show_seeds(folder: Path, seeds: Sequence[Path]) -> None:
     """A folder of seeds: its evaluations, which are means, and each seed's run."""
-    _print_facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
+    facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
     for run in seeds:
-        _print_facts(f"run {run}", run_facts(run))
+        facts(f"run {run}", run_facts(run))
 
 
 def _is_store(folder: Path) -> bool:
@@ -103,26 +103,19 @@ def _fold_order(fold: str) -> tuple[int, int, str]:
     return known, int(fold) if fold.isdecimal() else 0, fold
 
 
-def _print_facts(title: str, facts: Facts) -> None:
-    out.print(title, markup=False)
-    width = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        out.print(f"  {name:<{width}}   {value}", markup=False)
-
-
 def _show_store(path: Location) -> None:
     missing = unfinished(path)
     store = Store.open(path, complete=False)
-    _print_facts(f"store {path.place}", _store_facts(path, store, missing))
+    facts(f"store {path.place}", _store_facts(path, store, missing))
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
     if path.folder is not None and (found := bank_info.banks(path.folder)):
         table("encoded views (STORE.embeddings)", bank_info.HEADER, found)
     reasons = store.reasons()
     if reasons:
-        out.print(f"quarantined ({len(reasons)})", markup=False)
+        tell(f"quarantined ({len(reasons)})")
     for clip, reason in reasons.items():
-        out.print(f"  {clip}: {reason}", markup=False)
+        tell(f"  {clip}: {reason}", indent=4)
 
 
 def _store_facts(path: Location, store: Store, missing: dict[int, str]) -> Facts:
@@ -199,12 +192,12 @@ def _pictures(settings: StoreSettings) -> str:
 
 
 def _inputs(resolved: Recipe) -> Facts:
-    facts = []
+    inputs = []
     if resolved.train.strategy != "video":
-        facts.append(("sound", f"{resolved.audio.feature}, concat {resolved.audio.concat}"))
+        inputs.append(("sound", f"{resolved.audio.feature}, concat {resolved.audio.concat}"))
     if resolved.train.strategy != "audio":
-        facts.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
-    return facts
+        inputs.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
+    return inputs
 
 
 def _progress(run: Path, resolved: Recipe, done: int) -> str:
@@ -243,7 +236,7 @@ def _evaluations(run: Path) -> Facts:
     folders = sorted({path.parent for path in (run / results.EVALUATION).rglob(results.METRICS)})
     if not folders:
         return [("evaluation", f"none yet (avsc evaluate {run})")]
-    facts = []
+    scored = []
     for folder in folders:
         found = results.read_metrics(folder)
         scores = (
@@ -254,5 +247,5 @@ def _evaluations(run: Path) -> Facts:
         )
         if "seeds" in found:
             scores = f"mean of {found['seeds']['n']} seeds: {scores}"
-        facts.append((str(folder.relative_to(run)), scores))
-    return facts
+        scored.append((str(folder.relative_to(run)), scores))
+    return scored

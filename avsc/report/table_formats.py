@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from avsc.console import out, table
+from avsc.console import table, tell
 from avsc.evaluate.bootstrap import Interval
 
 Form = Literal["table", "markdown", "latex", "csv", "json"]
@@ -69,7 +69,7 @@ def print_tables(tables: Sequence[Table], form: Form, notes: Sequence[str] = ())
     for one in tables:
         table(one.title, one.header(), one.cells())
     for note in notes:
-        out.print(note, markup=False)
+        tell(note)
 
 
 def render(tables: Sequence[Table], form: Form, notes: Sequence[str] = ()) -> str:

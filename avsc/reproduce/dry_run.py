@@ -6,8 +6,7 @@ from statistics import median
 
 import numpy as np
 
-from avsc.console import duration, say
-from avsc.console import out as console_out
+from avsc.console import duration, say, tell
 from avsc.console import table as print_table
 from avsc.folds import TRAIN, train_and_test
 from avsc.part import Part
@@ -39,7 +38,7 @@ def dry_run(request: Request, store: Path | str, out: Path, part: Part | None = 
     header = ["run", "state", "epochs", "time an epoch"]
     print_table("runs", header, [_row(run.name, found[run.name], out) for run in mine])
     for line in [*_missing_audio_runs(left, found), *_weights(left), *_forwards(left, opened)]:
-        console_out.print(line, markup=False)
+        tell(line)
 
 
 def _row(name: str, found: RunStatus, out: Path) -> list[str]:

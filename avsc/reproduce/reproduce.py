@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from avsc import files, paper
-from avsc.console import out as console_out
-from avsc.console import say
+from avsc.console import say, tell
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate.compare import compare
@@ -203,10 +202,7 @@ def _publish_figure(request: Request, runner: Runner) -> None:
     rows = list(zip(*columns, strict=True))
     figure2.write(paths, rows, title, foot)
     for panel in (panel for row in rows for panel in row):
-        console_out.print(
-            f"{panel.title}: {100 * panel.agreement:.1f} % of nearest neighbours agree",
-            markup=False,
-        )
+        tell(f"{panel.title}: {100 * panel.agreement:.1f} % of nearest neighbours agree")
     say(f"written to {' and '.join(map(str, paths))}")
 
 

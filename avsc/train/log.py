@@ -30,6 +30,7 @@ class EpochRow:
         lr: Learning rate of its last step.
         gradient_norm: Mean norm of the gradient over its steps.
         images_per_second: Images encoded a second by all ranks; samples where there are none.
+        samples_per_second: Triples trained on a second by all ranks, as the progress bar has it.
         waiting: Share of the steps' time in which the trainer waited for data.
         samples: Number of triples it was trained on.
         seconds: Time of its steps and validation.
@@ -48,6 +49,7 @@ class EpochRow:
     waiting: float
     samples: int
     seconds: float
+    samples_per_second: float
     val_top5: float | None = None
 
     def line(self, epochs: int) -> str:
@@ -55,7 +57,7 @@ class EpochRow:
         return (
             f"epoch {self.epoch}/{epochs}: train loss {self.train_loss:.4f}, "
             f"val loss {self.val_loss:.4f}, val accuracy {100 * self.val_accuracy:.1f} %, "
-            f"lr {self.lr:.1e}, {self.images_per_second:.0f} images/s, "
+            f"lr {self.lr:.1e}, {self.samples_per_second:.0f} samples/s, "
             f"waiting {100 * self.waiting:.0f} %, {duration(self.seconds)}"
             + ("" if self.val_top5 is None else f", top-5 {100 * self.val_top5:.1f} %")
             + (" (best so far)" if self.best else "")

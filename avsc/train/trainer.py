@@ -163,6 +163,7 @@ class Trainer:
             waiting=tally.waiting_s / tally.seconds,
             samples=int(count),
             seconds=seconds,
+            samples_per_second=count / tally.seconds,
             val_top5=scores.top5,
         )
 

@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import distributed
+import psutil
 import pytest
 
 from avsc.errors import AvscError
 from avsc.prepare.clip import MachineError
-from avsc.prepare.profile import AddressProfile
+from avsc.prepare.cluster import connect, slurm_cluster
+from avsc.prepare.profile import AddressProfile, LocalProfile, SlurmProfile
 from avsc.prepare.run import prepare
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
@@ -187,6 +191,50 @@ def test_a_scheduler_that_dies_ends_the_work_with_its_address(
         thread.join()
     assert time.monotonic() - began_s < 120
     assert profile.address in caught.value.got
+
+
+@pytest.mark.parametrize("place", ["scheduler", "worker"])
+def test_another_version_of_dask_is_refused_with_both_versions(
+    scheduler: tuple[AddressProfile, "subprocess.Popen[bytes]"],
+    dataset: Path,
+    settings: StoreSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    profile, _ = scheduler
+    honest = distributed.Client.get_versions
+
+    def other(client: distributed.Client) -> dict[str, Any]:
+        found: dict[str, Any] = dict(honest(client))
+        old = {"packages": {"distributed": "2023.1.0"}}
+        return found | ({"scheduler": old} if place == "scheduler" else {"workers": {"x:1": old}})
+
+    monkeypatch.setattr(distributed.Client, "get_versions", other)
+    with pytest.raises(AvscError) as caught:
+        prepare(dataset, tmp_path / "store", settings, cluster=profile)
+    assert profile.address in caught.value.got
+    assert "2023.1.0" in caught.value.got
+    assert distributed.__version__ in caught.value.expected
+
+
+@pytest.mark.parametrize("kind", ["local", "slurm"])
+def test_no_port_is_open_but_the_schedulers(kind: str) -> None:
+    before = listening()
+    if kind == "local":
+        with connect(LocalProfile(kind="local", workers=1), 60.0) as watch:
+            cluster = watch.client.cluster
+            nannies = {nanny.port for nanny in cluster.workers.values()}
+            assert listening() - before == {cluster.scheduler.port, *nannies}
+    else:
+        job = {"jobs": 1, "cores": 1, "memory": "1GB", "walltime": "00:10:00", "interface": "lo"}
+        with slurm_cluster(SlurmProfile.model_validate({"kind": "slurm"} | job)) as cluster:
+            assert listening() - before == {cluster.scheduler.port}
+
+
+def listening() -> set[int]:
+    """Ports on which this process listens."""
+    return {c.laddr.port for c in psutil.Process().net_connections("tcp") if c.status == "LISTEN"}
 
 
 def test_no_scheduler_at_an_address_is_named(

@@ -51,15 +51,25 @@ def test_a_folder_that_is_neither_store_nor_run_is_named(tmp_path: Path) -> None
     assert str(tmp_path) in result.exception.got
 
 
-def test_a_drawing_needs_no_name(
-    make_store: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("words", [[], ["--plot"]])
+def test_a_drawing_needs_no_name_and_replaces_only_what_it_is_told_to(
+    make_store: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     store = make_store(tmp_path / "x.zarr")
     clip = Store.open(store).clips[0].id
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["info", str(store), "--plot", clip])
+    drawing = tmp_path / f"{clip}.png"
+    result = CliRunner().invoke(app, ["info", str(store), *words, clip])
     assert result.exit_code == 0
-    assert (tmp_path / f"{clip}.png").read_bytes().startswith(b"\x89PNG")
+    assert drawing.read_bytes().startswith(b"\x89PNG")
+    drawing.write_text("mine")
+    result = CliRunner().invoke(app, ["info", str(store), *words, clip])
+    assert isinstance(result.exception, AvscError)
+    assert drawing.name in result.exception.got
+    assert drawing.read_text() == "mine"
+    result = CliRunner().invoke(app, ["info", str(store), *words, clip, "--out", drawing.name])
+    assert result.exit_code == 0
+    assert drawing.read_bytes().startswith(b"\x89PNG")
 
 
 def test_settings_of_a_store_are_no_json(make_store: Callable[..., Path], tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ ROW = EpochRow(
     best=True,
     lr=1e-2,
     gradient_norm=2.0,
-    images_per_second=321.4,
+    images_per_second=50.0,
+    samples_per_second=321.4,
     waiting=0.031,
     samples=1000,
     seconds=75.0,
@@ -29,7 +30,7 @@ def _write(run: Path, complete: int, *epochs: int) -> None:
 def test_a_line_says_everything_a_person_watches() -> None:
     assert ROW.line(9) == (
         "epoch 1/9: train loss 1.2500, val loss 1.5000, val accuracy 62.5 %, lr 1.0e-02, "
-        "321 images/s, waiting 3 %, 1 min 15 s (best so far)"
+        "321 samples/s, waiting 3 %, 1 min 15 s (best so far)"
     )
 
 

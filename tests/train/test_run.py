@@ -84,7 +84,7 @@ def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def _without_times(run: Path) -> list[dict[str, float]]:
-    timed = ("seconds", "images_per_second", "waiting")
+    timed = ("seconds", "images_per_second", "samples_per_second", "waiting")
     return [{k: v for k, v in row.items() if k not in timed} for row in read_log(run)]
 
 
