@@ -3,7 +3,6 @@
 The defaults are those of the paper's joint optimisation (its section 3), as far as it gives them.
 """
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,6 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from avsc import recipe_files, recipe_keys
-from avsc.errors import AvscError
 
 Strategy = Literal["joint", "pipeline", "audio", "video"]
 
@@ -301,7 +299,7 @@ class Recipe(_Section):
         try:
             super().__init__(**sections)
         except ValidationError as error:
-            raise _not_valid("Python", error) from None
+            raise recipe_keys.not_valid(Recipe, "Python", error) from None
 
     # So pydantic validates a recipe by its schema, without this constructor.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
@@ -328,7 +326,7 @@ def load(source: Path | str | None = None, settings: Sequence[str] = ()) -> Reci
     """
     tree = {} if source is None else recipe_files.read(recipe_files.find(source))
     for setting in settings:
-        _apply(tree, setting)
+        recipe_keys.apply(Recipe, tree, setting)
     return parse(tree, str(source) if source else "--set")
 
 
@@ -345,16 +343,7 @@ def parse(tree: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        raise _not_valid(where, error) from None
-
-
-def _not_valid(where: str, error: ValidationError) -> AvscError:
-    faults = [recipe_keys.describe_fault(Recipe, fault) for fault in error.errors()]
-    return AvscError(
-        f"the recipe from {where} is not valid: " + "; ".join(faults),
-        "the keys and values of a recipe",
-        "correct them; `avsc recipe` prints every key with its values and its meaning",
-    )
+        raise recipe_keys.not_valid(Recipe, where, error) from None
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -375,31 +364,3 @@ def _flat(recipe: Recipe) -> Iterator[tuple[str, object]]:
     for section, values in recipe.model_dump().items():
         for key, value in values.items():
             yield f"{section}.{key}", value
-
-
-def _apply(tree: dict[str, Any], setting: str) -> None:
-    key, equals, text = (part.strip() for part in setting.partition("="))
-    if not (equals and key):
-        raise AvscError(f"--set {setting}", "KEY=VALUE", "for example --set train.epochs=20")
-    meant = recipe_keys.full_key(Recipe, key)
-    if not meant:
-        raise AvscError(
-            f"--set {setting}: there is no key {key}{recipe_keys.did_you_mean(Recipe, key)}",
-            "a key of a recipe",
-            "`avsc recipe` prints every key with its values and its meaning",
-        )
-    if len(meant) > 1:
-        raise AvscError(
-            f"--set {setting}: several sections have a key {key}",
-            " or ".join(meant),
-            "write the section too",
-        )
-    section, _, name = meant[0].partition(".")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text  # a bare word is a string: shells eat quotes
-    known = tree.setdefault(section, {})
-    if not isinstance(known, dict):
-        raise AvscError(f"{section} = {known!r} in the recipe", f"a section [{section}]")
-    known[name] = value

@@ -7,13 +7,16 @@ about wrong keys and values are made of it.
 import difflib
 import json
 import textwrap
+import tomllib
 from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from avsc.errors import AvscError
 
 UNSET = "unset"  # stands for no value where TOML has no null
 WIDTH = 80
@@ -72,7 +75,17 @@ def _bounds(field: FieldInfo) -> list[str]:
     return [" and ".join(found)] if found else []
 
 
-def describe_fault(model: type[BaseModel], fault: ErrorDetails) -> str:
+def not_valid(model: type[BaseModel], where: str, error: ValidationError) -> AvscError:
+    """The error that names all faults that pydantic found in a recipe, and where it came from."""
+    faults = [_described(model, fault) for fault in error.errors()]
+    return AvscError(
+        f"the recipe from {where} is not valid: " + "; ".join(faults),
+        "the keys and values of a recipe",
+        "correct them; `avsc recipe` prints every key with its values and its meaning",
+    )
+
+
+def _described(model: type[BaseModel], fault: ErrorDetails) -> str:
     """One fault that pydantic found in a recipe, in our words."""
     where = fault["loc"]
     key = ".".join(map(str, where))
@@ -101,6 +114,44 @@ def did_you_mean(model: type[BaseModel], key: str) -> str:
 def full_key(model: type[BaseModel], key: str) -> list[str]:
     """The keys that a name without its section stands for; the key itself if it has one."""
     return [key] if "." in key else [k for k, _ in keys(model) if k.partition(".")[2] == key]
+
+
+def apply(model: type[BaseModel], tree: dict[str, Any], setting: str) -> None:
+    """Puts one setting into a recipe's tree.
+
+    Args:
+        model: Model of the recipe.
+        tree: Sections, keys and values; changed.
+        setting: Text ``section.key=value``, or ``key=value`` where one section alone has the key.
+
+    Raises:
+        AvscError: It is no setting, or its key is not one of a recipe.
+    """
+    key, equals, text = (part.strip() for part in setting.partition("="))
+    if not (equals and key):
+        raise AvscError(f"--set {setting}", "KEY=VALUE", "for example --set train.epochs=20")
+    meant = full_key(model, key)
+    if not meant:
+        raise AvscError(
+            f"--set {setting}: there is no key {key}{did_you_mean(model, key)}",
+            "a key of a recipe",
+            "`avsc recipe` prints every key with its values and its meaning",
+        )
+    if len(meant) > 1:
+        raise AvscError(
+            f"--set {setting}: several sections have a key {key}",
+            " or ".join(meant),
+            "write the section too",
+        )
+    section, _, name = meant[0].partition(".")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string: shells eat quotes
+    known = tree.setdefault(section, {})
+    if not isinstance(known, dict):
+        raise AvscError(f"{section} = {known!r} in the recipe", f"a section [{section}]")
+    known[name] = value
 
 
 def explained(recipe: BaseModel, default: BaseModel) -> str:
