@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from avsc import recipe_files, recipe_keys
@@ -309,8 +308,7 @@ class Recipe(_Section):
         changed = [f"{key}={value!r}" for key, value in _flat(self) if usual[key] != value]
         return f"Recipe({', '.join(changed)})"
 
-    def __str__(self) -> str:
-        return repr(self)
+    __str__ = __repr__
 
 
 def load(source: Path | str | None = None, settings: Sequence[str] = ()) -> Recipe:
@@ -344,20 +342,6 @@ def parse(tree: dict[str, Any], where: str) -> Recipe:
         return Recipe.model_validate(tree)
     except ValidationError as error:
         raise recipe_keys.not_valid(Recipe, where, error) from None
-
-
-def to_toml(recipe: Recipe) -> str:
-    """The resolved recipe as TOML that ``load`` reads back to an equal recipe.
-
-    It has every key; TOML has no null, so a key without a value is ``"unset"``.
-    """
-    tree = recipe.model_dump()
-    return tomli_w.dumps(
-        {
-            section: {k: recipe_keys.UNSET if v is None else v for k, v in values.items()}
-            for section, values in tree.items()
-        }
-    )
 
 
 def _flat(recipe: Recipe) -> Iterator[tuple[str, object]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
+import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -173,6 +174,20 @@ def explained(recipe: BaseModel, default: BaseModel) -> str:
                 text += f" Default: {toml_value(other)}."
             lines += ["", *_comment(text), f"{name} = {toml_value(value)}"]
     return "\n".join(lines[1:]) + "\n"
+
+
+def to_toml(recipe: BaseModel) -> str:
+    """The resolved recipe as TOML that ``avsc.recipe.load`` reads back to an equal one.
+
+    It has every key; TOML has no null, so a key without a value is ``"unset"``.
+    """
+    tree = recipe.model_dump()
+    return tomli_w.dumps(
+        {
+            section: {k: UNSET if v is None else v for k, v in values.items()}
+            for section, values in tree.items()
+        }
+    )
 
 
 def toml_value(value: object) -> str:

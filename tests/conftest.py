@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from avsc.recipe_keys import to_toml
 from avsc.scenes import SCENES
 from avsc.store.create import open_for_writing
 from avsc.store.finalize import mark_complete
@@ -273,7 +274,7 @@ def _make_run(
             # Fresh statistics would let everything through alike.
             module.running_mean = torch.randn(module.num_features) * 0.1
     path.mkdir(parents=True)
-    (path / "config.toml").write_text(recipes.to_toml(recipe))
+    (path / "config.toml").write_text(to_toml(recipe))
     rows = [
         {
             "epoch": epoch,

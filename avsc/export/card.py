@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avsc import recipe
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate import results
@@ -15,6 +14,7 @@ from avsc.evaluate.evaluation import FOLD, evaluation_folder
 from avsc.export import weights
 from avsc.export.description import Description
 from avsc.folds import TRAIN, train_and_test
+from avsc.recipe_keys import to_toml
 from avsc.report import formatting
 from avsc.store.reader import Store
 from avsc.train.load import Run
@@ -64,7 +64,7 @@ def model_card(run: Run, description: Description, model: Path) -> str:
         scores=scores_of(
             run.path, description.weights_sha256, calibrated=description.temperature is not None
         ),
-        recipe=recipe.to_toml(run.recipe).strip(),
+        recipe=to_toml(run.recipe).strip(),
         encoder_weights=Path(run.recipe.visual.weights).name,
         tensors=_tensors(model),
         versions=run.manifest.versions,

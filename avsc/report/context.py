@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc import metrics, paper, recipe
+from avsc import metrics, paper
 from avsc.evaluate import embeddings
 from avsc.evaluate.embeddings import Embeddings
 from avsc.evaluate.labels import is_official_test
@@ -21,6 +21,7 @@ from avsc.evaluate.segments import Segments
 from avsc.evaluate.summary import Summary
 from avsc.metrics import Calibration, Probabilities
 from avsc.paper import Row
+from avsc.recipe_keys import to_toml
 from avsc.scenes import SCENES
 from avsc.store.reader import Store
 from avsc.store.schema import Feature
@@ -194,7 +195,7 @@ def gather(
         learning=None if run is None else learning(run.path),
         worst=worst(store, segments, probabilities, feature),
         projections=() if sample is None else _projections(sample),
-        recipe="" if run is None else recipe.to_toml(run.recipe),
+        recipe="" if run is None else to_toml(run.recipe),
         facts=_facts(segments, about, run),
         environment=(
             *((name, str(value)) for name, value in about["versions"].items()),

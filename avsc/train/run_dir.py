@@ -9,6 +9,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from avsc import files, recipe
 from avsc.errors import AvscError
 from avsc.recipe import Recipe
+from avsc.recipe_keys import to_toml
 from avsc.train import manifest
 
 CONFIG = "config.toml"
@@ -63,7 +64,7 @@ def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
 
 def write_recipe(run: Path, resolved: Recipe) -> None:
     """Writes ``config.toml``."""
-    files.write_text(run / CONFIG, recipe.to_toml(resolved))
+    files.write_text(run / CONFIG, to_toml(resolved))
 
 
 def absolute_paths(asked: Recipe) -> Recipe:

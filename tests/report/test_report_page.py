@@ -13,6 +13,7 @@ import simplejpeg
 from avsc import paper, recipe
 from avsc.evaluate.segments import segments_of
 from avsc.evaluate.summary import summarise
+from avsc.recipe_keys import to_toml
 from avsc.report.context import Learning, Projection, ReportData, WorstSegment
 from avsc.report.figures import feature_png
 from avsc.report.pages import report_page
@@ -70,7 +71,7 @@ def data() -> ReportData:
             Projection("Audio-visual embeddings", points, segments.labels),
             Projection("Acoustic embeddings", points, segments.labels),
         ),
-        recipe=recipe.to_toml(recipe.load()),
+        recipe=to_toml(recipe.load()),
         facts=(("strategy", "joint"),),
         environment=(("torch", "2"),),
     )

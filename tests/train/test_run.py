@@ -21,6 +21,7 @@ from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
 from avsc.models.view_maker import ViewMaker
 from avsc.recipe import Recipe, VisualRecipe
+from avsc.recipe_keys import to_toml
 from avsc.store.reader import Store
 from avsc.train import checkpoint, run_dir
 from avsc.train.epoch import Optimization, step_seed
@@ -290,7 +291,7 @@ def test_a_run_killed_with_9_and_resumed_is_bit_equal_and_logs_each_epoch_once(
 
 def _start(store: Path, run: Path, asked: Recipe, folder: Path) -> "subprocess.Popen[bytes]":
     path = folder / "asked.toml"
-    path.write_text(recipes.to_toml(asked))
+    path.write_text(to_toml(asked))
     command = [sys.executable, "-m", "avsc", "train", str(store), "--out", str(run), "--resume"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([*command, "--recipe", str(path), "--device", "cpu"], env=environment)
@@ -530,7 +531,7 @@ def test_two_ranks_take_a_batch_that_leaves_one_of_them_a_single_sample(
 def _torchrun(world: int, store: Path, asked: Recipe, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(exist_ok=True)
     (folder / "worker.py").write_text(WORKER)
-    (folder / "asked.toml").write_text(recipes.to_toml(asked))
+    (folder / "asked.toml").write_text(to_toml(asked))
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"]
     arguments = [store, folder / "run", folder, folder / "asked.toml"]
     subprocess.run(
