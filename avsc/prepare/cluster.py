@@ -127,14 +127,23 @@ def _settings(profile: Profile) -> Iterator[None]:
 def _local(workers: int) -> "Iterator[Client]":
     from distributed import Client, LocalCluster
 
-    with LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        memory_limit=None,
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    try:
+        started = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise AvscError(
+            f"worker processes do not start: {error}",
+            "processes that can be forked and that import the main module",
+            'in a script of your own, begin the work under `if __name__ == "__main__":`; or prepare'
+            " with workers=0 (--workers 0), in this process",
+        ) from None
+    with started as cluster:
         cluster.sync(_close_http_server, cluster)
         try:
             with Client(cluster) as client:

@@ -253,3 +253,16 @@ def test_a_clip_that_went_well_was_lost_and_then_kills_is_quarantined_too(
     )
     summary = prepare(dataset, tmp_path / "store", settings, workers=1, max_bad=1)
     assert summary.quarantined.keys() == {ids[0]}
+
+
+def test_a_script_that_begins_work_on_import_is_told_so(dataset: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import avsc\navsc.prepare({str(dataset)!r}, {str(tmp_path / 'store')!r}, workers=1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "AvscError" in done.stderr
+    assert "__main__" in done.stderr
