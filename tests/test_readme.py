@@ -50,4 +50,4 @@ def test_the_example_runs(
     Path("my_encoder.py").write_text(example)  # as the example of an own encoder says
     exec(compile(example, str(README), "exec"), {**places, "__name__": "__main__"})
     assert capsys.readouterr().out.strip()
-    assert len(example.strip().splitlines()) <= 15
+    assert len([line for line in example.splitlines() if line.strip()]) <= 15
