@@ -15,7 +15,6 @@ from avsc import __version__
 from avsc.cli import ranks
 from avsc.console import complain, encode_anything, say
 from avsc.errors import AvscError
-from avsc.store.location import locate
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 CLOSED_PIPE = 128 + 13  # what a shell says of a program that SIGPIPE ended
@@ -114,6 +113,8 @@ def _with_local_paths(command: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(command)
     def checked(**options: object) -> object:
+        from avsc.store.location import locate
+
         for value in options.values():
             for path in value if isinstance(value, list) else [value]:
                 if isinstance(path, Path) and (place := locate(path)).folder is None:
