@@ -69,8 +69,8 @@ def test_nothing_is_left_afterwards(tmp_path: Path) -> None:
 
 
 def test_parts_of_one_array_go_side_by_side(tmp_path: Path) -> None:
-    with hold(tmp_path, Part(1, 3)), hold(tmp_path, Part(3, 3)):
-        pass
+    with hold(tmp_path, Part(1, 3)) as first, hold(tmp_path, Part(3, 3)) as third:
+        assert first != third
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_the_lock_of_another_machine_ends_when_it_is_not_renewed(
 ) -> None:
     monkeypatch.setattr(lock, "LEASE_S", 0.5)
     from_another_machine(tmp_path, age_s=3600)
-    with hold(tmp_path):
-        pass
+    with hold(tmp_path), pytest.raises(AvscError):  # it is ours now
+        hold(tmp_path).__enter__()
 
 
 def test_of_many_that_find_a_stale_lock_one_holds_at_a_time(tmp_path: Path) -> None:
