@@ -10,7 +10,8 @@ from avsc import recipe
 from avsc.console import duration, say, table, tell
 from avsc.dataset.read import kind_of
 from avsc.files import write_text
-from avsc.recipe import Recipe, Strategy
+from avsc.recipe import Recipe
+from avsc.recipe_sections import Strategy
 from avsc.report.dataset_info import show_dataset
 
 if TYPE_CHECKING:

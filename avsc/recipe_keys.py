@@ -50,7 +50,7 @@ def is_optional(field: FieldInfo) -> bool:
 def values(field: FieldInfo) -> str:
     """The values that a key takes.
 
-    >>> from avsc.recipe import TrainRecipe
+    >>> from avsc.recipe_sections import TrainRecipe
     >>> [values(TrainRecipe.model_fields[name]) for name in ("epochs", "threads", "val_split")]
     ['a whole number of at least 1', 'a whole number of at least 1, or unset', 'location or clip']
     """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.folds import Split, cross_folds, split_clips, train_and_test
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 from avsc.scenes import SCENES
 from avsc.store.layout import StoredClip
 from avsc.store.reader import Store

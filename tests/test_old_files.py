@@ -16,7 +16,7 @@ import pytest
 from avsc import recipe as recipes
 from avsc.evaluate.evaluation import evaluate
 from avsc.models import visual_weights
-from avsc.recipe import VisualRecipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
 from avsc.store.verify import verify
 from avsc.train.log import read_log

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 from avsc import paper, recipe, recipe_files, recipe_keys
 from avsc.cli import app as cli
 from avsc.errors import AvscError
-from avsc.recipe import Recipe, TrainRecipe
+from avsc.recipe import Recipe
 from avsc.recipe_keys import to_toml
+from avsc.recipe_sections import TrainRecipe
 
 
 def test_the_defaults_are_the_papers_joint_optimisation() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.data import rng
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from avsc.data.image_cache import choose, device_room, host_room
 from avsc.errors import AvscError
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 
 Ints = NDArray[np.int64]
 

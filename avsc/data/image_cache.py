@@ -23,7 +23,7 @@ from avsc.data import augment_gpu, image_source
 from avsc.data.augment import Augmentations
 from avsc.data.image_source import ImageSource, Pixels
 from avsc.errors import AvscError
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 
 Kind = Literal["device", "host", "none"]
 Ints = NDArray[np.int64]

@@ -40,7 +40,8 @@ from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe import AugmentRecipe, Recipe, TrainRecipe
+from avsc.recipe import Recipe
+from avsc.recipe_sections import AugmentRecipe, TrainRecipe
 
 if TYPE_CHECKING:
     from avsc.data.split import Clips

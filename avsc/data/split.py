@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avsc.data.triples import within
 from avsc.errors import AvscError
 from avsc.folds import NAMED, TRAIN, split_clips, train_and_test
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 

@@ -14,7 +14,7 @@ from avsc.models.scene_model import build_model, renamed
 from avsc.models.visual import VisualEncoder
 from avsc.models.visual_weights import create_backbone
 from avsc.models.weights import State, read_safetensors
-from avsc.recipe import VisualRecipe
+from avsc.recipe_sections import VisualRecipe
 
 WEIGHTS = "model.safetensors"
 VISUAL = "visual_encoder."  # what the frozen encoder's names begin with

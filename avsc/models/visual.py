@@ -15,7 +15,7 @@ from pydantic import AliasChoices, Field
 from torch import Tensor, nn
 
 from avsc.models.weights import sha256_state
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from avsc.errors import AvscError
 from avsc.models.visual import ImageConfig, VisualEncoder
 from avsc.models.weights import State, read_safetensors, read_state, sha256_state
 from avsc.network import silence_of
-from avsc.recipe import VisualRecipe
+from avsc.recipe_sections import VisualRecipe
 
 FOLDER_WEIGHTS = "model.safetensors"
 FOLDER_CONFIG = "config.json"

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from avsc import console
 from avsc.data.batch import Batch
 from avsc.data.loader import TripleLoader
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
 from avsc.train.distributed import Ranks

@@ -13,7 +13,8 @@ from typing import Any
 from avsc import demo
 from avsc.evaluate import results
 from avsc.evaluate.evaluation import evaluate
-from avsc.recipe import Recipe, Strategy
+from avsc.recipe import Recipe
+from avsc.recipe_sections import Strategy
 from avsc.train.log import read_log
 from avsc.train.run import train
 from tests.benchmarks.results import write_section

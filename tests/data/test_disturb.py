@@ -7,7 +7,7 @@ import torch
 from avsc.data import disturb, triples
 from avsc.data.encoded_views import ViewsInMemory
 from avsc.data.loader import TripleLoader
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 
 DROPS = TrainRecipe(drop_audio=0.3, drop_image=0.2, seed=5)
 

@@ -15,7 +15,8 @@ from avsc.data.loader import TripleLoader, training_loader
 from avsc.data.split import Clips
 from avsc.models import visual_weights
 from avsc.models.view_bank import ViewBank
-from avsc.recipe import AugmentRecipe, VisualRecipe, load
+from avsc.recipe import load
+from avsc.recipe_sections import AugmentRecipe, VisualRecipe
 from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])

@@ -22,7 +22,8 @@ from avsc.data.loader import TripleLoader, training_loader
 from avsc.data.split import Clips
 from avsc.errors import AvscError
 from avsc.media import jpeg
-from avsc.recipe import AugmentRecipe, load
+from avsc.recipe import load
+from avsc.recipe_sections import AugmentRecipe
 from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])

@@ -17,7 +17,8 @@ from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.models import visual_weights
-from avsc.recipe import Recipe, VisualRecipe
+from avsc.recipe import Recipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 from tests.conftest import MakeRecipe, MakeStore

@@ -5,7 +5,7 @@ import torch
 from avsc.models import visual_weights
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.models.scene_model import AudioVisualModel, build_model
-from avsc.recipe import VisualRecipe
+from avsc.recipe_sections import VisualRecipe
 
 FRAMES = (5, 1, 3)  # of three segments
 

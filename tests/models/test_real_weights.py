@@ -11,7 +11,7 @@ from PIL import Image
 from avsc import recipe as recipes
 from avsc.models import visual_weights
 from avsc.models.weights import read_state
-from avsc.recipe import VisualRecipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.train.log import read_log
 from avsc.train.pretrain import pretrain
 

@@ -8,7 +8,7 @@ from avsc.models import visual_weights
 from avsc.models.acoustic import AcousticEncoder, Concat, ResidualBlock, concatenated
 from avsc.models.scene_model import SceneClassifier, build_model
 from avsc.models.visual import VisualEncoder
-from avsc.recipe import VisualRecipe
+from avsc.recipe_sections import VisualRecipe
 
 
 def _parameters(module: torch.nn.Module) -> int:

@@ -20,7 +20,7 @@ from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
 from avsc.models.view_bank import ViewBank
 from avsc.models.view_maker import ViewMaker, view_draws
-from avsc.recipe import AugmentRecipe, TrainRecipe, VisualRecipe
+from avsc.recipe_sections import AugmentRecipe, TrainRecipe, VisualRecipe
 from avsc.store.reader import Store
 
 
@@ -295,7 +295,7 @@ from pathlib import Path
 import numpy as np
 from avsc.models import visual_weights, view_maker
 from avsc.models.view_bank import ViewBank
-from avsc.recipe import AugmentRecipe, VisualRecipe
+from avsc.recipe_sections import AugmentRecipe, VisualRecipe
 from avsc.store.reader import Store
 encode, calls = view_maker.ViewMaker.encode, []
 def stuck(self, *given):

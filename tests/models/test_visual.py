@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from avsc import network
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
-from avsc.recipe import TrainRecipe, VisualRecipe
+from avsc.recipe_sections import TrainRecipe, VisualRecipe
 
 RESNET = "test_resnet"
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from avsc.data.batch import Batch
-from avsc.recipe import TrainRecipe
+from avsc.recipe_sections import TrainRecipe
 from avsc.train.distributed import Ranks
 from avsc.train.epoch import balanced_weights
 from avsc.train.log import read_log

@@ -10,7 +10,8 @@ from avsc import metrics
 from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.models import visual_weights
-from avsc.recipe import Recipe, VisualRecipe
+from avsc.recipe import Recipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.scenes import SCENES
 from avsc.store.reader import Store
 from avsc.train import checkpoint

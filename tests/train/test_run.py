@@ -20,8 +20,9 @@ from avsc.data.split import standardisation, training_fold
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights, weights
 from avsc.models.view_maker import ViewMaker
-from avsc.recipe import Recipe, VisualRecipe
+from avsc.recipe import Recipe
 from avsc.recipe_keys import to_toml
+from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
 from avsc.train import checkpoint, run_dir
 from avsc.train.epoch import Optimization, step_seed

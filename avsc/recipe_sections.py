@@ -1,0 +1,279 @@
+"""The sections of a recipe: every key, its values, its default and its meaning (DESIGN section 3).
+
+The defaults are those of the paper's joint optimisation (its section 3), as far as it gives them.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from avsc import recipe_keys
+
+Strategy = Literal["joint", "pipeline", "audio", "video"]
+
+
+class Section(BaseModel):
+    """A table of a recipe file; its keys are strict and cannot change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unset(cls, given: Any) -> Any:  # noqa: ANN401  whatever a file holds
+        return recipe_keys.without_unset(cls, given) if isinstance(given, dict) else given
+
+
+class AudioRecipe(Section):
+    """The acoustic encoder's input and shape."""
+
+    feature: Literal["scalogram", "fbank"] = Field(
+        default="scalogram", description="audio feature: long-term scalogram or mel filter bank"
+    )
+    concat: Literal["all", "last"] = Field(
+        default="all",
+        description="residual blocks whose outputs the acoustic encoder concatenates",
+    )
+    encoder: str | None = Field(
+        default=None,
+        description="class of your own acoustic encoder, package.module:Class, a torch.nn.Module "
+        "from [n, 2, bands] to [n, D] made with `bands`; unset: the paper's",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_class(self) -> "AudioRecipe":
+        module, _, name = (self.encoder or "").partition(":")
+        parts = [*module.split("."), name]
+        if self.encoder is not None and not all(map(str.isidentifier, parts)):
+            raise ValueError(f"audio.encoder is {self.encoder!r}; it takes package.module:Class")
+        return self
+
+
+class VisualRecipe(Section):
+    """The frozen visual encoder."""
+
+    model: str = Field(
+        default="efficientnetv2_rw_s.ra2_in1k", description="timm name of the visual encoder"
+    )
+    weights: str = Field(
+        default="pretrained",
+        description="source of the visual weights: pretrained (timm's), random, a weights file, "
+        "or a folder of `avsc pretrain`",
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=16,
+        le=2048,
+        description="side of the input image in pixels; unset: the side the weights expect",
+    )
+
+
+class TrainRecipe(Section):
+    """Optimisation, data loading and hardware."""
+
+    strategy: Strategy = Field(
+        default="joint", description="training strategy: joint, pipeline, audio or video"
+    )
+    images: Literal["raw", "embedding"] | None = Field(
+        default=None,
+        description="form of the training images: raw (augmented) or their stored embedding; "
+        "unset: as the strategy has it",
+    )
+    acoustic: Literal["trainable", "pretrained"] | None = Field(
+        default=None,
+        description="acoustic encoder: trained here, or pretrained and frozen; "
+        "unset: as the strategy has it",
+    )
+    audio_run: str | None = Field(
+        default=None, description="folder of the run that the pretrained acoustic encoder is from"
+    )
+    epochs: int = Field(default=150, ge=1, description="largest number of epochs")
+    batch_size: int = Field(
+        default=256, ge=4, description="number of triples in a batch, over all processes"
+    )
+    lr_max: float = Field(
+        default=1e-2, gt=0, description="learning rate at the start of each cosine cycle"
+    )
+    lr_min: float = Field(
+        default=1e-5, ge=0, description="learning rate at the end of each cosine cycle"
+    )
+    restart_epochs: int = Field(
+        default=10, ge=1, description="length of the first cosine cycle in epochs"
+    )
+    restart_factor: int = Field(
+        default=2, ge=1, description="ratio of each cosine cycle's length to the one before it"
+    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of SGD")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay of SGD")
+    patience: int = Field(
+        default=30,
+        ge=1,
+        description="number of epochs without a lower validation loss before training stops",
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="weight of each scene in the training loss; balanced: the same for each scene, "
+        "whatever its number of clips",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="random seed of the initial weights, the split, the order and augmentation",
+    )
+    val_fraction: float = Field(
+        default=0.1, gt=0, lt=1, description="share of the training clips held out for validation"
+    )
+    val_split: Literal["location", "clip"] = Field(
+        default="location", description="unit of the validation split: whole locations or clips"
+    )
+    fold: str | None = Field(
+        default=None,
+        description="fold that is left out for testing in a store of several folds; unset: the "
+        "store's folds train and test",
+    )
+    cache: Literal["auto", "device", "host", "none"] = Field(
+        default="auto",
+        description="memory for the decoded images, or for the bank of views: GPU (device), host, "
+        "none, or what has room",
+    )
+    images_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of augmented images of each second, shared by its audio frames; "
+        "unset: one image an audio frame",
+    )
+    drop_audio: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's sound is replaced by a learnt stand-in",
+    )
+    drop_image: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="probability that a sample's image is replaced by a learnt stand-in",
+    )
+    shift_s: int = Field(
+        default=0,
+        ge=0,
+        description="largest distance in seconds between a sample's sound and its image, which is "
+        "another second's of the same clip",
+    )
+    views: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="number of augmented views of each image that are encoded once, kept in a bank "
+        "beside the store and drawn from; unset: a fresh view for every sample and epoch",
+    )
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto",
+        description="number format of the visual encoder; auto: bf16 on a GPU, float32 elsewhere",
+    )
+    channels_last: bool | None = Field(
+        default=None,
+        description="memory layout of the visual encoder: channels last or not; "
+        "unset: channels last on a GPU only",
+    )
+    compile: bool | None = Field(
+        default=None,
+        description="use of torch.compile for the visual encoder; unset: on a GPU only",
+    )
+    deterministic: bool = Field(
+        default=False, description="choice of kernels that give bit-equal results, at some cost"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="number of image decoding threads; unset: one a core"
+    )
+    checkpoint_minutes: float = Field(
+        default=10.0, gt=0, description="shortest time in minutes between checkpoints in an epoch"
+    )
+
+    @field_validator("fold", mode="before")
+    @classmethod
+    def _named(cls, fold: object) -> object:
+        return str(fold) if isinstance(fold, int) else fold  # --set train.fold=1
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "TrainRecipe":
+        if self.lr_min > self.lr_max:
+            raise ValueError(f"lr_min {self.lr_min} is above lr_max {self.lr_max}")
+        if self.strategy == "audio" and self.images:
+            raise ValueError("the strategy audio has no images: leave `images` out")
+        if self.disturbs and self.strategy in ("audio", "video"):
+            raise ValueError(
+                "drop_audio, drop_image and shift_s are for two modalities, not for the strategy "
+                f"{self.strategy}"
+            )
+        if self.drop_audio + self.drop_image >= 1:
+            raise ValueError(
+                f"drop_audio {self.drop_audio} and drop_image {self.drop_image} leave no sample "
+                "whole: their sum is below 1, since no sample loses both"
+            )
+        if self.views and self.strategy == "audio":
+            raise ValueError("the strategy audio has no images: leave `views` out")
+        if self.views and self.image_source() == "embedding":
+            raise ValueError(
+                "`views` are augmented raw images, and this run takes the embedding of the plain "
+                "image (as the strategy pipeline does): leave `views` out, or set images = raw"
+            )
+        if self.acoustic and self.strategy in ("audio", "video"):
+            raise ValueError(
+                f"`acoustic` is for joint and pipeline, not for the strategy {self.strategy}"
+            )
+        return self
+
+    @property
+    def drops(self) -> bool:
+        """Whether training drops modalities, so that the model has stand-ins for them."""
+        return self.drop_audio > 0 or self.drop_image > 0
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether training drops modalities or shifts them in time."""
+        return self.drops or self.shift_s > 0
+
+    def image_source(self) -> Literal["raw", "embedding"]:
+        """The form of the training images: raw, or a stored embedding (the paper's section 3.3)."""
+        return self.images or ("embedding" if self.strategy == "pipeline" else "raw")
+
+    def acoustic_source(self) -> Literal["trainable", "pretrained"]:
+        """Whether the acoustic encoder is trained here or taken from an audio run and frozen."""
+        return self.acoustic or ("pretrained" if self.strategy == "pipeline" else "trainable")
+
+
+class AugmentRecipe(Section):
+    """Augmentation of raw training images; each sample draws its own."""
+
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="random seed of the views of a bank (train.views), which runs of other "
+        "train.seed share; fresh views are drawn from train.seed",
+    )
+    crop_scale_min: float = Field(
+        default=0.35,
+        gt=0,
+        le=1,
+        description="smallest share of the image's area that a random crop keeps; 1: no crop",
+    )
+    crop_ratio_max: float = Field(
+        default=4 / 3, ge=1, description="largest aspect ratio of a random crop, wide or tall"
+    )
+    flip: float = Field(
+        default=0.5, ge=0, le=1, description="probability of a horizontal mirror image"
+    )
+    brightness: float = Field(
+        default=0.2, ge=0, le=1, description="largest change of the brightness factor from 1"
+    )
+    contrast: float = Field(
+        default=0.2, ge=0, le=1, description="largest change of the contrast factor from 1"
+    )
+    saturation: float = Field(
+        default=0.2, ge=0, le=1, description="largest change of the saturation factor from 1"
+    )
+    hue: float = Field(
+        default=0.0, ge=0, le=0.5, description="largest rotation of the hue in turns (360 degrees)"
+    )
