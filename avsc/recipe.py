@@ -7,7 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from avsc import recipe_files, recipe_keys
-from avsc.recipe_sections import AudioRecipe, AugmentRecipe, Section, TrainRecipe, VisualRecipe
+from avsc.recipe_sections import (
+    AudioRecipe,
+    AugmentRecipe,
+    DistillRecipe,
+    Section,
+    TrainRecipe,
+    VisualRecipe,
+)
 
 
 class Recipe(Section):
@@ -23,6 +30,7 @@ class Recipe(Section):
     audio: AudioRecipe = AudioRecipe()
     visual: VisualRecipe = VisualRecipe()
     train: TrainRecipe = TrainRecipe()
+    distill: DistillRecipe = DistillRecipe()
     augment: AugmentRecipe = AugmentRecipe()
 
     def __init__(self, **sections: Any) -> None:  # noqa: ANN401  pydantic checks them

@@ -243,6 +243,37 @@ class TrainRecipe(Section):
         return self.acoustic or ("pretrained" if self.strategy == "pipeline" else "trainable")
 
 
+class DistillRecipe(Section):
+    """Distillation: a teacher's soft targets beside the labels of the training clips."""
+
+    teacher: tuple[str, ...] = Field(
+        default=(),
+        description="teachers: folders of runs or of seeds, or predictions files that cover the "
+        "training clips; of several, the mean of their soft targets; none: labels alone",
+    )
+    weight: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="share of the soft targets in the training loss; the labels have the rest",
+    )
+    temperature: float = Field(
+        default=2.0,
+        gt=0,
+        le=100,
+        description="temperature of the soft targets: the logits of teacher and student are "
+        "divided by it",
+    )
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        names = [given] if isinstance(given, str) else given
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
+            raise ValueError(f"distill.teacher is {given!r}; it takes a list of paths")
+        return tuple(names)
+
+
 class AugmentRecipe(Section):
     """Augmentation of raw training images; each sample draws its own."""
 

@@ -1,7 +1,7 @@
 """A training batch: the inputs of the model and the labels.
 
-Shape legend: 2 channels, B bands, D features of the visual encoder; n triples and m images of a
-batch on this rank; Z the side of an image.
+Shape legend: 2 channels, B bands, D features of the visual encoder, K scenes; n triples and m
+images of a batch on this rank; Z the side of an image.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ class Batch:
     image_index: Tensor  # int64 [n] each triple's image among the m
     embedding: Tensor | None = None  # float32 [n, D] of the stored images
     present: Tensor | None = None  # bool [n, 2] sound and image; None: none was dropped
+    targets: Tensor | None = None  # float32 [n, K] soft targets of teachers; None: labels alone
 
     @property
     def inputs(self) -> Inputs:

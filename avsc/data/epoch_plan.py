@@ -82,6 +82,7 @@ class EpochTables:
     present: Tensor | None  # [T, 2] sound and image; None for both of each sample
     audio_rows: Tensor | None  # [T]
     encoded_rows: Tensor | None  # [T]
+    target_rows: Tensor | None  # [T]
 
 
 def epoch_plan(views: Views, bounds: Ints, seed: int, epoch: int) -> EpochPlan:

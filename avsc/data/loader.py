@@ -5,8 +5,9 @@ which then changes the colours). Where the decoded fold is resident on the devic
 happens there. Views that are encoded already are picked out of a bank by their numbers. The
 content of a batch is a function of (seed, epoch, batch number) alone.
 
-Shape legend: C clips of the fold, F frames of a clip, 2 channels, B bands; T triples and U views of
-an epoch; n triples and m images of a batch on this rank; Z the side of an image.
+Shape legend: C clips of the fold, F frames and S seconds of a clip, 2 channels, B bands, K scenes;
+T triples and U views of an epoch; n triples and m images of a batch on this rank; Z the side of an
+image.
 """
 
 import os
@@ -56,6 +57,8 @@ class TripleLoader:
         audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
         source: Images of the clips; None for batches without raw images.
         encoded: Encoded views of the clips' images; None for batches without embeddings.
+        targets: Soft targets of each second of the clips, float32 [C, S, K]; None for labels alone.
+            A triple has those of the second of its sound.
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
         disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
@@ -80,6 +83,7 @@ class TripleLoader:
         audio: NDArray[np.float32] | None = None,
         source: ImageSource | DeviceImages | None = None,
         encoded: EncodedViews | None = None,
+        targets: NDArray[np.float32] | None = None,
         side: int = 0,
         recipe: AugmentRecipe | None = None,
         disturbed: TrainRecipe | None = None,
@@ -112,6 +116,10 @@ class TripleLoader:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
         self._encoded = encoded
+        self._targets: Tensor | None = None
+        if targets is not None:
+            self._seconds = targets.shape[1]
+            self._targets = torch.from_numpy(targets).to(self._device).flatten(0, 1)  # [C * S, K]
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
         if source is not None and not isinstance(source, DeviceImages):
@@ -167,7 +175,7 @@ class TripleLoader:
         if self._disturbed.drops:
             drawn = disturb.present(len(triples), self._disturbed, epoch)
             present = torch.from_numpy(drawn[index]).to(self._device)
-        audio_rows = encoded_rows = None
+        audio_rows = encoded_rows = target_rows = None
         if self._audio is not None:
             rows = triples.clip[index] * self._frames + triples.frame[index]
             audio_rows = torch.from_numpy(rows).to(self._device)
@@ -176,9 +184,14 @@ class TripleLoader:
             clip = view * len(triples.rows) + triples.clip[index]
             rows = clip * self._encoded.seconds + where[plan.place, 1]
             encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
+        if self._targets is not None:
+            rows = triples.clip[index] * self._seconds + triples.second[index]
+            target_rows = torch.from_numpy(rows).to(self._device)
         labels = self._labels[torch.from_numpy(index).to(self._device)]
         place = torch.from_numpy(plan.place).to(self._device)
-        return EpochTables(plan, where, uniform, labels, place, present, audio_rows, encoded_rows)
+        return EpochTables(
+            plan, where, uniform, labels, place, present, audio_rows, encoded_rows, target_rows
+        )
 
     def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
         """Batches without raw images: their parts are picked out where they lie."""
@@ -187,11 +200,13 @@ class TripleLoader:
 
     def _batch(self, tables: EpochTables, plan: BatchPlan, pixels: Tensor | None) -> Batch:
         """Puts a batch together around its images, uint8 [m, Z, Z, 3]."""
-        audio = embedding = None
+        audio = embedding = targets = None
         if self._audio is not None and tables.audio_rows is not None:
             audio = self._audio.index_select(0, tables.audio_rows[plan.part])
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
+        if self._targets is not None and tables.target_rows is not None:
+            targets = self._targets.index_select(0, tables.target_rows[plan.part])
         return Batch(
             plan.number,
             plan.total,
@@ -202,6 +217,7 @@ class TripleLoader:
             tables.place[plan.part] - plan.group.start,
             embedding,
             None if tables.present is None else tables.present[plan.part],
+            targets,
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:

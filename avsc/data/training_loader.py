@@ -24,6 +24,7 @@ def training_loader(
     audio: NDArray[np.float32] | None,
     image_size: int | None,
     encoded: EncodedViews | None = None,
+    targets: NDArray[np.float32] | None = None,
     device: torch.device | str = "cpu",
     rank: int = 0,
     world: int = 1,
@@ -41,6 +42,7 @@ def training_loader(
         image_size: Side of the visual encoder's input in pixels; None for batches without raw
             images.
         encoded: See ``TripleLoader``.
+        targets: See ``TripleLoader``.
         device: See ``TripleLoader``.
         rank: See ``TripleLoader``.
         world: See ``TripleLoader``.
@@ -70,6 +72,7 @@ def training_loader(
         audio=audio,
         source=source,
         encoded=encoded,
+        targets=targets,
         side=image_size or 0,
         recipe=recipe.augment,
         disturbed=recipe.train,

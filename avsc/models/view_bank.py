@@ -328,18 +328,24 @@ def _require_finite(values: Floats, encoder: VisualEncoder) -> None:
         )
 
 
-def home(store: Store, elsewhere: Path) -> Path:
-    """The folder of a store's views: beside it where that is possible."""
+def home(store: Store, elsewhere: Path, kind: str = "embeddings") -> Path:
+    """The folder of what is computed from a store: ``STORE.<kind>`` where that is possible.
+
+    Args:
+        store: Store.
+        elsewhere: Folder to take where the store's neighbourhood cannot be written.
+        kind: Name of what is computed.
+    """
     if "://" in str(store.place):
         return elsewhere
     place = Path(str(store.place)).resolve()
-    beside = place.with_name(f"{place.name}.embeddings")
+    beside = place.with_name(f"{place.name}.{kind}")
     try:
         beside.mkdir(exist_ok=True)
         probe = beside / f"{files.TEMPORARY_PREFIX}probe"
         probe.touch()
         probe.unlink(missing_ok=True)
     except OSError as error:
-        console.say(f"{beside} cannot be written ({error.strerror}): embeddings go to {elsewhere}")
+        console.say(f"{beside} cannot be written ({error.strerror}): {kind} go to {elsewhere}")
         return elsewhere
     return beside

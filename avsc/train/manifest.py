@@ -34,6 +34,20 @@ class EncoderManifest(_Plain):
     features: int
 
 
+class TeacherManifest(_Plain):
+    """A teacher of a distillation.
+
+    Attributes:
+        path: Folder of the run, or predictions file.
+        what: Its strategy and epoch, or that it is a file, for a person.
+        sha256: Digest of what it says: of a run's weights and inputs, or of the file.
+    """
+
+    path: str
+    what: str
+    sha256: str
+
+
 class Manifest(_Plain):
     """How far a checkpoint is in a training, and by which recipe."""
 
@@ -78,6 +92,7 @@ class RunManifest(Manifest):
     world: int
     versions: dict[str, str]
     synthetic: bool = False  # whether the store's clips were made by `avsc synth`
+    teachers: tuple[TeacherManifest, ...] = ()
 
     @property
     def bands(self) -> int | None:
@@ -88,7 +103,11 @@ class RunManifest(Manifest):
 
 
 def new_manifest(
-    store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: int
+    store: Store,
+    recipe: Recipe,
+    encoder: VisualEncoder | None,
+    world: int,
+    teachers: tuple[TeacherManifest, ...] = (),
 ) -> RunManifest:
     """The manifest of a run before its first step.
 
@@ -97,6 +116,7 @@ def new_manifest(
         recipe: Resolved recipe.
         encoder: Visual encoder; None for a run on sound alone.
         world: Number of processes.
+        teachers: Teachers it learns from.
     """
     names = ("torch", "timm", "numpy", "zarr")
     return RunManifest(
@@ -109,6 +129,7 @@ def new_manifest(
         scenes=store.scenes,
         world=world,
         synthetic=store.is_synthetic,
+        teachers=teachers,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )
 
@@ -142,7 +163,7 @@ def parse(manifest: dict[str, Any], where: str) -> RunManifest:
 
 
 def require_same(there: RunManifest, now: RunManifest) -> None:
-    """Refuses to resume a run with another store, recipe, schema or encoder.
+    """Refuses to resume a run with another store, recipe, schema, encoder or teacher.
 
     Raises:
         AvscError: Something differs; each difference is named.
@@ -159,11 +180,19 @@ def require_same(there: RunManifest, now: RunManifest) -> None:
     differing += difference(there.recipe, now.recipe)
     if there.visual != now.visual:
         differing.append(f"visual encoder: {there.visual}, asked for {now.visual}")
+    differing += [
+        f"teacher {new.path}: {old.what}, SHA-256 {old.sha256[:12]}, now {new.what}, "
+        f"{new.sha256[:12]}"
+        for old, new in zip(there.teachers, now.teachers, strict=False)
+        if old.sha256 != new.sha256
+    ]
+    if len(there.teachers) != len(now.teachers):
+        differing.append(f"teachers: {len(there.teachers)}, now {len(now.teachers)}")
     if differing:
         raise AvscError(
             "the run cannot be resumed with something else than it was begun with:\n  "
             + "\n  ".join(differing),
-            "the store, recipe and encoder it was begun with",
+            "the store, recipe, encoder and teachers it was begun with",
             "leave these options out with --resume, or train into another --out",
         )
 

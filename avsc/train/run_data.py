@@ -1,7 +1,7 @@
 """What a run trains on and is validated on, ready on its device.
 
 Shape legend: C training clips, K validation clips and n segments of these, S seconds of the longest
-clip, f frames of a segment, B bands, D features of the visual encoder.
+clip, f frames of a segment, B bands, D features of the visual encoder, K scenes.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,7 @@ def read_run_data(
     encoder: VisualEncoder | None,
     ranks: Ranks,
     *,
+    targets: Floats | None = None,
     elsewhere: Path,
     say: Callable[[str], None],
 ) -> RunData:
@@ -61,6 +62,7 @@ def read_run_data(
         recipe: Recipe of the run.
         encoder: Visual encoder on its device; None for the strategy ``audio``.
         ranks: Processes of the run.
+        targets: Soft targets of the training clips, [C, S, K]; None for labels alone.
         elsewhere: Folder for embeddings that cannot lie beside the store.
         say: Function that prints the image cache's budget.
 
@@ -93,6 +95,7 @@ def read_run_data(
         audio=audio,
         image_size=encoder.config.size if encoder is not None and streams else None,
         encoded=encoded,
+        targets=targets,
         device=device,
         rank=ranks.rank,
         world=ranks.world,
