@@ -75,8 +75,7 @@ class Bank:
     ) -> None:
         self.store, self.key, self.views = store, key, views
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-        self.path = folder / f"{name}.zarr"
+        self.path = array_path(folder, key)
         with files.explain_disk_errors(self.path):
             self._array = self._open_to_read() if features is None else self._open(features)
         self.features = int(self._array.shape[-1])
@@ -288,6 +287,12 @@ class Bank:
             f"embeddings of {self.key}",
             f"remove {self.path}; it is computed again",
         )
+
+
+def array_path(folder: Path, key: dict[str, object]) -> Path:
+    """Where the array of a key lies in a folder."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    return folder / f"{name}.zarr"
 
 
 def _acquired(array: Path, name: str, timeout_s: float) -> BaseFileLock:
