@@ -178,7 +178,8 @@ class TrainRecipe(Section):
     )
     compile: bool | None = Field(
         default=None,
-        description="use of torch.compile for the visual encoder; unset: on a GPU only",
+        description="use of torch.compile for the visual encoder and, where steps encode no raw "
+        "image (views, pipeline, audio), for the steps; unset: on a GPU only",
     )
     deterministic: bool = Field(
         default=False, description="choice of kernels that give bit-equal results, at some cost"

@@ -4,7 +4,6 @@ They lie on the device where they fit, else in host memory, else on disk (``trai
 Shape legend: V views, C clips of the fold, S seconds of a clip, D features, n samples of a batch.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -71,7 +70,7 @@ class ViewsInMemory:
 
 
 class ViewsOnDisk:
-    """Views in the chunks of a bank's array, each read when it is asked for.
+    """Views in the chunks of a bank's array, each file mapped when it is first asked for.
 
     Args:
         array: Folder of the array; its chunks are ``c/<view>/<partition>/0/0``, raw numbers
@@ -93,6 +92,7 @@ class ViewsOnDisk:
         self.views, self.seconds = views, shape[1]
         self._array, self._rows, self._shape = array, rows, shape
         self._device = torch.device(device)
+        self._mapped: dict[tuple[int, int], Tensor] = {}  # by view and partition, [p * S, D]
 
     @property
     def rows_on(self) -> torch.device:
@@ -105,35 +105,32 @@ class ViewsOnDisk:
         Raises:
             AvscError: A chunk is gone.
         """
-        clips, seconds, features = self._shape
-        found = np.empty((len(rows), features), "<f2")
+        clips, seconds, _ = self._shape
         flat, second = np.divmod(rows.numpy(), seconds)
         view, clip = np.divmod(flat, len(self._rows))
         partition, within = np.divmod(self._rows[clip], clips)
-        size = 2 * features
-        offsets = (within * seconds + second) * size
-        for i, (v, p, at) in enumerate(
-            zip(view.tolist(), partition.tolist(), offsets.tolist(), strict=True)
-        ):
-            found[i] = np.frombuffer(self._piece(v, p, at, size), "<f2")
-        on_host = torch.from_numpy(found.astype(np.float32))
-        return on_host.to(self._device, non_blocking=True)
+        places = zip(
+            view.tolist(), partition.tolist(), (within * seconds + second).tolist(), strict=True
+        )
+        found = torch.stack([self._chunk(v, p)[at] for v, p, at in places])
+        return found.float().to(self._device, non_blocking=True)
 
-    def _piece(self, view: int, partition: int, offset: int, size: int) -> bytes:
-        path = self._array / "c" / str(view) / str(partition) / "0" / "0"
-        try:
-            file = os.open(path, os.O_RDONLY)
+    def _chunk(self, view: int, partition: int) -> Tensor:
+        if (view, partition) not in self._mapped:
+            path = self._array / "c" / str(view) / str(partition) / "0" / "0"
+            clips, seconds, features = self._shape
+            size = clips * seconds * features
             try:
-                piece = os.pread(file, size, offset)
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise AvscError(
-                f"cannot read {path}: {error.strerror}",
-                "a bank that stays where it is while a run trains from it",
-                "run the same command again: what is missing is computed again",
-            ) from error
-        return piece
+                # Unlike NumPy's maps it keeps no file open: a bank has thousands of chunks.
+                values = torch.from_file(str(path), size=size, dtype=torch.float16)
+            except RuntimeError as error:
+                raise AvscError(
+                    f"cannot map {path}: {error}",
+                    "a bank that stays where it is while a run trains from it",
+                    "run the same command again: what is missing is computed again",
+                ) from error
+            self._mapped[view, partition] = values.view(-1, features)
+        return self._mapped[view, partition]
 
 
 def place_of(

@@ -134,6 +134,11 @@ class TripleLoader:
         return len(self._bounds) - 1
 
     @property
+    def has_images(self) -> bool:
+        """Whether batches have raw images."""
+        return self._source is not None
+
+    @property
     def _on_cuda(self) -> bool:
         return self._device.type == "cuda"
 

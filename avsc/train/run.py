@@ -97,7 +97,11 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
         say=tell,
     )
     model = _new_model(now, encoder, data, fresh=saved is None).to(ranks.device)
-    trainer = Trainer(run, now, model, data.loader, data.held_out, ranks=ranks)
+    # A visual encoder that takes part in the steps is compiled by itself. Ranks normalise
+    # batches by messages in the middle of a step, which a compiler would cut into pieces.
+    alone = ranks.world == 1 and not data.loader.has_images
+    compiled = alone and visual.execution(recipe.train, ranks.device).compile
+    trainer = Trainer(run, now, model, data.loader, data.held_out, ranks=ranks, compiled=compiled)
     if saved is not None and there is not None:
         trainer.restore(saved, there)
         tell(f"going on after epoch {there.epoch}" + f", step {there.batch}" * (there.batch > 0))

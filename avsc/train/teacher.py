@@ -35,7 +35,7 @@ from avsc.store.reader import Store
 from avsc.train import checkpoint, manifest, run_dir
 from avsc.train.distributed import Ranks
 from avsc.train.manifest import RunManifest, TeacherManifest
-from avsc.train.teacher_scores import TeacherScores
+from avsc.train.teacher_bank import TeacherBank
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -84,7 +84,7 @@ def soft_targets(
 ) -> Floats:
     """The soft targets of each second of the training clips, float32 [n, S, K]; NaN behind the end.
 
-    What a run has not answered yet is computed, once for all students; the first rank does it.
+    What a run has not answered yet is computed, once for all students.
 
     Args:
         store: Store of the student.
@@ -104,13 +104,12 @@ def soft_targets(
         if teacher.what == FILE:
             answers[teacher.path] = _read_file(Path(teacher.path), store, rows)
             continue
-        scores = TeacherScores(store, teacher, elsewhere)
-        if ranks.writes:
-            # The validation clips too: they are training clips of other seeds.
-            every = np.sort(np.concatenate([rows, fold.validation.rows]))
-            scores.compute(every, ranks.device, trust_code=trust_code)
+        bank = TeacherBank(store, teacher, elsewhere)
+        # The validation clips too: they are training clips of other seeds.
+        every = np.sort(np.concatenate([rows, fold.validation.rows]))
+        bank.compute(every, ranks, trust_code=trust_code)
         ranks.wait()
-        answers[teacher.path] = scores.read(rows)
+        (answers[teacher.path],) = bank.read(rows)
     temperature = recipe.distill.temperature
     systems = [
         np.mean([softened(answers[str(path)], temperature) for path in _members(name)], axis=0)

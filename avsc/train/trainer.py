@@ -60,6 +60,7 @@ class Trainer:
         loader: Training batches.
         held_out: Validation clips of a run, or images of a fine-tuning.
         ranks: Processes of the training.
+        compiled: Whether torch.compile makes the steps quicker.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Trainer:
         held_out: HeldOutSegments | HeldOutImages,
         *,
         ranks: Ranks,
+        compiled: bool = False,
     ) -> None:
         self._run = run
         self._manifest = manifest
@@ -83,10 +85,10 @@ class Trainer:
         weights = None
         if manifest.recipe.train.class_weights == "balanced":
             weights = torch.from_numpy(balanced_weights(loader.triples.label)).to(ranks.device)
+        stepping = torch.compile(model) if compiled else ranks.wrap(model)
+        assert isinstance(stepping, nn.Module)
         recipe = manifest.recipe
-        self._optimization = optimization(
-            ranks.wrap(model), recipe.train, ranks, weights, recipe.distill
-        )
+        self._optimization = optimization(stepping, recipe.train, ranks, weights, recipe.distill)
 
     @property
     def _recipe(self) -> TrainRecipe:

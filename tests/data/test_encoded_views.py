@@ -1,5 +1,6 @@
 """Batches of encoded views: from memory, from disk, by ranks, in an epoch that goes on."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from avsc.data.encoded_views import ViewsInMemory, ViewsOnDisk
 from avsc.data.loader import TripleLoader
 from avsc.data.split import Clips
 from avsc.data.training_loader import training_loader
+from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.view_bank import ViewBank
 from avsc.recipe import load
@@ -99,3 +101,9 @@ def test_views_on_disk_are_those_in_memory(store: Store) -> None:
     on_disk = ViewsOnDisk(bank.path, 2, ROWS, shape, "cpu")
     rows = torch.randperm(2 * len(ROWS) * 10)
     assert torch.equal(in_memory.take(rows), on_disk.take(rows))
+
+    shutil.rmtree(bank.path / "c" / "1")  # what is mapped already stays
+    assert torch.equal(in_memory.take(rows), on_disk.take(rows))
+    later = ViewsOnDisk(bank.path, 2, ROWS, shape, "cpu")
+    with pytest.raises(AvscError, match=str(bank.path / "c" / "1")):
+        later.take(rows)

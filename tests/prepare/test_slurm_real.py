@@ -1,13 +1,8 @@
 """SLURM itself: its controller and one node, on loopback, with a configuration of their own."""
 
-import os
-import shutil
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,103 +11,19 @@ from avsc.errors import AvscError
 from avsc.prepare.profile import SlurmProfile
 from avsc.prepare.run import prepare
 from avsc.store.schema import StoreSettings
+from tests.local_slurm import asked, local_slurm, needs_slurm
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 Sabotage = Callable[[dict[str, str]], None]
 
-DAEMONS = ("munged", "slurmctld", "slurmd")
 HANG = "time.sleep(3600)"
-CORES = 2
-CONFIGURATION = """
-ClusterName=avsc
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={controller}
-SlurmdPort={node}
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-SlurmUser=root
-SlurmdUser=root
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
-SlurmctldPidFile={folder}/controller.pid
-SlurmdPidFile={folder}/node.pid
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-SchedulerParameters=sched_interval=1
-MailProg=/bin/true
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=4000
-PartitionName=all Nodes={host} Default=YES State=UP
-"""
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        os.getuid() != 0 or any(shutil.which(name) is None for name in DAEMONS),
-        reason="needs root and munged, slurmctld and slurmd",
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_slurm]
 
 
 @pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """SLURM with one node of two cores; its commands ask it."""
-    (tmp_path / "state").mkdir()
-    (tmp_path / "spool").mkdir()
-    key, configuration = tmp_path / "munge.key", tmp_path / "slurm.conf"
-    key.write_bytes(os.urandom(1024))
-    key.chmod(0o400)
-    configuration.write_text(
-        CONFIGURATION.format(
-            host=socket.gethostname().partition(".")[0],
-            controller=free_port(),
-            node=free_port(),
-            folder=tmp_path,
-            cores=CORES,
-        )
-    )
-    files = ("socket", "pid", "log", "seed")
-    munge = [f"--{name}-file={tmp_path}/munge.{name}" for name in files[1:]]
-    monkeypatch.setenv("SLURM_CONF", str(configuration))
-    with ExitStack() as running:
-        words = [f"--socket={tmp_path}/munge.socket", f"--key-file={key}"]
-        running.enter_context(started("munged", "--force", "-F", *words, *munge))
-        until((tmp_path / "munge.socket").exists)
-        for name in DAEMONS[1:]:
-            running.enter_context(started(name, "-D", "-f", str(configuration)))
-        until(lambda: asked("sinfo", "--noheader", "--format=%T") == "idle")
+def slurm(tmp_path: Path) -> Iterator[None]:
+    with local_slurm(tmp_path):
         yield
-        asked("scancel", "--user=root", "--signal=KILL")
-        asked("scancel", "--user=root")
-        until(lambda: not asked("squeue", "--noheader"))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-@contextmanager
-def started(*words: str) -> Iterator[None]:
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(words, stdout=quiet, stderr=quiet, start_new_session=True) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
-
-
-def asked(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end_s
-        time.sleep(0.1)
 
 
 def profile(tmp_path: Path, cores: int, idle_limit_s: float) -> SlurmProfile:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,23 @@ def test_a_bank_is_shared_by_seeds_and_wherever_it_lies_the_run_is_the_same(
     recipe = quick(*settings, "train.acoustic=trainable", "audio.feature=fbank")
     train(small_store, tmp_path / "other", recipe, device="cpu")
     assert not made  # another feature takes the same bank
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a compiler")
+def test_compiled_steps_train_alike_and_leave_the_same_checkpoint(
+    small_store: Path, quick: MakeRecipe, tmp_path: Path
+) -> None:
+    losses = {}
+    for compiled in ("false", "true"):
+        run = tmp_path / compiled
+        settings = ("train.views=2", "train.epochs=3", f"train.compile={compiled}")
+        train(small_store, run, quick(*settings), device="cpu")
+        losses[compiled] = read_log(run)[-1]["val_loss"]
+    assert losses["true"] == pytest.approx(losses["false"], rel=0.1)  # other dropout
+    assert losses["true"] < CHANCE
+    one, other = (_weights(tmp_path / name) for name in ("false", "true"))
+    assert one.keys() == other.keys()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """``torchrun -m avsc train`` as a user meets it."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
-MakeStore = Callable[..., Path]
+from avsc.recipe import Recipe
+from avsc.recipe_keys import to_toml
+from avsc.train.log import read_log
+from avsc.train.run import train
+
+MakeRecipe = Callable[..., Recipe]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "avsc"]
 
 
@@ -60,3 +68,35 @@ def test_nothing_goes_on_when_torchrun_is_killed(small_store: Path, tmp_path: Pa
             rank.kill()
         running.stderr.close()
     assert not left
+
+
+def test_two_ranks_make_one_bank_and_train_from_it_as_one_process_does(
+    small_store: Path, quick: MakeRecipe, tmp_path: Path
+) -> None:
+    store = tmp_path / "store.zarr"  # beside which there is no bank yet
+    shutil.copytree(small_store, store)
+    asked = quick("train.views=2", "train.epochs=2")
+    (tmp_path / "asked.toml").write_text(to_toml(asked))
+    with torchrun(
+        "train",
+        store,
+        "--recipe",
+        tmp_path / "asked.toml",
+        "--out",
+        tmp_path / "two",
+        "--device",
+        "cpu",
+    ) as running:
+        _, said = running.communicate(timeout=240)
+    assert running.returncode == 0, said
+    (bank,) = (path for path in Path(f"{store}.embeddings").glob("*.zarr") if _views(path) == 2)
+    made = {path: path.stat().st_mtime_ns for path in (bank / "c").rglob("*") if path.is_file()}
+    train(store, tmp_path / "one", asked, device="cpu")
+    assert all(path.stat().st_mtime_ns == at for path, at in made.items())
+    for one, two in zip(read_log(tmp_path / "one"), read_log(tmp_path / "two"), strict=True):
+        assert two["samples"] == one["samples"]
+        assert two["val_loss"] == pytest.approx(one["val_loss"], rel=0.1)  # other dropout
+
+
+def _views(array: Path) -> int:
+    return int(json.loads((array / "zarr.json").read_text())["shape"][0])
