@@ -64,6 +64,11 @@ def model_card(run: Run, description: Description, model: Path) -> str:
         scores=scores_of(
             run.path, description.weights_sha256, calibrated=description.temperature is not None
         ),
+        teachers=[
+            {"name": Path(one.path).name, "what": one.what, "sha256": one.sha256}
+            for one in run.manifest.teachers
+        ],
+        distill=run.recipe.distill,
         recipe=to_toml(run.recipe).strip(),
         encoder_weights=Path(run.recipe.visual.weights).name,
         tensors=_tensors(model),

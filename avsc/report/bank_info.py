@@ -31,15 +31,16 @@ def _row(path: Path, described: dict[str, Any]) -> list[str]:
     key, shape = described["attributes"]["key"], described["shape"]
     sizes = _sizes(path / "c")
     size = byte_size(sum(sizes))
+    chunk = described["chunk_grid"]["configuration"]["chunk_shape"]
+    begun = f"{len(sizes)}/{shape[0] * -(-shape[1] // chunk[1])} chunks"
+    if "teacher" in key:
+        return ["1", f"teacher {key['teacher'][:8]}", "", "answers", begun, size, path.name]
     if key["version"] != VERSION:
         what = "of an earlier avsc: not used, may be removed"
         return ["1", key["model"], str(key["image"]["size"]), what, "", size, path.name]
-    chunk = described["chunk_grid"]["configuration"]["chunk_shape"]
-    chunks = shape[0] * -(-shape[1] // chunk[1])
     augment = key["augment"]
     made = "plain" if augment is None else f"seed {augment['seed']}, {_ranges(augment)}"
     views, model = str(shape[0]), f"{key['model']} {key['weights'][:8]}"
-    begun = f"{len(sizes)}/{chunks} chunks"
     return [views, model, str(key["image"]["size"]), made, begun, size, path.name]
 
 

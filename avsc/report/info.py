@@ -71,6 +71,7 @@ def run_facts(run: Path) -> Facts:
     return [
         ("strategy", resolved.train.strategy),
         *_inputs(resolved),
+        *_teachers(resolved),
         ("epochs", _progress(run, resolved, len(log))),
         *_best_epoch(log),
         ("checkpoints", _checkpoints(run)),
@@ -198,6 +199,14 @@ def _inputs(resolved: Recipe) -> Facts:
     if resolved.train.strategy != "audio":
         inputs.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
     return inputs
+
+
+def _teachers(resolved: Recipe) -> Facts:
+    distill = resolved.distill
+    if not distill.teacher:
+        return []
+    how = f"weight {distill.weight:g}, temperature {distill.temperature:g}"
+    return [("teacher", f"{', '.join(distill.teacher)}; {how}")]
 
 
 def _progress(run: Path, resolved: Recipe, done: int) -> str:

@@ -33,6 +33,7 @@ FIXED = (
     "train.audio_run",
     "audio.feature",
     "visual.model",
+    "distill.teacher",
 )
 
 
