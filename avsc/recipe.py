@@ -11,6 +11,7 @@ from avsc.recipe_sections import (
     AudioRecipe,
     AugmentRecipe,
     DistillRecipe,
+    ModelRecipe,
     Section,
     TrainRecipe,
     VisualRecipe,
@@ -29,6 +30,7 @@ class Recipe(Section):
 
     audio: AudioRecipe = AudioRecipe()
     visual: VisualRecipe = VisualRecipe()
+    model: ModelRecipe = ModelRecipe()
     train: TrainRecipe = TrainRecipe()
     distill: DistillRecipe = DistillRecipe()
     augment: AugmentRecipe = AugmentRecipe()

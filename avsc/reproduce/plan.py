@@ -34,6 +34,7 @@ FIXED = (
     "audio.feature",
     "visual.model",
     "distill.teacher",
+    "model.width",
 )
 
 

@@ -189,6 +189,7 @@ def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisu
         recipe.audio.concat,
         stand_ins=recipe.train.drops,
         own=recipe.audio.encoder,
+        width=recipe.model.width,
     )
 
 
