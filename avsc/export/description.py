@@ -77,6 +77,7 @@ class Description(_Part):
         temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
         width: Factor of the widths of hidden layers.
+        quantization: Number format of an ONNX file; None for float32.
     """
 
     format: Literal["avsc-export"] = "avsc-export"
@@ -91,10 +92,15 @@ class Description(_Part):
     files: dict[str, str]
     temperature: float | None = None
     width: float = 1.0
+    quantization: Literal["int8"] | None = None
 
 
 def describe(
-    run: Run, model: Path, included: bool, temperature: float | None = None
+    run: Run,
+    model: Path,
+    included: bool,
+    temperature: float | None = None,
+    quantization: Literal["int8"] | None = None,
 ) -> Description:
     """Describes an export of a run.
 
@@ -103,6 +109,7 @@ def describe(
         model: File of the model.
         included: Whether that file contains the visual encoder's weights.
         temperature: Temperature that was applied to the run; None for none.
+        quantization: Number format of the file; None for float32.
     """
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
@@ -132,6 +139,7 @@ def describe(
         files={model.name: files.sha256_file(model)},
         temperature=temperature,
         width=run.recipe.model.width,
+        quantization=quantization,
     )
 
 
@@ -141,6 +149,8 @@ def write_description(folder: Path, description: Description) -> None:
     absent: dict[str, Any] = {}
     if description.temperature is None:
         absent["temperature"] = True
+    if description.quantization is None:
+        absent["quantization"] = True
     if description.width == 1:
         absent["width"] = True
     if description.audio is not None and description.audio.encoder is None:
