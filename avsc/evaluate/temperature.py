@@ -158,4 +158,5 @@ def with_temperature(run: "Run", temperature: float) -> "Run":
         for parameter in last.parameters():
             parameter.div_(temperature)
     scaled = AudioVisualModel(model.acoustic_encoder, model.visual_encoder, classifier)
+    scaled.stand_ins = model.stand_ins
     return replace(run, model=scaled.eval())

@@ -47,12 +47,17 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
+    return mean_by_segment(sample_embeddings(model, samples).double(), samples)
+
+
+@torch.inference_mode()
+def sample_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """Each sample's e = AE(a) ++ VE(v), float32 [m, 1024 + D], of a model in evaluation mode."""
     embedding, present = (
         _by_sample(samples.embedding, samples),
         _by_sample(samples.present, samples),
     )
-    joint = model.embed(samples.audio, embedding=embedding, present=present)
-    return mean_by_segment(joint.double(), samples)
+    return model.embed(samples.audio, embedding=embedding, present=present)
 
 
 def _by_sample(values: Tensor | None, samples: Samples) -> Tensor | None:
