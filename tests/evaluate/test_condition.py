@@ -135,10 +135,10 @@ def test_calibrated_probabilities_keep_the_stand_ins(robust: Path) -> None:
     store = Store.open(run.manifest.store)
     segments = fold_segments(run, store, "test")
     scaled = with_temperature(run, 1.0)
-    found = [
+    found, again = (
         score.score(one, store, segments, "segment", Condition("audio")) for one in (run, scaled)
-    ]
-    assert np.array_equal(*found)
+    )
+    assert np.array_equal(found, again)
 
 
 def test_info_lists_every_condition(robust: Path) -> None:
