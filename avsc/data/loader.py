@@ -10,10 +10,9 @@ an epoch; n triples and m images of a batch on this rank; Z the side of an image
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,31 +20,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avsc import console
-from avsc.data import (
-    augment,
-    augment_gpu,
-    disturb,
-    epoch_plan,
-    image_cache,
-    image_source,
-    ring,
-    sampler,
-    triples,
-)
+from avsc.data import augment, augment_gpu, disturb, epoch_plan, image_source, ring, sampler
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import EncodedViews
 from avsc.data.epoch_plan import BatchPlan, EpochTables
 from avsc.data.image_cache import DeviceImages
-from avsc.data.image_source import ImageSource, StoredImages
+from avsc.data.image_source import ImageSource
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe import Recipe
 from avsc.recipe_sections import AugmentRecipe, TrainRecipe
-
-if TYPE_CHECKING:
-    from avsc.data.split import Clips
-    from avsc.store.reader import Store
 
 Ints = NDArray[np.int64]
 
@@ -299,71 +282,6 @@ class _Work:
     plan: BatchPlan
     where: Ints  # [m, 2] clip and second
     uniform: NDArray[np.float64]  # [m, DRAWS]
-
-
-def training_loader(
-    store: "Store",
-    clips: "Clips",
-    recipe: Recipe,
-    *,
-    audio: NDArray[np.float32] | None,
-    image_size: int | None,
-    encoded: EncodedViews | None = None,
-    device: torch.device | str = "cpu",
-    rank: int = 0,
-    world: int = 1,
-    reuse_buffers: bool = False,
-    say: Callable[[str], None] = console.say,
-) -> TripleLoader:
-    """The loader of all triples of some clips, as a recipe has it.
-
-    Args:
-        store: The store of the clips.
-        clips: The training clips.
-        recipe: Its ``train`` (seed, batch size, cache, threads, shared images) and ``augment``
-            sections count.
-        audio: See ``TripleLoader``.
-        image_size: Side of the visual encoder's input in pixels; None for batches without raw
-            images.
-        encoded: See ``TripleLoader``.
-        device: See ``TripleLoader``.
-        rank: See ``TripleLoader``.
-        world: See ``TripleLoader``.
-        reuse_buffers: See ``TripleLoader``.
-        say: Function that prints the budget of the image cache.
-
-    Raises:
-        AvscError: There are too few clips, the cache of the recipe does not fit, or an image is
-            damaged.
-    """
-    every = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
-    source: ImageSource | None = None
-    # Frames that share an image share a view; those of plain images share it in any case.
-    shares = image_size is not None or recipe.train.views is not None
-    if image_size is not None:
-        threads = recipe.train.threads or default_threads()
-        shape = (len(clips.rows), store.settings.clip_seconds)
-        stored = StoredImages(store, clips.rows)
-        source = image_cache.cached(
-            stored, shape, recipe.train, device=torch.device(device), threads=threads, say=say
-        )
-    return TripleLoader(
-        every,
-        triples.views(every, recipe.train.images_per_second if shares else None),
-        seed=recipe.train.seed,
-        batch_size=recipe.train.batch_size,
-        audio=audio,
-        source=source,
-        encoded=encoded,
-        side=image_size or 0,
-        recipe=recipe.augment,
-        disturbed=recipe.train,
-        device=device,
-        rank=rank,
-        world=world,
-        threads=recipe.train.threads,
-        reuse_buffers=reuse_buffers,
-    )
 
 
 def default_threads() -> int:

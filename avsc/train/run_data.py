@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from avsc.data.encoded_views import EncodedViews, ViewsInMemory, ViewsOnDisk, place_of
-from avsc.data.loader import TripleLoader, default_threads, training_loader
+from avsc.data.loader import TripleLoader, default_threads
 from avsc.data.split import Clips, TrainingFold, standardisation
+from avsc.data.training_loader import training_loader
 from avsc.data.triples import within
 from avsc.models.view_bank import ViewBank
 from avsc.models.visual import VisualEncoder

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import ViewsInMemory, ViewsOnDisk
-from avsc.data.loader import TripleLoader, training_loader
+from avsc.data.loader import TripleLoader
 from avsc.data.split import Clips
+from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.view_bank import ViewBank
