@@ -4,17 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from avsc import recipe_files, recipe_keys
-from avsc.recipe_sections import (
-    AudioRecipe,
-    AugmentRecipe,
-    DistillRecipe,
-    Section,
-    TrainRecipe,
-    VisualRecipe,
-)
+from avsc.recipe_augment import AugmentAudioRecipe, AugmentRecipe
+from avsc.recipe_sections import AudioRecipe, DistillRecipe, Section, TrainRecipe, VisualRecipe
 
 
 class Recipe(Section):
@@ -32,6 +26,7 @@ class Recipe(Section):
     train: TrainRecipe = TrainRecipe()
     distill: DistillRecipe = DistillRecipe()
     augment: AugmentRecipe = AugmentRecipe()
+    augment_audio: AugmentAudioRecipe = AugmentAudioRecipe()
 
     def __init__(self, **sections: Any) -> None:  # noqa: ANN401  pydantic checks them
         try:
@@ -41,6 +36,15 @@ class Recipe(Section):
 
     # So pydantic validates a recipe by its schema, without this constructor.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Recipe":
+        if self.train.strategy == "video" and self.augment_audio.is_on:
+            raise ValueError(
+                f"augment_audio ({self.augment_audio}) is for sound, which the strategy video has "
+                "not: leave these keys out"
+            )
+        return self
 
     def __repr__(self) -> str:
         usual = dict(_flat(Recipe()))

@@ -273,39 +273,3 @@ class DistillRecipe(Section):
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
             raise ValueError(f"distill.teacher is {given!r}; it takes a list of paths")
         return tuple(names)
-
-
-class AugmentRecipe(Section):
-    """Augmentation of raw training images; each sample draws its own."""
-
-    seed: int = Field(
-        default=0,
-        ge=0,
-        lt=1 << 63,
-        description="random seed of the views of a bank (train.views), which runs of other "
-        "train.seed share; fresh views are drawn from train.seed",
-    )
-    crop_scale_min: float = Field(
-        default=0.35,
-        gt=0,
-        le=1,
-        description="smallest share of the image's area that a random crop keeps; 1: no crop",
-    )
-    crop_ratio_max: float = Field(
-        default=4 / 3, ge=1, description="largest aspect ratio of a random crop, wide or tall"
-    )
-    flip: float = Field(
-        default=0.5, ge=0, le=1, description="probability of a horizontal mirror image"
-    )
-    brightness: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the brightness factor from 1"
-    )
-    contrast: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the contrast factor from 1"
-    )
-    saturation: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the saturation factor from 1"
-    )
-    hue: float = Field(
-        default=0.0, ge=0, le=0.5, description="largest rotation of the hue in turns (360 degrees)"
-    )

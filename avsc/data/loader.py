@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc.data import augment, augment_gpu, disturb, epoch_plan, image_source, ring, sampler
+from avsc.data.augment_audio import SoundAugmentation
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import EncodedViews
 from avsc.data.epoch_plan import BatchPlan, EpochTables
@@ -29,7 +30,8 @@ from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe_sections import AugmentRecipe, TrainRecipe
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import TrainRecipe
 
 Ints = NDArray[np.int64]
 
@@ -62,6 +64,7 @@ class TripleLoader:
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
         disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
+        sound: Augmentation of the frames; None for frames as they are.
         device: Device of the batches; the audio and the embeddings are kept there.
         rank: Number of this process.
         world: Number of processes that share each batch.
@@ -87,6 +90,7 @@ class TripleLoader:
         side: int = 0,
         recipe: AugmentRecipe | None = None,
         disturbed: TrainRecipe | None = None,
+        sound: SoundAugmentation | None = None,
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -104,11 +108,14 @@ class TripleLoader:
         self._recipe = recipe or AugmentRecipe()
         self._disturbed = disturbed or TrainRecipe()
         self._lengths = triples.lengths()
+        self._sound = sound
+        self._paired = sound is not None and sound.recipe.mixup > 0
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
         self._reuse_buffers = reuse_buffers
-        size = max(2 * world, round(batch_size * len(views) / len(triples)))
+        least = (4 if self._paired else 2) * world  # so that a half-full batch is enough for all
+        size = max(least, round(batch_size * len(views) / len(triples)))
         self._bounds = sampler.batch_bounds(len(views), size)
         self._labels = torch.from_numpy(triples.label).to(self._device)
         self._audio: Tensor | None = None
@@ -167,7 +174,7 @@ class TripleLoader:
             self._running = None
 
     def _tables(self, epoch: int) -> EpochTables:
-        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch)
+        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch, self._paired)
         uniform = np.empty((len(plan.view), 0))
         if self._source is not None:
             uniform = epoch_plan.augmentation_draws(plan, self._seed, epoch)
@@ -192,10 +199,23 @@ class TripleLoader:
         if self._targets is not None:
             rows = triples.clip[index] * self._seconds + triples.second[index]
             target_rows = torch.from_numpy(rows).to(self._device)
+        sound = None
+        if self._sound is not None:
+            partners = epoch_plan.partners(plan)
+            sound = self._sound.draws(triples.clip, index, partners, self._seed, epoch)
         labels = self._labels[torch.from_numpy(index).to(self._device)]
         place = torch.from_numpy(plan.place).to(self._device)
         return EpochTables(
-            plan, where, uniform, labels, place, present, audio_rows, encoded_rows, target_rows
+            plan,
+            where,
+            uniform,
+            labels,
+            place,
+            present,
+            audio_rows,
+            encoded_rows,
+            target_rows,
+            sound,
         )
 
     def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
@@ -208,6 +228,9 @@ class TripleLoader:
         audio = embedding = targets = None
         if self._audio is not None and tables.audio_rows is not None:
             audio = self._audio.index_select(0, tables.audio_rows[plan.part])
+        sound = None if tables.sound is None else tables.sound.part(plan.part)
+        if self._sound is not None and audio is not None and sound is not None:
+            audio = self._sound.applied(audio, sound)
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
         if self._targets is not None and tables.target_rows is not None:
@@ -223,6 +246,7 @@ class TripleLoader:
             embedding,
             None if tables.present is None else tables.present[plan.part],
             targets,
+            None if sound is None else sound.mix,
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:
