@@ -1,6 +1,7 @@
 """A training batch: the inputs of the model and the labels.
 
-Shape legend: 2 channels, B bands, D features of the visual encoder; n triples and m images of a
+Shape legend: 2 channels, B bands, D features of the visual encoder, P of a pre-trained audio
+encoder; n triples and m images of a
 batch on this rank; Z the side of an image.
 """
 
@@ -23,6 +24,7 @@ class Inputs(NamedTuple):
     image_index: Tensor | None = None  # int64 [n] each sample's image among the m
     embedding: Tensor | None = None  # float32 [n, D]
     present: Tensor | None = None  # bool [n, 2] sound and image; None: all samples have both
+    tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,14 @@ class Batch:
     image_index: Tensor  # int64 [n] each triple's image among the m
     embedding: Tensor | None = None  # float32 [n, D] of the stored images
     present: Tensor | None = None  # bool [n, 2] sound and image; None: none was dropped
+    tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
     @property
     def inputs(self) -> Inputs:
         """The model's part of the batch."""
-        return Inputs(self.audio, self.images, self.image_index, self.embedding, self.present)
+        return Inputs(
+            self.audio, self.images, self.image_index, self.embedding, self.present, self.tower
+        )
 
     @property
     def images_encoded(self) -> int:

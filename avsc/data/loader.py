@@ -70,7 +70,8 @@ class TripleLoader:
         seed: Seed of order and augmentation.
         batch_size: Number of triples of a batch over all ranks; about that number where triples
             share images.
-        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
+        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without them.
+        tower: A pre-trained encoder's embeddings of the clips' sound, float32 [C, S, P], or None.
         source: Images of the clips; None for batches without raw images.
         encoded: Encoded views of the clips' images; None for batches without embeddings.
         side: Side Z of an image in pixels.
@@ -95,6 +96,7 @@ class TripleLoader:
         seed: int,
         batch_size: int,
         audio: NDArray[np.float32] | None = None,
+        tower: NDArray[np.float32] | None = None,
         source: ImageSource | DeviceImages | None = None,
         encoded: EncodedViews | None = None,
         side: int = 0,
@@ -128,6 +130,9 @@ class TripleLoader:
         if audio is not None:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
+        self._tower: Tensor | None = None
+        if tower is not None:
+            self._tower = torch.from_numpy(tower).to(self._device)
         self._encoded = encoded
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
@@ -214,6 +219,11 @@ class TripleLoader:
             audio = self._audio.index_select(0, tables.audio_rows[plan.part])
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
+        tower = None
+        if self._tower is not None:
+            index = tables.plan.index[plan.part]
+            clip, second = self.triples.clip[index], self.triples.second[index]
+            tower = self._tower[torch.from_numpy(clip), torch.from_numpy(second)]
         return Batch(
             plan.number,
             plan.total,
@@ -224,6 +234,7 @@ class TripleLoader:
             tables.place[plan.part] - plan.group.start,
             embedding,
             None if tables.present is None else tables.present[plan.part],
+            tower,
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:
@@ -307,6 +318,7 @@ def training_loader(
     recipe: Recipe,
     *,
     audio: NDArray[np.float32] | None,
+    tower: NDArray[np.float32] | None = None,
     image_size: int | None,
     encoded: EncodedViews | None = None,
     device: torch.device | str = "cpu",
@@ -323,6 +335,7 @@ def training_loader(
         recipe: Its ``train`` (seed, batch size, cache, threads, shared images) and ``augment``
             sections count.
         audio: See ``TripleLoader``.
+        tower: See ``TripleLoader``.
         image_size: Side of the visual encoder's input in pixels; None for batches without raw
             images.
         encoded: See ``TripleLoader``.
@@ -353,6 +366,7 @@ def training_loader(
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
         audio=audio,
+        tower=tower,
         source=source,
         encoded=encoded,
         side=image_size or 0,

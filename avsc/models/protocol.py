@@ -2,7 +2,7 @@
 
 Training's validation, ``evaluate``, ``predict`` and the tests of exports all score by this one
 function. Shape legend: s segments, m samples (pairs of an audio frame and its second's image), 2
-channels, B bands, D features of the visual encoder, C scenes.
+channels, B bands, D features of the visual encoder, P of a pre-trained audio encoder, C scenes.
 """
 
 from typing import NamedTuple
@@ -21,6 +21,7 @@ class Samples(NamedTuple):
     segment: Tensor  # int64 [m], each sample's segment among the s
     segments: int  # s
     present: Tensor | None = None  # bool [s, 2] each segment's sound and image; None for both
+    tower: Tensor | None = None  # float32 [s, P], a pre-trained encoder's of each segment's sound
 
 
 @torch.inference_mode()
@@ -31,12 +32,15 @@ def segment_probabilities(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    embedding, present = (
-        _by_sample(samples.embedding, samples),
-        _by_sample(samples.present, samples),
-    )
-    logits = model(samples.audio, embedding=embedding, present=present)
+    logits = logits_of(model, samples)
     return mean_by_segment(torch.softmax(logits.double(), dim=1), samples)
+
+
+@torch.inference_mode()
+def logits_of(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """The scenes' logits of each sample, float32 [m, C], of a model in evaluation mode."""
+    logits: Tensor = model(samples.audio, **_by_sample(samples))
+    return logits
 
 
 @torch.inference_mode()
@@ -47,16 +51,18 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    embedding, present = (
-        _by_sample(samples.embedding, samples),
-        _by_sample(samples.present, samples),
-    )
-    joint = model.embed(samples.audio, embedding=embedding, present=present)
+    joint = model.embed(samples.audio, **_by_sample(samples))
     return mean_by_segment(joint.double(), samples)
 
 
-def _by_sample(values: Tensor | None, samples: Samples) -> Tensor | None:
-    return None if values is None else values[samples.segment]
+def _by_sample(samples: Samples) -> dict[str, Tensor]:
+    """What segments have, for each of their samples, by the name of the model's argument."""
+    of_segments = {
+        "embedding": samples.embedding,
+        "present": samples.present,
+        "tower": samples.tower,
+    }
+    return {k: values[samples.segment] for k, values in of_segments.items() if values is not None}
 
 
 def mean_by_segment(values: Tensor, samples: Samples) -> Tensor:

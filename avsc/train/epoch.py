@@ -70,7 +70,7 @@ class Optimization:
 
     def step(self, batch: Batch) -> Tensor:
         """One step on a batch; its loss, correct answers and gradient norm, [3] on the device."""
-        logits = self.model(*batch.inputs)
+        logits = self.model(**batch.inputs._asdict())
         if self.class_weights is None:
             loss = cross_entropy(logits, batch.labels, reduction="sum")
         else:
