@@ -164,13 +164,11 @@ def _batches(
             stored = condition.pictures(plain, seconds)  # [k, S, D]
             embedding = stored[within(seconds, stored.shape[1])]
         count = int(seconds.sum())
-        heard = None
+        present, heard = condition.present(count), None
         if tower is not None:
             (whole,) = tower.read(rows)  # [k, S, P]
             heard = whole[within(seconds, whole.shape[1])]
-        samples = run.samples(
-            audio, embedding, segment, count, condition.present(count), tower=heard
-        )
+        samples = run.samples(audio, embedding, segment, count, present, tower=heard)
         yield int(segments.first[start]), samples
 
 

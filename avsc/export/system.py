@@ -1,7 +1,7 @@
 """A run's model as it is exported: audio frame and image in, probabilities of the scenes out.
 
-Shape legend: n samples, 2 channels (average, difference), B bands, Z pixels of a side, P features of a
-pre-trained audio encoder, C scenes.
+Shape legend: n samples, 2 channels (average, difference), B bands, Z pixels of a side, P features
+of a pre-trained audio encoder, C scenes.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class System(nn.Module):
         Args:
             audio: Frames as a store has them, float32 [n, 2, B]; not for a run on pictures alone.
             image: Images, uint8 RGB [n, Z, Z, 3], scaled and cropped; not for a run on sound alone.
-            audio_embedding: Embeddings of the sound by the run's pre-trained audio encoder, which is
-                not part of the system, float32 [n, P]; for a run with such an encoder.
+            audio_embedding: Embeddings of the sound, float32 [n, P], by the run's pre-trained audio
+                encoder, which is not part of the system; for a run with such an encoder.
         """
         embedding = None if self.visual_encoder is None else self.visual_encoder(image)
         logits = self.model(audio, embedding=embedding, tower=audio_embedding)

@@ -100,7 +100,8 @@ class AudioBank(Bank):
             AvscError: Some are not computed; see ``require``.
         """
         self.require(rows)
-        return self.read(rows)[0]
+        (found,) = self.read(rows)
+        return np.asarray(found, np.float32)
 
 
 def audio_key(store: Store, sha256: str) -> dict[str, object]:

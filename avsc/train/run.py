@@ -193,9 +193,9 @@ def _describe(
     """What is about to happen, for a person."""
     parts = []
     if recipe.train.strategy != "video":
-        source = recipe.train.acoustic_source()
         if recipe.audio.uses_frames:
-            parts.append(f"{recipe.audio.feature} ({source} acoustic encoder)")
+            trained = recipe.train.acoustic_source()
+            parts.append(f"{recipe.audio.feature} ({trained} acoustic encoder)")
         if recipe.audio.model is not None:
             parts.append(f"embeddings of sound by {Path(recipe.audio.model).name}")
     if encoder is not None:
