@@ -28,7 +28,7 @@ def embed(
     dataset: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DATASET]",
+            metavar="DATASET",
             help="With --audio-model: what `avsc prepare` made the store from. Its sound is read "
             "again.",
             show_default=False,
