@@ -35,17 +35,56 @@ class AudioRecipe(Section):
     )
     encoder: str | None = Field(
         default=None,
-        description="class of your own acoustic encoder, package.module:Class, a torch.nn.Module "
-        "from [n, 2, bands] to [n, D] made with `bands`; unset: the paper's",
+        description="acoustic encoder: ae, the paper's, which is trained; pretrained, the frozen "
+        "one in audio.model, whose embeddings `avsc embed` keeps; both; or the class of your own, "
+        "package.module:Class, a torch.nn.Module from [n, 2, bands] to [n, D] made with `bands`; "
+        "unset: ae",
+    )
+    model: str | None = Field(
+        default=None,
+        description="folder of the pretrained audio encoder (AST or CLAP, as transformers saves "
+        "them), for audio.encoder = pretrained or both",
     )
 
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _papers_own(cls, encoder: object) -> object:
+        return None if encoder == "ae" else encoder
+
     @model_validator(mode="after")
-    def _names_a_class(self) -> "AudioRecipe":
+    def _agrees(self) -> "AudioRecipe":
         module, _, name = (self.encoder or "").partition(":")
         parts = [*module.split("."), name]
-        if self.encoder is not None and not all(map(str.isidentifier, parts)):
-            raise ValueError(f"audio.encoder is {self.encoder!r}; it takes package.module:Class")
+        if not (self.encoder is None or self.uses_tower or all(map(str.isidentifier, parts))):
+            raise ValueError(
+                f"audio.encoder is {self.encoder!r}; it takes ae, pretrained, both or "
+                "package.module:Class"
+            )
+        if self.uses_tower and self.model is None:
+            raise ValueError(
+                f"audio.encoder = {self.encoder} needs the encoder's folder: set audio.model"
+            )
+        if self.model is not None and not self.uses_tower:
+            raise ValueError(
+                "audio.model is for audio.encoder = pretrained or both: set one of them, or leave "
+                "audio.model out"
+            )
         return self
+
+    @property
+    def uses_tower(self) -> bool:
+        """Whether there is a pre-trained, frozen audio encoder."""
+        return self.encoder in ("pretrained", "both")
+
+    @property
+    def uses_frames(self) -> bool:
+        """Whether there is an acoustic encoder of audio frames: the paper's or somebody's own."""
+        return self.encoder != "pretrained"
+
+    @property
+    def own_class(self) -> str | None:
+        """The class of somebody's own acoustic encoder, ``package.module:Class``, or None."""
+        return self.encoder if self.encoder and ":" in self.encoder else None
 
 
 class VisualRecipe(Section):

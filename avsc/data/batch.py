@@ -1,7 +1,7 @@
 """A training batch: the inputs of the model and the labels.
 
-Shape legend: 2 channels, B bands, D features of the visual encoder, K scenes; n triples and m
-images of a batch on this rank; Z the side of an image.
+Shape legend: 2 channels, B bands, D features of the visual encoder, P of a pre-trained audio
+encoder, K scenes; n triples and m images of a batch on this rank; Z the side of an image.
 """
 
 from dataclasses import dataclass
@@ -37,6 +37,7 @@ class Inputs(NamedTuple):
     embedding: Tensor | None = None  # float32 [n, D]
     present: Tensor | None = None  # bool [n, 2] sound and image; None: all samples have both
     mix: Mix | None = None  # of the images' embeddings; ``audio`` is mixed already
+    tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,19 @@ class Batch:
     present: Tensor | None = None  # bool [n, 2] sound and image; None: none was dropped
     targets: Tensor | None = None  # float32 [n, K] soft targets of teachers; None: labels alone
     mix: Mix | None = None  # of embeddings and labels; ``audio`` is mixed already
+    tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
     @property
     def inputs(self) -> Inputs:
         """The model's part of the batch."""
         return Inputs(
-            self.audio, self.images, self.image_index, self.embedding, self.present, self.mix
+            self.audio,
+            self.images,
+            self.image_index,
+            self.embedding,
+            self.present,
+            self.mix,
+            self.tower,
         )
 
     @property

@@ -56,7 +56,8 @@ class TripleLoader:
         seed: Seed of order and augmentation.
         batch_size: Number of triples of a batch over all ranks; about that number where triples
             share images.
-        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
+        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without them.
+        tower: A pre-trained encoder's embeddings of the clips' sound, float32 [C, S, P], or None.
         source: Images of the clips; None for batches without raw images.
         encoded: Encoded views of the clips' images; None for batches without embeddings.
         targets: Soft targets of each second of the clips, float32 [C, S, K]; None for labels alone.
@@ -84,6 +85,7 @@ class TripleLoader:
         seed: int,
         batch_size: int,
         audio: NDArray[np.float32] | None = None,
+        tower: NDArray[np.float32] | None = None,
         source: ImageSource | DeviceImages | None = None,
         encoded: EncodedViews | None = None,
         targets: NDArray[np.float32] | None = None,
@@ -123,10 +125,7 @@ class TripleLoader:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
         self._encoded = encoded
-        self._targets: Tensor | None = None
-        if targets is not None:
-            self._seconds = targets.shape[1]
-            self._targets = torch.from_numpy(targets).to(self._device).flatten(0, 1)  # [C * S, K]
+        self._tower, self._targets = self._by_second(tower), self._by_second(targets)
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
         if source is not None and not isinstance(source, DeviceImages):
@@ -134,6 +133,13 @@ class TripleLoader:
             room = -(-int(np.diff(self._bounds).max()) // world)
             self._buffers = [_Buffer(room, side, self._on_cuda) for _ in range(AHEAD + 1)]
         self._running: Generator[Batch] | None = None
+
+    def _by_second(self, values: NDArray[np.float32] | None) -> Tensor | None:
+        """Values of the clips' seconds [C, S, x] on the device, as [C * S, x]."""
+        if values is None:
+            return None
+        self._seconds = values.shape[1]
+        return torch.from_numpy(values).to(self._device).flatten(0, 1)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -187,7 +193,7 @@ class TripleLoader:
         if self._disturbed.drops:
             drawn = disturb.present(len(triples), self._disturbed, epoch)
             present = torch.from_numpy(drawn[index]).to(self._device)
-        audio_rows = encoded_rows = target_rows = None
+        audio_rows = encoded_rows = second_rows = None
         if self._audio is not None:
             rows = triples.clip[index] * self._frames + triples.frame[index]
             audio_rows = torch.from_numpy(rows).to(self._device)
@@ -196,9 +202,9 @@ class TripleLoader:
             clip = view * len(triples.rows) + triples.clip[index]
             rows = clip * self._encoded.seconds + where[plan.place, 1]
             encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
-        if self._targets is not None:
+        if self._targets is not None or self._tower is not None:
             rows = triples.clip[index] * self._seconds + triples.second[index]
-            target_rows = torch.from_numpy(rows).to(self._device)
+            second_rows = torch.from_numpy(rows).to(self._device)
         sound = None
         if self._sound is not None:
             partners = epoch_plan.partners(plan)
@@ -214,7 +220,7 @@ class TripleLoader:
             present,
             audio_rows,
             encoded_rows,
-            target_rows,
+            second_rows,
             sound,
         )
 
@@ -225,7 +231,7 @@ class TripleLoader:
 
     def _batch(self, tables: EpochTables, plan: BatchPlan, pixels: Tensor | None) -> Batch:
         """Puts a batch together around its images, uint8 [m, Z, Z, 3]."""
-        audio = embedding = targets = None
+        audio = embedding = targets = tower = None
         if self._audio is not None and tables.audio_rows is not None:
             audio = self._audio.index_select(0, tables.audio_rows[plan.part])
         sound = None if tables.sound is None else tables.sound.part(plan.part)
@@ -233,8 +239,10 @@ class TripleLoader:
             audio = self._sound.applied(audio, sound)
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
-        if self._targets is not None and tables.target_rows is not None:
-            targets = self._targets.index_select(0, tables.target_rows[plan.part])
+        if self._targets is not None and tables.second_rows is not None:
+            targets = self._targets.index_select(0, tables.second_rows[plan.part])
+        if self._tower is not None and tables.second_rows is not None:
+            tower = self._tower.index_select(0, tables.second_rows[plan.part])
         return Batch(
             plan.number,
             plan.total,
@@ -247,6 +255,7 @@ class TripleLoader:
             None if tables.present is None else tables.present[plan.part],
             targets,
             None if sound is None else sound.mix,
+            tower,
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:

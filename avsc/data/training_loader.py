@@ -23,6 +23,7 @@ def training_loader(
     recipe: Recipe,
     *,
     audio: NDArray[np.float32] | None,
+    tower: NDArray[np.float32] | None = None,
     image_size: int | None,
     encoded: EncodedViews | None = None,
     targets: NDArray[np.float32] | None = None,
@@ -40,6 +41,7 @@ def training_loader(
         recipe: Its ``train`` (seed, batch size, cache, threads, shared images), ``augment`` and
             ``augment_audio`` sections count.
         audio: See ``TripleLoader``.
+        tower: See ``TripleLoader``.
         image_size: Side of the visual encoder's input in pixels; None for batches without raw
             images.
         encoded: See ``TripleLoader``.
@@ -79,6 +81,7 @@ def training_loader(
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
         audio=audio,
+        tower=tower,
         source=source,
         encoded=encoded,
         targets=targets,

@@ -44,6 +44,7 @@ class ImageClassifier(nn.Module):
         embedding: None = None,
         present: None = None,
         mix: None = None,
+        tower: None = None,
     ) -> Tensor:
         """Logits of a batch's inputs, float32 [n, C].
 
@@ -54,8 +55,9 @@ class ImageClassifier(nn.Module):
             embedding: None: nothing is encoded beforehand.
             present: None: no image is missing.
             mix: None: no image is mixed with another.
+            tower: None: there is no sound.
         """
-        del audio, embedding, present, mix
+        del audio, embedding, present, mix, tower
         images = images if image_index is None else images[image_index]
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
             logits: Tensor = self.head(self.backbone(images * self.scale + self.shift))

@@ -13,6 +13,7 @@ from avsc.dataset.read import kind_of
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.report import bank_info, formatting
 from avsc.report.dataset_info import show_dataset
 from avsc.store.finalize import describe, unfinished
@@ -110,7 +111,7 @@ def _show_store(path: Location) -> None:
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
     if path.folder is not None and (found := bank_info.banks(path.folder)):
-        table("encoded views (STORE.embeddings)", bank_info.HEADER, found)
+        table("encoded pictures and sound (STORE.embeddings)", bank_info.HEADER, found)
     reasons = store.reasons()
     if reasons:
         tell(f"quarantined ({len(reasons)})")
@@ -194,10 +195,17 @@ def _pictures(settings: StoreSettings) -> str:
 def _inputs(resolved: Recipe) -> Facts:
     inputs = []
     if resolved.train.strategy != "video":
-        inputs.append(("sound", f"{resolved.audio.feature}, concat {resolved.audio.concat}"))
+        inputs += [("sound", sound) for sound in _sound(resolved.audio)]
     if resolved.train.strategy != "audio":
         inputs.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
     return inputs
+
+
+def _sound(audio: AudioRecipe) -> list[str]:
+    """What listens: an acoustic encoder of frames, a pre-trained audio encoder, or both."""
+    own = "" if audio.own_class is None else f", encoder {audio.own_class}"
+    found = [f"{audio.feature}, concat {audio.concat}{own}"] if audio.uses_frames else []
+    return found + ([f"pre-trained encoder {audio.model}"] if audio.uses_tower else [])
 
 
 def _progress(run: Path, resolved: Recipe, done: int) -> str:
