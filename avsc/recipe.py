@@ -8,7 +8,14 @@ from pydantic import ValidationError, model_validator
 
 from avsc import recipe_files, recipe_keys
 from avsc.recipe_augment import AugmentAudioRecipe, AugmentRecipe
-from avsc.recipe_sections import AudioRecipe, DistillRecipe, Section, TrainRecipe, VisualRecipe
+from avsc.recipe_sections import (
+    AudioRecipe,
+    DistillRecipe,
+    ModelRecipe,
+    Section,
+    TrainRecipe,
+    VisualRecipe,
+)
 
 
 class Recipe(Section):
@@ -23,6 +30,7 @@ class Recipe(Section):
 
     audio: AudioRecipe = AudioRecipe()
     visual: VisualRecipe = VisualRecipe()
+    model: ModelRecipe = ModelRecipe()
     train: TrainRecipe = TrainRecipe()
     distill: DistillRecipe = DistillRecipe()
     augment: AugmentRecipe = AugmentRecipe()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avsc import console
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate import results
@@ -14,6 +15,7 @@ from avsc.evaluate.evaluation import FOLD, evaluation_folder
 from avsc.export import weights
 from avsc.export.description import Description
 from avsc.folds import TRAIN, train_and_test
+from avsc.models.sizes import part_sizes
 from avsc.recipe_keys import to_toml
 from avsc.report import formatting
 from avsc.store.reader import Store
@@ -67,6 +69,13 @@ def model_card(run: Run, description: Description, model: Path) -> str:
         scores=scores_of(
             run.path, description.weights_sha256, calibrated=description.temperature is not None
         ),
+        sizes=part_sizes(run.model),
+        byte_size=console.byte_size,
+        teachers=[
+            {"name": Path(one.path).name, "what": one.what, "sha256": one.sha256}
+            for one in run.manifest.teachers
+        ],
+        distill=run.recipe.distill,
         recipe=to_toml(run.recipe).strip(),
         encoder_weights=Path(run.recipe.visual.weights).name,
         tensors=_tensors(model),

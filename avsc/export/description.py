@@ -93,6 +93,7 @@ class Description(_Part):
         visual: Visual input; None for a run on sound alone.
         temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
+        width: Factor of the widths of hidden layers.
     """
 
     format: Literal["avsc-export"] = "avsc-export"
@@ -107,6 +108,7 @@ class Description(_Part):
     files: dict[str, str]
     temperature: float | None = None
     audio_embedding: TowerInput | None = None
+    width: float = 1.0
 
 
 def describe(
@@ -148,6 +150,7 @@ def describe(
         visual=visual,
         files={model.name: files.sha256_file(model)},
         temperature=temperature,
+        width=run.recipe.model.width,
     )
 
 
@@ -166,6 +169,8 @@ def write_description(folder: Path, description: Description) -> None:
         absent["audio_embedding"] = True
     if description.temperature is None:
         absent["temperature"] = True
+    if description.width == 1:
+        absent["width"] = True
     if description.audio is not None and description.audio.encoder is None:
         absent["audio"] = {"encoder"}
     content = description.model_dump_json(indent=2, exclude=absent)

@@ -36,6 +36,8 @@ def _row(path: Path, described: dict[str, Any]) -> list[str]:
     if "audio_model" in key:
         model = f"audio encoder {key['audio_model'][:8]}"
         return ["1", model, "", "sound", begun, size, path.name]
+    if "teacher" in key:
+        return ["1", f"teacher {key['teacher'][:8]}", "", "answers", begun, size, path.name]
     if key["version"] != VERSION:
         what = "of an earlier avsc: not used, may be removed"
         return ["1", key["model"], str(key["image"]["size"]), what, "", size, path.name]

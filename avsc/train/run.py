@@ -168,6 +168,12 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
             f"an acoustic encoder of {wanted}",
             "choose another --audio-run, or set audio.* as it has them",
         )
+    if there.recipe.model.width != now.recipe.model.width:
+        raise AvscError(
+            f"{source} has an acoustic encoder of the width {there.recipe.model.width:g}",
+            f"one of this run's width, {now.recipe.model.width:g}",
+            f"--set model.width={there.recipe.model.width:g}, or choose another --audio-run",
+        )
     feature = now.recipe.audio.feature
     bank = there.settings.bank(feature)
     if bank != now.settings.bank(feature):
