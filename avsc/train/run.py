@@ -226,6 +226,8 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
+    if recipe.augment_audio.is_on:
+        notes.append(f"sound is augmented: {recipe.augment_audio}")
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",
