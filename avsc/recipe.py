@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from avsc import recipe_files, recipe_keys
 from avsc.recipe_sections import AudioRecipe, AugmentRecipe, Section, TrainRecipe, VisualRecipe
@@ -24,6 +24,15 @@ class Recipe(Section):
     visual: VisualRecipe = VisualRecipe()
     train: TrainRecipe = TrainRecipe()
     augment: AugmentRecipe = AugmentRecipe()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Recipe":
+        if not self.audio.uses_frames and (self.train.acoustic or self.train.audio_run):
+            raise ValueError(
+                "audio.encoder = pretrained stands in the place of the acoustic encoder: leave "
+                "train.acoustic and train.audio_run out, or set audio.encoder = both"
+            )
+        return self
 
     def __init__(self, **sections: Any) -> None:  # noqa: ANN401  pydantic checks them
         try:
