@@ -283,37 +283,32 @@ class TrainRecipe(Section):
         return self.acoustic or ("pretrained" if self.strategy == "pipeline" else "trainable")
 
 
-class AugmentRecipe(Section):
-    """Augmentation of raw training images; each sample draws its own."""
+class DistillRecipe(Section):
+    """Distillation: a teacher's soft targets beside the labels of the training clips."""
 
-    seed: int = Field(
-        default=0,
-        ge=0,
-        lt=1 << 63,
-        description="random seed of the views of a bank (train.views), which runs of other "
-        "train.seed share; fresh views are drawn from train.seed",
+    teacher: tuple[str, ...] = Field(
+        default=(),
+        description="teachers: folders of runs or of seeds, or predictions files that cover the "
+        "training clips; of several, the mean of their soft targets; none: labels alone",
     )
-    crop_scale_min: float = Field(
-        default=0.35,
+    weight: float = Field(
+        default=0.5,
         gt=0,
         le=1,
-        description="smallest share of the image's area that a random crop keeps; 1: no crop",
+        description="share of the soft targets in the training loss; the labels have the rest",
     )
-    crop_ratio_max: float = Field(
-        default=4 / 3, ge=1, description="largest aspect ratio of a random crop, wide or tall"
+    temperature: float = Field(
+        default=2.0,
+        gt=0,
+        le=100,
+        description="temperature of the soft targets: the logits of teacher and student are "
+        "divided by it",
     )
-    flip: float = Field(
-        default=0.5, ge=0, le=1, description="probability of a horizontal mirror image"
-    )
-    brightness: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the brightness factor from 1"
-    )
-    contrast: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the contrast factor from 1"
-    )
-    saturation: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the saturation factor from 1"
-    )
-    hue: float = Field(
-        default=0.0, ge=0, le=0.5, description="largest rotation of the hue in turns (360 degrees)"
-    )
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        names = [given] if isinstance(given, str) else given
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
+            raise ValueError(f"distill.teacher is {given!r}; it takes a list of paths")
+        return tuple(names)

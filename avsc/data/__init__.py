@@ -10,6 +10,7 @@ In the order of reading:
   (``image_cache``)
 - ``augment``, ``augment_gpu``: random crops, mirror images and colours, with OpenCV or torch
 - ``ring``: threads that fill buffers ahead of the consumer
-- ``batch``, ``loader``: all of the above as training batches
+- ``batch``, ``loader``: all of the above as training batches; ``training_loader``: those of a
+  recipe
 - ``eval_images``: images without augmentation, as the visual encoder's weights expect them
 """

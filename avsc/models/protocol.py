@@ -5,7 +5,7 @@ function. Shape legend: s segments, m samples (pairs of an audio frame and its s
 channels, B bands, D features of the visual encoder, P of a pre-trained audio encoder, C scenes.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
     return mean_by_segment(joint.double(), samples)
 
 
-def _by_sample(samples: Samples) -> dict[str, Tensor]:
+def _by_sample(samples: Samples) -> dict[str, Any]:
     """What segments have, for each of their samples, by the name of the model's argument."""
     of_segments = {
         "embedding": samples.embedding,

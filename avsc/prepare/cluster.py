@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # by itself; a lost machine (walltime, pre-emption) is weaker evidence.
 DEATHS_HERE = 2
 DEATHS_ON_SLURM = 3
+WORKER_PRELOAD = "avsc.prepare.dask_worker"
 # The cores are shared out by processes.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), 1
@@ -106,9 +107,10 @@ def _settings(profile: Profile) -> Iterator[None]:
         # Dask's own value also gives memory back at once, which costs a fifth of a clip's time.
         "distributed.nanny.pre-spawn-environ": ONE_THREAD,
         "distributed.worker.multiprocessing-method": "forkserver",
-        # Its HTTP servers cannot be left out; these serve nothing, on this machine alone.
+        # Its HTTP servers cannot be left out; they serve nothing, and are closed at once.
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
+        "distributed.worker.preload": [WORKER_PRELOAD],
     }
     if isinstance(profile, LocalProfile):
         # Or a worker that is between two lives after that time is taken for lost for ever.
@@ -228,7 +230,7 @@ def slurm_cluster(profile: SlurmProfile) -> Iterator[Any]:
             walltime=profile.walltime,
             job_extra_directives=list(profile.directives),
             job_script_prologue=list(profile.prologue),
-            worker_extra_args=["--no-dashboard"],
+            worker_extra_args=["--no-dashboard", "--preload", WORKER_PRELOAD],
             scheduler_options={"dashboard_address": "127.0.0.1:0"},
             **{key: value for key, value in optional.items() if value is not None},
         )

@@ -34,6 +34,20 @@ class EncoderManifest(_Plain):
     features: int
 
 
+class TeacherManifest(_Plain):
+    """A teacher of a distillation.
+
+    Attributes:
+        path: Folder of the run, or predictions file.
+        what: Its strategy and epoch, or that it is a file, for a person.
+        sha256: Digest of what it says: of a run's weights and inputs, or of the file.
+    """
+
+    path: str
+    what: str
+    sha256: str
+
+
 class Manifest(_Plain):
     """How far a checkpoint is in a training, and by which recipe."""
 
@@ -79,6 +93,7 @@ class RunManifest(Manifest):
     versions: dict[str, str]
     audio_tower: EncoderManifest | None = None  # the pre-trained audio encoder
     synthetic: bool = False  # whether the store's clips were made by `avsc synth`
+    teachers: tuple[TeacherManifest, ...] = ()
 
     @property
     def bands(self) -> int | None:
@@ -93,6 +108,8 @@ def new_manifest(
     recipe: Recipe,
     encoder: VisualEncoder | None,
     world: int,
+    *,
+    teachers: tuple[TeacherManifest, ...] = (),
     tower: EncoderManifest | None = None,
 ) -> RunManifest:
     """The manifest of a run before its first step.
@@ -102,6 +119,7 @@ def new_manifest(
         recipe: Resolved recipe.
         encoder: Visual encoder; None for a run on sound alone.
         world: Number of processes.
+        teachers: Teachers it learns from.
         tower: Pre-trained audio encoder; None for none.
     """
     names = ("torch", "timm", "numpy", "zarr")
@@ -116,6 +134,7 @@ def new_manifest(
         world=world,
         audio_tower=tower,
         synthetic=store.is_synthetic,
+        teachers=teachers,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )
 
@@ -149,7 +168,7 @@ def parse(manifest: dict[str, Any], where: str) -> RunManifest:
 
 
 def require_same(there: RunManifest, now: RunManifest) -> None:
-    """Refuses to resume a run with another store, recipe, schema or encoder.
+    """Refuses to resume a run with another store, recipe, schema, encoder or teacher.
 
     Raises:
         AvscError: Something differs; each difference is named.
@@ -169,11 +188,19 @@ def require_same(there: RunManifest, now: RunManifest) -> None:
     if there.audio_tower != now.audio_tower:
         old, new = there.audio_tower, now.audio_tower
         differing.append(f"pre-trained audio encoder: {old}, asked for {new}")
+    differing += [
+        f"teacher {new.path}: {old.what}, SHA-256 {old.sha256[:12]}, now {new.what}, "
+        f"{new.sha256[:12]}"
+        for old, new in zip(there.teachers, now.teachers, strict=False)
+        if old.sha256 != new.sha256
+    ]
+    if len(there.teachers) != len(now.teachers):
+        differing.append(f"teachers: {len(there.teachers)}, now {len(now.teachers)}")
     if differing:
         raise AvscError(
             "the run cannot be resumed with something else than it was begun with:\n  "
             + "\n  ".join(differing),
-            "the store, recipe and encoder it was begun with",
+            "the store, recipe, encoder and teachers it was begun with",
             "leave these options out with --resume, or train into another --out",
         )
 

@@ -16,7 +16,7 @@ from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
 from avsc.recipe_sections import AudioRecipe
 from avsc.store.reader import Store
-from avsc.train import checkpoint, load, manifest, run_dir
+from avsc.train import checkpoint, load, manifest, run_dir, teacher
 from avsc.train.distributed import Ranks
 from avsc.train.manifest import RunManifest, new_manifest
 from avsc.train.run_data import RunData, open_tower, read_run_data
@@ -45,8 +45,9 @@ def train(
             with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        trust_code: Whether the class that a run which goes on names as its own acoustic encoder
-            may be imported, which runs its code. A recipe that is given here is trusted.
+        trust_code: Whether the class that a run which goes on, or a teacher, names as its own
+            acoustic encoder may be imported, which runs its code. A recipe that is given here is
+            trusted.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
@@ -59,17 +60,22 @@ def train(
         own = resolved.audio.own_class
         if own is not None and recipe is None and not trust_code:
             raise untrusted(own, run)
-        return _train(Store.open(store), run, resolved, ranks)
+        return _train(Store.open(store), run, resolved, ranks, trust_code)
 
 
-def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
+def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bool) -> Outcome:
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
     encoder = _visual_encoder(recipe, ranks.device)
     tower = None if recipe.train.strategy == "video" else open_tower(store, recipe.audio)
-    now = new_manifest(store, recipe, encoder, ranks.world, None if tower is None else tower.named)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
     there = None if saved is None else manifest.parse(saved.manifest, str(saved.path))
+    if there is not None and there.finished:
+        teachers = there.teachers  # they may be gone
+    else:
+        teachers = teacher.teachers_of(recipe, store)
+    named = None if tower is None else tower.named
+    now = new_manifest(store, recipe, encoder, ranks.world, teachers=teachers, tower=named)
     if there is not None:
         manifest.require_same(there, now)
         if there.finished:
@@ -77,12 +83,20 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
             return outcome(run, there)
     for line in _describe(run, store, fold, recipe, encoder, ranks=ranks):
         tell(line)
+    for line in teacher.describe(recipe, teachers) + teacher.leaks(recipe, teachers):
+        tell(line)
+    targets = None
+    if teachers:
+        targets = teacher.soft_targets(
+            store, fold, recipe, teachers, ranks, elsewhere=run / "teachers", trust_code=trust_code
+        )
     data = read_run_data(
         store,
         fold,
         recipe,
         encoder,
         ranks,
+        targets=targets,
         sound=None if tower is None else tower.bank,
         elsewhere=run / "embeddings",
         say=tell,

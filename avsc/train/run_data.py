@@ -2,7 +2,7 @@
 
 Shape legend: C training clips, K validation clips and n segments of these, S seconds of the longest
 clip, f frames of a segment, B bands, D features of the visual encoder, P of a pre-trained audio
-encoder.
+encoder, K scenes.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from avsc.data.encoded_views import EncodedViews, ViewsInMemory, ViewsOnDisk, place_of
-from avsc.data.loader import TripleLoader, default_threads, training_loader
+from avsc.data.loader import TripleLoader, default_threads
 from avsc.data.split import Clips, TrainingFold, standardisation
+from avsc.data.training_loader import training_loader
 from avsc.data.triples import within
 from avsc.models.audio_bank import AudioBank
 from avsc.models.audio_tower import TowerFolder
@@ -80,6 +81,7 @@ def read_run_data(
     encoder: VisualEncoder | None,
     ranks: Ranks,
     *,
+    targets: Floats | None = None,
     sound: AudioBank | None = None,
     elsewhere: Path,
     say: Callable[[str], None],
@@ -92,6 +94,7 @@ def read_run_data(
         recipe: Recipe of the run.
         encoder: Visual encoder on its device; None for the strategy ``audio``.
         ranks: Processes of the run.
+        targets: Soft targets of the training clips, [C, S, K]; None for labels alone.
         sound: Embeddings of the store's sound by a pre-trained encoder; None for none.
         elsewhere: Folder for embeddings that cannot lie beside the store.
         say: Function that prints the image cache's budget.
@@ -132,6 +135,7 @@ def read_run_data(
         tower=tower,
         image_size=encoder.config.size if encoder is not None and streams else None,
         encoded=encoded,
+        targets=targets,
         device=device,
         rank=ranks.rank,
         world=ranks.world,

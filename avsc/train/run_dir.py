@@ -79,7 +79,11 @@ def absolute_paths(asked: Recipe) -> Recipe:
     if train.audio_run is not None:
         path = str(Path(train.audio_run).expanduser().resolve())
         train = train.model_copy(update={"audio_run": path})
-    return asked.model_copy(update={"audio": audio, "visual": visual, "train": train})
+    teachers = tuple(str(Path(path).expanduser().resolve()) for path in asked.distill.teacher)
+    distill = asked.distill.model_copy(update={"teacher": teachers})
+    return asked.model_copy(
+        update={"audio": audio, "visual": visual, "train": train, "distill": distill}
+    )
 
 
 @contextmanager

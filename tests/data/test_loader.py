@@ -18,12 +18,13 @@ from torch import Tensor
 from avsc.data import augment, image_cache, image_source, rng, triples
 from avsc.data.batch import Batch
 from avsc.data.image_source import Item, StoredImages
-from avsc.data.loader import TripleLoader, training_loader
+from avsc.data.loader import TripleLoader
 from avsc.data.split import Clips
+from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.recipe import load
-from avsc.recipe_sections import AugmentRecipe
+from avsc.recipe_augment import AugmentRecipe
 from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])

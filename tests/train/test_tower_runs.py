@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from avsc import recipe as recipes
+from avsc.data.batch import Mix
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
 from avsc.evaluate.evaluation import evaluate
@@ -22,6 +23,7 @@ from avsc.models.audio_tower import TowerFolder
 from avsc.models.scene_model import MODALITIES, build_model
 from avsc.predict.predict import predict
 from avsc.recipe import Recipe
+from avsc.report.bank_info import banks
 from avsc.report.info import run_facts
 from avsc.store.reader import Store
 from avsc.train.embed import embed_sound
@@ -178,6 +180,32 @@ def test_without_sound_neither_encoder_counts() -> None:
     assert torch.equal(logits, logits[:1].expand(4, 3))
 
 
+def test_mixup_mixes_what_a_pretrained_encoder_gives_as_all_else() -> None:
+    torch.manual_seed(0)
+    model = build_model(None, _Eye(), 3, tower_features=5).eval()  # type: ignore[arg-type]
+    heard, seen = torch.randn(4, 5), torch.randn(4, 7)
+    mix = Mix(torch.tensor([1, 0, 3, 2]), torch.tensor([0.9, 0.6, 0.5, 1.0]))
+    found = model.embed(embedding=seen, mix=mix, tower=heard)
+    share = mix.share[:, None]
+    for part, columns in ((heard, found[:, :5]), (seen, found[:, 5:])):
+        expected = share * part + (1 - share) * part[mix.partner]
+        assert torch.allclose(columns, expected)
+
+
+def test_it_learns_with_augmented_sound_and_teaches_a_run_that_hears_less(
+    base: Path, quick: MakeRecipe, trained: Train, tmp_path: Path
+) -> None:
+    teacher = trained("both", "strategy=audio", "augment_audio.mixup=0.5", "augment_audio.gain=0.5")
+    student = quick("audio.feature=fbank", "strategy=audio", "epochs=1")
+    distill = student.distill.model_copy(update={"teacher": (str(teacher),)})
+    recipe = student.model_copy(update={"distill": distill})
+    train(base / "store", tmp_path / "student", recipe, device="cpu")
+    assert Run.open(tmp_path / "student", "cpu").manifest.audio_tower is None
+    made = [row[3] for row in banks(base / "store")]
+    assert "answers of a teacher" in made
+    assert "sound" in made
+
+
 class _Eye:
     """A visual encoder of seven features that encodes nothing."""
 
@@ -312,14 +340,21 @@ def test_keys_that_contradict_each_other_are_named(audio: dict[str, str]) -> Non
     assert "audio." in caught.value.got
 
 
-@pytest.mark.parametrize("train", [{"acoustic": "pretrained"}, {"audio_run": "runs/audio"}])
-def test_there_is_no_acoustic_encoder_to_train_or_take_in_place_of_a_pretrained_one(
-    train: dict[str, str],
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"train": {"acoustic": "pretrained"}},
+        {"train": {"audio_run": "runs/audio"}},
+        {"augment_audio": {"gain": 0.5}},
+    ],
+)
+def test_in_place_of_a_pretrained_encoder_there_are_no_frames_to_encode(
+    sections: dict[str, dict[str, object]],
 ) -> None:
-    Recipe(audio={"encoder": "both", "model": "models/ast"}, train=train)
+    Recipe(audio={"encoder": "both", "model": "models/ast"}, **sections)
     with pytest.raises(AvscError) as caught:
-        Recipe(audio={"encoder": "pretrained", "model": "models/ast"}, train=train)
-    assert "train.acoustic" in caught.value.got
+        Recipe(audio={"encoder": "pretrained", "model": "models/ast"}, **sections)
+    assert "audio.encoder" in caught.value.got
 
 
 def test_ae_is_the_papers_encoder_as_unset_is() -> None:
