@@ -52,6 +52,16 @@ class Recipe(Section):
                 f"augment_audio ({self.augment_audio}) is for sound, which the strategy video has "
                 "not: leave these keys out"
             )
+        if not self.audio.uses_frames and self.augment_audio.is_on:
+            raise ValueError(
+                f"augment_audio ({self.augment_audio}) changes audio frames, which "
+                "audio.encoder = pretrained does without: leave these keys out"
+            )
+        if not self.audio.uses_frames and (self.train.acoustic or self.train.audio_run):
+            raise ValueError(
+                "audio.encoder = pretrained stands in the place of the acoustic encoder: leave "
+                "train.acoustic and train.audio_run out, or set audio.encoder = both"
+            )
         return self
 
     def __repr__(self) -> str:

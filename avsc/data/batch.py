@@ -36,7 +36,7 @@ class Inputs(NamedTuple):
     image_index: Tensor | None = None  # int64 [n] each sample's image among the m
     embedding: Tensor | None = None  # float32 [n, D]
     present: Tensor | None = None  # bool [n, 2] sound and image; None: all samples have both
-    mix: Mix | None = None  # of the images' embeddings; ``audio`` is mixed already
+    mix: Mix | None = None  # of all embeddings; ``audio`` is mixed already
     tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
 
@@ -60,15 +60,8 @@ class Batch:
     @property
     def inputs(self) -> Inputs:
         """The model's part of the batch."""
-        return Inputs(
-            self.audio,
-            self.images,
-            self.image_index,
-            self.embedding,
-            self.present,
-            self.mix,
-            self.tower,
-        )
+        images = self.images, self.image_index, self.embedding
+        return Inputs(self.audio, *images, self.present, self.mix, self.tower)
 
     @property
     def images_encoded(self) -> int:

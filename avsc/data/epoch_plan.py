@@ -87,7 +87,7 @@ class EpochTables:
     present: Tensor | None  # [T, 2] sound and image; None for both of each sample
     audio_rows: Tensor | None  # [T]
     encoded_rows: Tensor | None  # [T]
-    second_rows: Tensor | None  # [T] of what clips have by the second of the sound
+    second_rows: Tensor | None  # [T] of the second of each triple's sound
     sound: SoundDraws | None  # [T]; None for sound as the store has it
 
 

@@ -125,7 +125,9 @@ class TripleLoader:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
         self._encoded = encoded
-        self._tower, self._targets = self._by_second(tower), self._by_second(targets)
+        self._seconds = int(self._lengths.max())
+        self._tower = self._by_second(tower)  # [C * S, P]
+        self._targets = self._by_second(targets)  # [C * S, K]
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
         if source is not None and not isinstance(source, DeviceImages):
@@ -135,11 +137,10 @@ class TripleLoader:
         self._running: Generator[Batch] | None = None
 
     def _by_second(self, values: NDArray[np.float32] | None) -> Tensor | None:
-        """Values of the clips' seconds [C, S, x] on the device, as [C * S, x]."""
+        """Values of each second of each clip on the device, [C, S, ...] -> [C * S, ...]."""
         if values is None:
             return None
-        self._seconds = values.shape[1]
-        return torch.from_numpy(values).to(self._device).flatten(0, 1)
+        return torch.from_numpy(values[:, : self._seconds]).to(self._device).flatten(0, 1)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -239,10 +240,10 @@ class TripleLoader:
             audio = self._sound.applied(audio, sound)
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
-        if self._targets is not None and tables.second_rows is not None:
-            targets = self._targets.index_select(0, tables.second_rows[plan.part])
-        if self._tower is not None and tables.second_rows is not None:
-            tower = self._tower.index_select(0, tables.second_rows[plan.part])
+        if tables.second_rows is not None:
+            rows = tables.second_rows[plan.part]
+            targets = None if self._targets is None else self._targets.index_select(0, rows)
+            tower = None if self._tower is None else self._tower.index_select(0, rows)
         return Batch(
             plan.number,
             plan.total,

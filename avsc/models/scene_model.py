@@ -101,14 +101,14 @@ class AudioVisualModel(nn.Module):
             image_index: Each sample's image among the m, int64 [n]; None for one image a sample.
             embedding: VE(v) where it is stored, float32 [n, D], instead of images.
             present: Whether each sample has its sound and its image, bool [n, 2]; None for both.
-            mix: Mixup of the samples' embeddings; None for none.
+            mix: Mixup of the samples' VE(v) and pre-trained embeddings; None for none.
             tower: The pre-trained encoder's embedding of the sound, float32 [n, P].
         """
         parts = []
         if self.sound_features:
             trained = None if self.acoustic_encoder is None else self.acoustic_encoder(audio)
-            tower = tower if mix is None or tower is None else mix.of(tower)
-            sound = torch.cat([x for x in (trained, tower) if x is not None], dim=1)
+            frozen = tower if tower is None or mix is None else mix.of(tower)
+            sound = torch.cat([x for x in (trained, frozen) if x is not None], dim=1)
             parts.append(self._or_stand_in("audio", sound, present))
         if self.visual_encoder is not None:
             if embedding is None:

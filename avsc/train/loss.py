@@ -23,9 +23,10 @@ def summed_loss(
     with the weight w and the temperature T. T^2 keeps the gradients of both parts of one size
     whatever T is [Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015,
     section 2]. KL differs from the paper's cross entropy with q by the entropy of q, which has no
-    gradient. Without soft targets it is CE alone. Class weights multiply the whole. A sample that is
-    mixed with another one has the losses with the labels and soft targets of both, in their shares:
-    but for terms without a gradient, the loss with the mixed label and targets.
+    gradient. Without soft targets it is CE alone. Class weights multiply the whole.
+
+    A sample that is mixed with another one has the losses with the labels and soft targets of both,
+    in their shares: but for terms without a gradient, that with the mixed label and targets.
 
     Args:
         logits: Logits z, [n, K].

@@ -1,6 +1,7 @@
 """Pre-trained audio encoders from local folders: values, digests, and what is refused."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,20 @@ def test_ast_gives_what_transformers_gives_of_the_average_of_the_channels(tmp_pa
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, ast_by_hand(folder, sound.mean(axis=1)), atol=1e-5)
     assert found.std(axis=0).max() > 1e-3  # it listens
+
+
+def test_of_an_ast_classifier_the_encoder_is_taken(tmp_path: Path) -> None:
+    from transformers import ASTForAudioClassification, ASTModel
+
+    plain = save_ast(tmp_path / "ast")
+    classifier = ASTForAudioClassification(ASTModel.from_pretrained(plain).config)
+    classifier.audio_spectrogram_transformer.load_state_dict(
+        ASTModel.from_pretrained(plain).state_dict()
+    )
+    folder = Path(shutil.copytree(plain, tmp_path / "classifier"))
+    classifier.save_pretrained(folder)
+    sound = _noise(2, 16_000)
+    np.testing.assert_array_equal(_open(folder).encode(sound), _open(plain).encode(sound))
 
 
 @pytest.mark.parametrize("fusion", [False, True])

@@ -30,7 +30,8 @@ def test_a_mixed_sample_has_the_cross_entropy_with_its_mixed_label(
     torch.testing.assert_close(label.sum(dim=1), torch.ones(5))
     # For whole distributions PyTorch's weights multiply each scene's part, as they do here.
     wanted = cross_entropy(logits, label, weight=weights, reduction="sum")
-    torch.testing.assert_close(summed_loss(logits, batch(MIX), weights, NONE), wanted)
+    mixed = summed_loss(logits, batch(MIX), weights, NONE)
+    torch.testing.assert_close(mixed, wanted)
     alone = cross_entropy(logits, LABELS, weight=weights, reduction="sum")
     torch.testing.assert_close(summed_loss(logits, batch(), weights, NONE), alone)
     assert summed_loss(logits, batch(MIX), weights, NONE) != summed_loss(
