@@ -52,8 +52,13 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    joint = model.embed(*_inputs(samples))
-    return mean_by_segment(joint.double(), samples)
+    return mean_by_segment(sample_embeddings(model, samples).double(), samples)
+
+
+@torch.inference_mode()
+def sample_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """Each sample's e = AE(a) ++ VE(v), float32 [m, 1024 + D], of a model in evaluation mode."""
+    return model.embed(*_inputs(samples))
 
 
 def _inputs(samples: Samples) -> Inputs:

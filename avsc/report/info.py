@@ -277,6 +277,11 @@ def _checkpoints(run: Path) -> str:
     return ", ".join(path.name for path in paths) or "none yet"
 
 
+def _condition(found: dict[str, Any]) -> str:
+    """What the run was not given in an evaluation."""
+    return f", {found['condition']}" if found.get("condition") else ""
+
+
 def _other_store(folder: Path, found: dict[str, Any]) -> str:
     """The store of an evaluation, where it is not the run's own."""
     store = found.get("store") or {}
@@ -294,7 +299,7 @@ def _evaluations(run: Path) -> Facts:
             f"log-loss {formatting.loss(found['log_loss'])}, "
             f"accuracy {formatting.per_cent(found['accuracy'])} % "
             f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
-            f"protocol {found.get('protocol')}{_other_store(folder, found)})"
+            f"protocol {found.get('protocol')}{_condition(found)}{_other_store(folder, found)})"
         )
         if "seeds" in found:
             scores = f"mean of {found['seeds']['n']} seeds: {scores}"
