@@ -22,7 +22,7 @@ MEASURES: tuple[Metric, Metric] = ("log_loss", "accuracy")
 
 
 def table(found: Robustness, form: Form) -> Table:
-    """A row a disturbance, a column a system; for programs a row for each pair, with all numbers."""
+    """A row a disturbance, a column a system; for programs a row a pair, with all numbers."""
     title = (
         f"{found.n_segments:,} segments of {found.n_clips:,} clips (fold {found.fold}), "
         f"seed {found.seed}: log-loss, accuracy in %"

@@ -20,9 +20,10 @@ from avsc.recipe import Recipe
 from avsc.train.embed import embed_sound
 from avsc.train.run import train
 from tests.audio_models import save_ast
-from tests.benchmarks.bench_views import EPOCHS, SEEDS, make, visual
+from tests.benchmarks.bench_views import SEEDS, make, visual
 from tests.benchmarks.results import write_section
 
+EPOCHS = 6
 STEPS = (f"epochs={EPOCHS}", f"restart_epochs={EPOCHS}", "batch_size=64", "lr_max=0.003")
 VIEWS = "train.views=8"
 EVERY_SOUND = ("mixup=0.5", "mask=0.2", "gain_db=6", "swap=0.5", "mixstyle=0.5")
