@@ -7,6 +7,7 @@ several processes can share the work; without it the section of RESULTS.md is wr
 complete is used again.
 """
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,14 @@ import numpy as np
 
 from avsc import recipe as recipes
 from avsc.evaluate import results
+from avsc.evaluate.agree import agree
 from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.robustness import robustness
+from avsc.export.export import export
+from avsc.export.int8 import QUANTIZATION
 from avsc.recipe import Recipe
+from avsc.report import robustness as report
+from avsc.report.table_formats import render
 from avsc.train.embed import embed_sound
 from avsc.train.run import train
 from tests.audio_models import save_ast
@@ -144,6 +151,46 @@ def table(losses: dict[str, list[float]]) -> list[str]:
     return lines
 
 
+def disturbed(folder: Path) -> list[str]:
+    """Lines of systems with missing, late and swapped sounds and pictures; means over seeds."""
+    names = ("joint robust", "joint", "pipeline", "audio", "video")
+    systems = [run_of(folder, name, 0).parent for name in names]
+    shares, offsets_s = (0.25, 0.5, 1.0), (1, 4)
+    found = robustness(systems, shares=shares, offsets_s=offsets_s, device="cpu")
+    table_of = report.table(found, "markdown")
+    return [render([table_of], "markdown", report.notes(found)), ""]
+
+
+def agreement(folder: Path) -> list[str]:
+    """A line on how well swapped sounds are found, for each seed."""
+    robust = [run_of(folder, "joint robust", seed) for seed in SEEDS]
+    singles = [[run_of(folder, name, seed) for name in ("audio", "video")] for seed in SEEDS]
+    lines = ["| swapped sounds found by | F1 of seconds, % | F1 of clips, % |", "|---|---:|---:|"]
+    for name, runs in (("joint robust", [[one] for one in robust]), ("audio and video", singles)):
+        found = [agree(some, out=folder / "agreement", device="cpu") for some in runs]
+        scores = [[100 * getattr(one, kind).f1 for one in found] for kind in ("segments", "clips")]
+        cells = [f"{np.mean(some):.1f} ± {np.std(some, ddof=1):.1f}" for some in scores]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def quantized(folder: Path) -> list[str]:
+    """A line on each export in int8."""
+    lines = ["| int8 of | bytes | log-loss | accuracy % |", "|---|---:|---:|---:|"]
+    for name in ("joint", "joint small of ensemble", "audio small of joint"):
+        out = folder / "int8" / name.replace(" ", "-")
+        if not (out / QUANTIZATION).exists():
+            export(run_of(folder, name, 0), "onnx", out=out, quantize="int8")
+        told = json.loads((out / QUANTIZATION).read_text())
+        before, after = told["float32"], told["int8"]
+        lines.append(
+            f"| {name} | {before['n_bytes']:,} -> {after['n_bytes']:,} "
+            f"| {before['log_loss']:.3f} -> {after['log_loss']:.3f} "
+            f"| {100 * before['accuracy']:.1f} -> {100 * after['accuracy']:.1f} |"
+        )
+    return lines
+
+
 def main(folder: Path, seeds: list[int]) -> None:
     """Trains some seeds, or writes the section."""
     make(folder)
@@ -163,6 +210,10 @@ def main(folder: Path, seeds: list[int]) -> None:
         "log-loss. A change is that to the system beside it, of the same seed.",
         "",
         *table(losses),
+        "",
+        *disturbed(folder),
+        *agreement(folder),
+        *quantized(folder),
     ]
     section = "\n".join(lines)
     print(section)
