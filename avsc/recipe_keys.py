@@ -58,7 +58,9 @@ def values(field: FieldInfo) -> str:
     kind = field.annotation
     if is_optional(field):
         (kind,) = kinds
-    if get_origin(kind) is Literal:
+    if get_origin(kind) is tuple:
+        text = "a list of texts"
+    elif get_origin(kind) is Literal:
         *some, last = map(str, get_args(kind))
         text = f"{', '.join(some)} or {last}"
     else:

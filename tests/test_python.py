@@ -121,8 +121,8 @@ def test_prepare_takes_strings(tmp_path: Path) -> None:
 
 
 def test_batches_of_the_training_stream_may_be_kept(small_store: Path, quick: MakeRecipe) -> None:
-    from avsc.data.loader import training_loader
     from avsc.data.split import training_fold
+    from avsc.data.training_loader import training_loader
 
     store, recipe = avsc.Store.open(small_store), quick()
     clips = training_fold(store, recipe.train).train

@@ -46,6 +46,16 @@ Fold = Annotated[
         rich_help_panel=RECIPE,
     ),
 ]
+Teacher = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RUN|FILE",
+        help="Teacher whose soft targets are learnt beside the labels (distillation): a run, a "
+        "folder of seeds, or a predictions file of the training clips (`avsc evaluate RUN --fold "
+        "train`); may be repeated. The same as --set distill.teacher=RUN.",
+        rich_help_panel=RECIPE,
+    ),
+]
 AudioRun = Annotated[
     Path | None,
     typer.Option(
@@ -67,6 +77,7 @@ def train(
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
     audio_run: AudioRun = None,
+    teacher: Teacher = None,
     fold: Fold = None,
     resume: Resume = False,
     seeds: Seeds = None,
@@ -76,8 +87,8 @@ def train(
 ) -> None:
     """Train a system on a store's training fold.
 
-    The recipe says what is trained, in the sections audio, visual, train and augment; `avsc recipe`
-    prints every key. Without a recipe it is the paper's joint optimisation.
+    The recipe says what is trained, in the sections audio, visual, train, distill and augment;
+    `avsc recipe` prints every key. Without a recipe it is the paper's joint optimisation.
 
     RUN/config.toml holds all keys with their values, RUN/log.jsonl a line an epoch, and
     RUN/checkpoints the weights.
@@ -88,7 +99,9 @@ def train(
     - `avsc train STORE --out runs/audio --strategy audio --set epochs=20`
     - `avsc train STORE --out runs/r50 --recipe joint-fbank-resnet50`
     - `avsc train STORE --out runs/mine --set audio.encoder=my_module:MyEncoder`
+    - `avsc train STORE --out runs/ast --set audio.encoder=both --set audio.model=models/ast`
     - `avsc train STORE --out runs/joint --set train.views=16 --seeds 5`
+    - `avsc train STORE --out runs/student --strategy audio --teacher runs/joint`
     - `avsc train STORE --out runs/joint --resume`
     - `torchrun --nproc-per-node 8 -m avsc train STORE --out runs/joint`
     """
@@ -98,24 +111,25 @@ def train(
         "train.strategy": strategy,
         "visual.weights": ve_weights,
         "train.audio_run": audio_run,
+        "distill.teacher": teacher,
         "train.fold": fold,
         "train.threads": threads,
     }
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
-    if merged.audio.encoder is not None and not trust_code:
+    if merged.audio.own_class is not None and not trust_code:
         from avsc.models.own_encoder import untrusted
         from avsc.recipe import load
 
         # What the command line names itself is trusted; what the run's folder adds is data.
-        if load(recipe, settings or ()).audio.encoder != merged.audio.encoder:
-            raise untrusted(merged.audio.encoder, out)
+        if load(recipe, settings or ()).audio.own_class != merged.audio.own_class:
+            raise untrusted(merged.audio.own_class, out)
     if seeds is not None:
         from avsc.train.seeds import train_seeds
 
-        train_seeds(store, out, merged, seeds, device=device)
+        train_seeds(store, out, merged, seeds, device=device, trust_code=trust_code)
         say(f"next: avsc evaluate {shlex.quote(str(out))}")
         return
-    run(store, out, merged, resume=resume, device=device)
+    run(store, out, merged, resume=resume, device=device, trust_code=trust_code)
 
 
 @app.command(rich_help_panel=STAGE_2)
@@ -184,4 +198,7 @@ def as_settings(shortcuts: Mapping[str, object]) -> list[str]:
 def _toml(value: object) -> str:
     import json
 
-    return str(value) if isinstance(value, int) else json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, int):
+        return str(value)
+    text = list(map(str, value)) if isinstance(value, list) else str(value)
+    return json.dumps(text, ensure_ascii=False)

@@ -5,15 +5,15 @@ which then changes the colours). Where the decoded fold is resident on the devic
 happens there. Views that are encoded already are picked out of a bank by their numbers. The
 content of a batch is a function of (seed, epoch, batch number) alone.
 
-Shape legend: C clips of the fold, F frames of a clip, 2 channels, B bands; T triples and U views of
-an epoch; n triples and m images of a batch on this rank; Z the side of an image.
+Shape legend: C clips of the fold, F frames and S seconds of a clip, 2 channels, B bands, K scenes;
+T triples and U views of an epoch; n triples and m images of a batch on this rank; Z the side of an
+image.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,31 +21,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avsc import console
-from avsc.data import (
-    augment,
-    augment_gpu,
-    disturb,
-    epoch_plan,
-    image_cache,
-    image_source,
-    ring,
-    sampler,
-    triples,
-)
+from avsc.data import augment, augment_gpu, disturb, epoch_plan, image_source, ring, sampler
+from avsc.data.augment_audio import SoundAugmentation
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import EncodedViews
 from avsc.data.epoch_plan import BatchPlan, EpochTables
 from avsc.data.image_cache import DeviceImages
-from avsc.data.image_source import ImageSource, StoredImages
+from avsc.data.image_source import ImageSource
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe import Recipe
-from avsc.recipe_sections import AugmentRecipe, TrainRecipe
-
-if TYPE_CHECKING:
-    from avsc.data.split import Clips
-    from avsc.store.reader import Store
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import TrainRecipe
 
 Ints = NDArray[np.int64]
 
@@ -70,12 +56,16 @@ class TripleLoader:
         seed: Seed of order and augmentation.
         batch_size: Number of triples of a batch over all ranks; about that number where triples
             share images.
-        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
+        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without them.
+        tower: A pre-trained encoder's embeddings of the clips' sound, float32 [C, S, P], or None.
         source: Images of the clips; None for batches without raw images.
         encoded: Encoded views of the clips' images; None for batches without embeddings.
+        targets: Soft targets of each second of the clips, float32 [C, S, K]; None for labels alone.
+            A triple has those of the second of its sound.
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
         disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
+        sound: Augmentation of the frames; None for frames as they are.
         device: Device of the batches; the audio and the embeddings are kept there.
         rank: Number of this process.
         world: Number of processes that share each batch.
@@ -95,11 +85,14 @@ class TripleLoader:
         seed: int,
         batch_size: int,
         audio: NDArray[np.float32] | None = None,
+        tower: NDArray[np.float32] | None = None,
         source: ImageSource | DeviceImages | None = None,
         encoded: EncodedViews | None = None,
+        targets: NDArray[np.float32] | None = None,
         side: int = 0,
         recipe: AugmentRecipe | None = None,
         disturbed: TrainRecipe | None = None,
+        sound: SoundAugmentation | None = None,
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -117,11 +110,14 @@ class TripleLoader:
         self._recipe = recipe or AugmentRecipe()
         self._disturbed = disturbed or TrainRecipe()
         self._lengths = triples.lengths()
+        self._sound = sound
+        self._paired = sound is not None and sound.recipe.mixup > 0
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
         self._reuse_buffers = reuse_buffers
-        size = max(2 * world, round(batch_size * len(views) / len(triples)))
+        least = (4 if self._paired else 2) * world  # so that a half-full batch is enough for all
+        size = max(least, round(batch_size * len(views) / len(triples)))
         self._bounds = sampler.batch_bounds(len(views), size)
         self._labels = torch.from_numpy(triples.label).to(self._device)
         self._audio: Tensor | None = None
@@ -129,6 +125,9 @@ class TripleLoader:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
         self._encoded = encoded
+        self._seconds = int(self._lengths.max())
+        self._tower = self._by_second(tower)  # [C * S, P]
+        self._targets = self._by_second(targets)  # [C * S, K]
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
         if source is not None and not isinstance(source, DeviceImages):
@@ -136,6 +135,12 @@ class TripleLoader:
             room = -(-int(np.diff(self._bounds).max()) // world)
             self._buffers = [_Buffer(room, side, self._on_cuda) for _ in range(AHEAD + 1)]
         self._running: Generator[Batch] | None = None
+
+    def _by_second(self, values: NDArray[np.float32] | None) -> Tensor | None:
+        """Values of each second of each clip on the device, [C, S, ...] -> [C * S, ...]."""
+        if values is None:
+            return None
+        return torch.from_numpy(values[:, : self._seconds]).to(self._device).flatten(0, 1)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -176,7 +181,7 @@ class TripleLoader:
             self._running = None
 
     def _tables(self, epoch: int) -> EpochTables:
-        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch)
+        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch, self._paired)
         uniform = np.empty((len(plan.view), 0))
         if self._source is not None:
             uniform = epoch_plan.augmentation_draws(plan, self._seed, epoch)
@@ -189,7 +194,7 @@ class TripleLoader:
         if self._disturbed.drops:
             drawn = disturb.present(len(triples), self._disturbed, epoch)
             present = torch.from_numpy(drawn[index]).to(self._device)
-        audio_rows = encoded_rows = None
+        audio_rows = encoded_rows = second_rows = None
         if self._audio is not None:
             rows = triples.clip[index] * self._frames + triples.frame[index]
             audio_rows = torch.from_numpy(rows).to(self._device)
@@ -198,9 +203,27 @@ class TripleLoader:
             clip = view * len(triples.rows) + triples.clip[index]
             rows = clip * self._encoded.seconds + where[plan.place, 1]
             encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
+        if self._targets is not None or self._tower is not None:
+            rows = triples.clip[index] * self._seconds + triples.second[index]
+            second_rows = torch.from_numpy(rows).to(self._device)
+        sound = None
+        if self._sound is not None:
+            partners = epoch_plan.partners(plan)
+            sound = self._sound.draws(triples.clip, index, partners, self._seed, epoch)
         labels = self._labels[torch.from_numpy(index).to(self._device)]
         place = torch.from_numpy(plan.place).to(self._device)
-        return EpochTables(plan, where, uniform, labels, place, present, audio_rows, encoded_rows)
+        return EpochTables(
+            plan,
+            where,
+            uniform,
+            labels,
+            place,
+            present,
+            audio_rows,
+            encoded_rows,
+            second_rows,
+            sound,
+        )
 
     def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
         """Batches without raw images: their parts are picked out where they lie."""
@@ -209,11 +232,18 @@ class TripleLoader:
 
     def _batch(self, tables: EpochTables, plan: BatchPlan, pixels: Tensor | None) -> Batch:
         """Puts a batch together around its images, uint8 [m, Z, Z, 3]."""
-        audio = embedding = None
+        audio = embedding = targets = tower = None
         if self._audio is not None and tables.audio_rows is not None:
             audio = self._audio.index_select(0, tables.audio_rows[plan.part])
+        sound = None if tables.sound is None else tables.sound.part(plan.part)
+        if self._sound is not None and audio is not None and sound is not None:
+            audio = self._sound.applied(audio, sound)
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
+        if tables.second_rows is not None:
+            rows = tables.second_rows[plan.part]
+            targets = None if self._targets is None else self._targets.index_select(0, rows)
+            tower = None if self._tower is None else self._tower.index_select(0, rows)
         return Batch(
             plan.number,
             plan.total,
@@ -224,6 +254,9 @@ class TripleLoader:
             tables.place[plan.part] - plan.group.start,
             embedding,
             None if tables.present is None else tables.present[plan.part],
+            targets,
+            None if sound is None else sound.mix,
+            tower,
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:
@@ -299,71 +332,6 @@ class _Work:
     plan: BatchPlan
     where: Ints  # [m, 2] clip and second
     uniform: NDArray[np.float64]  # [m, DRAWS]
-
-
-def training_loader(
-    store: "Store",
-    clips: "Clips",
-    recipe: Recipe,
-    *,
-    audio: NDArray[np.float32] | None,
-    image_size: int | None,
-    encoded: EncodedViews | None = None,
-    device: torch.device | str = "cpu",
-    rank: int = 0,
-    world: int = 1,
-    reuse_buffers: bool = False,
-    say: Callable[[str], None] = console.say,
-) -> TripleLoader:
-    """The loader of all triples of some clips, as a recipe has it.
-
-    Args:
-        store: The store of the clips.
-        clips: The training clips.
-        recipe: Its ``train`` (seed, batch size, cache, threads, shared images) and ``augment``
-            sections count.
-        audio: See ``TripleLoader``.
-        image_size: Side of the visual encoder's input in pixels; None for batches without raw
-            images.
-        encoded: See ``TripleLoader``.
-        device: See ``TripleLoader``.
-        rank: See ``TripleLoader``.
-        world: See ``TripleLoader``.
-        reuse_buffers: See ``TripleLoader``.
-        say: Function that prints the budget of the image cache.
-
-    Raises:
-        AvscError: There are too few clips, the cache of the recipe does not fit, or an image is
-            damaged.
-    """
-    every = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
-    source: ImageSource | None = None
-    # Frames that share an image share a view; those of plain images share it in any case.
-    shares = image_size is not None or recipe.train.views is not None
-    if image_size is not None:
-        threads = recipe.train.threads or default_threads()
-        shape = (len(clips.rows), store.settings.clip_seconds)
-        stored = StoredImages(store, clips.rows)
-        source = image_cache.cached(
-            stored, shape, recipe.train, device=torch.device(device), threads=threads, say=say
-        )
-    return TripleLoader(
-        every,
-        triples.views(every, recipe.train.images_per_second if shares else None),
-        seed=recipe.train.seed,
-        batch_size=recipe.train.batch_size,
-        audio=audio,
-        source=source,
-        encoded=encoded,
-        side=image_size or 0,
-        recipe=recipe.augment,
-        disturbed=recipe.train,
-        device=device,
-        rank=rank,
-        world=world,
-        threads=recipe.train.threads,
-        reuse_buffers=reuse_buffers,
-    )
 
 
 def default_threads() -> int:

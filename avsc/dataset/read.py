@@ -17,7 +17,7 @@ from typing import Literal
 from avsc.dataset import clip_table, own, tau
 from avsc.dataset.class_folders import list_class_folders
 from avsc.dataset.clip_table import list_table
-from avsc.dataset.layout import HOW_TO_GET_ONE, MEDIA, META
+from avsc.dataset.layout import HOW_TO_GET_ONE, MEDIA, META, find_layout
 from avsc.dataset.manifests import Edition
 from avsc.dataset.recordings import Listing, find_media
 from avsc.dataset.table import raise_faults
@@ -108,6 +108,16 @@ def from_listing(listing: Listing, split: SplitSettings | None, clip_seconds: in
     longest = max(clip.seconds or clip_seconds for clip in clips)
     warnings = tau.shared_locations(clips)
     return Dataset(listing.root, clips, "own", longest, warnings, notes, folds.split)
+
+
+def root_of(path: Path) -> Path:
+    """The folder that the paths of a data set's clips are relative to, resolved.
+
+    Raises:
+        AvscError: It is no data set.
+    """
+    kind = kind_of(path)
+    return find_layout(path).root if kind == "tau" else list_recordings(path, kind).root
 
 
 def list_recordings(path: Path, kind: Kind) -> Listing:

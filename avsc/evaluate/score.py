@@ -4,15 +4,14 @@ The visual encoder sees each image once, whatever the number of audio frames bes
 embeddings come from the bank beside the store, which runs with the same encoder share.
 
 Shape legend: k clips of a batch, S seconds and F frames of the longest clip, f frames of a second,
-m samples (pairs of a frame and its second's image), 2 channels, B bands, D and E features of the
-visual and the joint embedding, n segments.
+m samples (pairs of a frame and its second's image), 2 channels, B bands, D, P and E features of the
+visual, a pre-trained audio and the joint embedding, n segments.
 """
 
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avsc import console, timebase
@@ -23,8 +22,10 @@ from avsc.evaluate.condition import Condition, picture_numbers
 from avsc.evaluate.encoded import Encoded
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
+from avsc.models.audio_bank import AudioBank
 from avsc.models.protocol import (
     Samples,
+    logits_of,
     sample_embeddings,
     segment_embeddings,
     segment_probabilities,
@@ -80,10 +81,7 @@ def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[n
     """
     logits, of = [], []
     for first, samples in _batches(run, store, segments, "segment"):
-        embedding = None if samples.embedding is None else samples.embedding[samples.segment]
-        with torch.inference_mode():
-            found = run.model(samples.audio, embedding=embedding).double()
-        logits.append(found.cpu().numpy())
+        logits.append(logits_of(run.model, samples).double().cpu().numpy())
         of.append(samples.segment.cpu().numpy() + first)
     return np.concatenate(logits), np.concatenate(of)
 
@@ -108,7 +106,7 @@ def embed(
         condition: What the run is given of each segment.
 
     Returns:
-        float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are AE(a).
+        float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are of sound.
     """
     parts = []
     clips = np.unique(segments.clip[chosen])
@@ -142,9 +140,8 @@ def encode(run: Run, store: Store, segments: Segments) -> Encoded:
 
 
 def acoustic_features(run: Run) -> int:
-    """Number of columns of a joint embedding that are the acoustic encoder's."""
-    encoder = run.model.acoustic_encoder
-    return 0 if encoder is None else encoder.features
+    """Number of columns of a joint embedding that are of sound."""
+    return run.model.sound_features
 
 
 def require_fitting(run: Run, store: Store) -> None:
@@ -154,7 +151,7 @@ def require_fitting(run: Run, store: Store) -> None:
         AvscError: The store lacks the run's feature, or made it with other settings.
     """
     feature = run.recipe.audio.feature
-    if not run.uses_audio:
+    if not run.uses_frames:
         return
     if feature not in store.settings.features:
         raise AvscError(
@@ -187,6 +184,7 @@ def _batches(
 
     With ``clips``, only of batches that hold one of these.
     """
+    tower = _sound(run, store, segments.rows)
     bank = _embeddings(run, store, segments.rows)
     for start in range(0, len(segments.rows), CLIPS_AT_ONCE):
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
@@ -200,7 +198,11 @@ def _batches(
             embedding = plain[within(seconds, plain.shape[1])]
             embedding = embedding[picture_numbers(seconds, condition.offset_s)]
         count = int(seconds.sum())
-        samples = run.samples(audio, embedding, segment, count, condition.present(count))
+        present, heard = condition.present(count), None
+        if tower is not None:
+            (whole,) = tower.read(rows)  # [k, S, P]
+            heard = whole[within(seconds, whole.shape[1])]
+        samples = run.samples(audio, embedding, segment, count, present, tower=heard)
         yield int(segments.first[start]), samples
 
 
@@ -212,10 +214,20 @@ def _embeddings(run: Run, store: Store, rows: Ints) -> ViewBank | None:
     return bank
 
 
+def _sound(run: Run, store: Store, rows: Ints) -> AudioBank | None:
+    """The embeddings of sound that a run needs, those of all clips there; None if it needs none."""
+    recorded = run.manifest.audio_tower
+    if recorded is None:
+        return None
+    bank = AudioBank(store, recorded.sha256, run.audio_model or run.recipe.audio.model or "FOLDER")
+    bank.require(rows)
+    return bank
+
+
 def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
     seconds = store.seconds(rows)
-    if not run.uses_audio:
+    if not run.uses_frames:
         return None, np.arange(seconds.sum())
     feature = run.recipe.audio.feature
     if protocol == "segment":

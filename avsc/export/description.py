@@ -43,6 +43,22 @@ class AudioInput(_Part):
     hop: int = timebase.HOP
 
 
+class TowerInput(_Part):
+    """The pre-trained audio encoder whose embeddings the model takes, and does not contain.
+
+    Attributes:
+        model: Architecture, AST or CLAP.
+        folder: Name of the folder that it was loaded from.
+        sha256: Digest of its configuration and weights (``avsc.models.audio_tower``).
+        features: Number of values in an embedding.
+    """
+
+    model: str
+    folder: str
+    sha256: str
+    features: int
+
+
 class VisualInput(_Part):
     """How an image is prepared, and the encoder that takes it.
 
@@ -72,10 +88,13 @@ class Description(_Part):
         weights_sha256: Digest of the weights in the run's best checkpoint.
         strategy: ``train.strategy`` of the run.
         scenes: Names of the scenes, in the order of the probabilities.
-        audio: Audio input; None for a run on pictures alone.
+        audio: Input of audio frames; None for a run without an acoustic encoder of its own.
+        audio_embedding: Input of embeddings of a pre-trained audio encoder; None for none.
         visual: Visual input; None for a run on sound alone.
         temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
+        width: Factor of the widths of hidden layers.
+        quantization: Number format of an ONNX file; None for float32.
     """
 
     format: Literal["avsc-export"] = "avsc-export"
@@ -89,10 +108,17 @@ class Description(_Part):
     visual: VisualInput | None
     files: dict[str, str]
     temperature: float | None = None
+    audio_embedding: TowerInput | None = None
+    width: float = 1.0
+    quantization: Literal["int8"] | None = None
 
 
 def describe(
-    run: Run, model: Path, included: bool, temperature: float | None = None
+    run: Run,
+    model: Path,
+    included: bool,
+    temperature: float | None = None,
+    quantization: Literal["int8"] | None = None,
 ) -> Description:
     """Describes an export of a run.
 
@@ -101,6 +127,7 @@ def describe(
         model: File of the model.
         included: Whether that file contains the visual encoder's weights.
         temperature: Temperature that was applied to the run; None for none.
+        quantization: Number format of the file; None for float32.
     """
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
@@ -109,7 +136,7 @@ def describe(
         bands=settings.bands,
         settings=settings,
         concat=run.recipe.audio.concat,
-        encoder=run.recipe.audio.encoder,
+        encoder=run.recipe.audio.own_class,
     )
     visual = None
     if run.visual_encoder is not None:
@@ -125,19 +152,35 @@ def describe(
         weights_sha256=results.weights_sha256(run.path),
         strategy=run.recipe.train.strategy,
         scenes=run.scenes,
-        audio=audio if run.uses_audio else None,
+        audio=audio if run.uses_frames else None,
+        audio_embedding=_tower(run),
         visual=visual,
         files={model.name: files.sha256_file(model)},
         temperature=temperature,
+        width=run.recipe.model.width,
+        quantization=quantization,
     )
+
+
+def _tower(run: Run) -> TowerInput | None:
+    recorded, folder = run.manifest.audio_tower, run.recipe.audio.model
+    if recorded is None or folder is None:
+        return None
+    return TowerInput(**recorded.model_dump(), folder=Path(folder).name)
 
 
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
     # Earlier versions read only what they know.
     absent: dict[str, Any] = {}
+    if description.audio_embedding is None:
+        absent["audio_embedding"] = True
     if description.temperature is None:
         absent["temperature"] = True
+    if description.quantization is None:
+        absent["quantization"] = True
+    if description.width == 1:
+        absent["width"] = True
     if description.audio is not None and description.audio.encoder is None:
         absent["audio"] = {"encoder"}
     content = description.model_dump_json(indent=2, exclude=absent)

@@ -1,4 +1,4 @@
-"""WAV files of a known length in, 16 kHz stereo out.
+"""WAV files of a known length in, stereo at 16 kHz (or another rate) out.
 
 libsndfile decodes. It returns what there is of a truncated file without an error, but a clip's
 length is known, so that a file that lacks more than 10 ms is refused. Nothing is allocated before
@@ -31,16 +31,19 @@ Mono = Literal["refuse", "duplicate"]
 _WAV_FORMATS = {"WAV", "WAVEX", "RF64"}
 
 
-def read_stereo(path: Path, seconds: int, mono: Mono = "refuse") -> NDArray[np.float32]:
+def read_stereo(
+    path: Path, seconds: int, mono: Mono = "refuse", rate_hz: int = timebase.SAMPLE_RATE_HZ
+) -> NDArray[np.float32]:
     """Reads a WAV file of a known length.
 
     Args:
         path: A WAV or RF64 file at 16 kHz or more.
         seconds: Length of the clip in seconds; up to 10 ms less or more is padded or cut.
         mono: What to do with a file of one channel.
+        rate_hz: Sampling rate of the result.
 
     Returns:
-        float32 [2 (left, right), seconds * 16000].
+        float32 [2 (left, right), seconds * rate_hz].
 
     Raises:
         BadClipError: The file is missing, not a WAV file, of another length (so also truncated),
@@ -50,13 +53,13 @@ def read_stereo(path: Path, seconds: int, mono: Mono = "refuse") -> NDArray[np.f
         with open_wav(path) as file:
             _check_header(path, file, seconds, mono)
             samples = np.asarray(file.read(dtype="float32", always_2d=True), np.float32)
-            rate_hz = file.samplerate
+            from_hz = file.samplerate
     except soundfile.SoundFileError as error:
         raise BadClipError(f"cannot read {path}: {error}", "a readable WAV file") from error
     # Fewer samples than announced: the file became shorter while it was read.
-    _check_length(path, len(samples), rate_hz, seconds)
+    _check_length(path, len(samples), from_hz, seconds)
     check_samples(path, samples)
-    stereo = _at_model_rate(samples, rate_hz, seconds)
+    stereo = _resampled(samples, from_hz, rate_hz, seconds)
     return stereo if len(stereo) == 2 else np.concatenate([stereo, stereo])
 
 
@@ -166,9 +169,10 @@ def _not_wav(path: Path, start: bytes) -> BadClipError:
     return BadClipError(f"{path} is {found}", "a WAV file", "copy or download the file again")
 
 
-def _at_model_rate(samples: NDArray[np.float32], rate_hz: int, seconds: int) -> NDArray[np.float32]:
-    # [n, channels] at rate_hz -> [channels, seconds * 16000]
-    target_hz = timebase.SAMPLE_RATE_HZ
-    exact = timebase.trim_or_pad(samples.T, seconds * rate_hz).T
-    resampled = np.asarray(soxr.resample(exact, rate_hz, target_hz, quality="HQ")).T
-    return np.ascontiguousarray(timebase.trim_or_pad(resampled, seconds * target_hz))
+def _resampled(
+    samples: NDArray[np.float32], from_hz: int, to_hz: int, seconds: int
+) -> NDArray[np.float32]:
+    # [n, channels] at from_hz -> [channels, seconds * to_hz]
+    exact = timebase.trim_or_pad(samples.T, seconds * from_hz).T
+    resampled = np.asarray(soxr.resample(exact, from_hz, to_hz, quality="HQ")).T
+    return np.ascontiguousarray(timebase.trim_or_pad(resampled, seconds * to_hz))

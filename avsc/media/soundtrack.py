@@ -1,7 +1,7 @@
 """The sound of a recording of any length, second by second in bounded memory, or a piece of it.
 
 ``avsc.media.audio`` reads a WAV file whose length is known, whole. Here a WAV file or the sound
-track of a video is streamed: decoded, resampled to 16 kHz with soxr HQ as it goes, and cut.
+track of a video is streamed: decoded, resampled with soxr HQ as it goes, and cut.
 """
 
 import re
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.errors import AvscError, BadClipError
-from avsc.media.audio import Mono, check_mono, check_samples, open_wav
+from avsc.media.audio import Mono, check_mono, check_samples, open_wav, read_stereo
 from avsc.media.demux import clock_start_s, open_media
+from avsc.store.layout import StoredClip
 
 BLOCK_S = 10  # of a WAV read at once
 LONGEST_GAP_S = 600.0  # a jump in a track's clock beyond this is damage, not silence
@@ -33,7 +34,7 @@ _UNKNOWN_SIZE = 0x7FFF0000  # pipes write this much or more where they cannot kn
 Samples = NDArray[np.float32]
 
 
-def stream_seconds(path: Path) -> Generator[Samples]:
+def stream_seconds(path: Path, rate_hz: int = timebase.SAMPLE_RATE_HZ) -> Generator[Samples]:
     """Yields each whole second of a recording's sound; what is left under a second is dropped.
 
     A last second that lacks 10 ms or less is padded, as that of a data set's clip is. Where the
@@ -42,19 +43,52 @@ def stream_seconds(path: Path) -> Generator[Samples]:
     Args:
         path: A WAV file, or anything with a sound track (the first that can be decoded is taken).
             One channel is used as both; more than two are mixed down.
+        rate_hz: Sampling rate of the result.
 
     Yields:
-        float32 [2 (left, right), 16000].
+        float32 [2 (left, right), rate_hz].
 
     Raises:
         AvscError: There is no sound in it, it is cut off or damaged, or its samples are no numbers.
             It comes after the seconds that are whole.
     """
-    blocks = _wav_blocks(path) if path.suffix.lower() == ".wav" else _track_blocks(path)
-    yield from _cut(blocks)
+    yield from _cut(_blocks(path, "duplicate", rate_hz), rate_hz)
 
 
-def read_piece(path: Path, start_s: float, seconds: int, mono: Mono = "duplicate") -> Samples:
+def read_clip_sound(
+    path: Path,
+    clip: StoredClip,
+    clip_seconds: int,
+    mono: Mono,
+    rate_hz: int = timebase.SAMPLE_RATE_HZ,
+) -> Samples:
+    """Reads the sound of a data set's clip.
+
+    Args:
+        path: Path of the file with its sound.
+        clip: The clip; one without a length of its own is a whole WAV file.
+        clip_seconds: Length in seconds of such a clip.
+        mono: What to do with a recording of one channel.
+        rate_hz: Sampling rate of the result.
+
+    Returns:
+        float32 [2 (left, right), seconds * rate_hz].
+
+    Raises:
+        AvscError: The file cannot be read, or is not as long as the clip.
+    """
+    if clip.seconds is None:
+        return read_stereo(path, clip_seconds, mono, rate_hz)
+    return read_piece(path, clip.start, clip.seconds, mono, rate_hz)
+
+
+def read_piece(
+    path: Path,
+    start_s: float,
+    seconds: int,
+    mono: Mono = "duplicate",
+    rate_hz: int = timebase.SAMPLE_RATE_HZ,
+) -> Samples:
     """Reads some seconds of a recording's sound; what the track lacks under 50 ms is silence.
 
     Args:
@@ -62,26 +96,26 @@ def read_piece(path: Path, start_s: float, seconds: int, mono: Mono = "duplicate
         start_s: Where the piece begins, in seconds.
         seconds: Length of the piece in seconds.
         mono: What to do with a recording of one channel.
+        rate_hz: Sampling rate of the result.
 
     Returns:
-        float32 [2 (left, right), seconds * 16000].
+        float32 [2 (left, right), seconds * rate_hz].
 
     Raises:
         AvscError: There is no sound in it, it is damaged before the piece ends, or it is too short.
     """
-    rate = timebase.SAMPLE_RATE_HZ
-    first, length = round(start_s * rate), seconds * rate
-    sound = _at_or_before(first, path, mono)
+    first, length = round(start_s * rate_hz), seconds * rate_hz
+    sound = _at_or_before(first, path, mono, rate_hz)
     try:
         sound.drop(first)
         piece = sound.peek(length)
     except BaseException:
-        del _last.sound  # it cannot go on; the next piece is read from the start
+        del _last.sounds[rate_hz]  # it cannot go on; the next piece is read from the start
         raise
     missing = first + length - sound.end
-    if missing > SHORTEST_LACK_S * rate:
+    if missing > SHORTEST_LACK_S * rate_hz:
         raise BadClipError(
-            f"the sound of {path.name} ends at {sound.end / rate:.3f} s",
+            f"the sound of {path.name} ends at {sound.end / rate_hz:.3f} s",
             f"sound up to {start_s + seconds:g} s",
             "get the whole file again",
         )
@@ -124,27 +158,32 @@ class _Sound:
         return self._held[:length]
 
 
-_last = threading.local()  # each thread's last recording, as ``sound``
+_last = threading.local()  # each thread's last recording at each rate, as ``sounds``
 
 
-def _at_or_before(first: int, path: Path, mono: Mono) -> _Sound:
+def _at_or_before(first: int, path: Path, mono: Mono, rate_hz: int) -> _Sound:
     """The sound of a recording, not further than a sample; of an altered file anew."""
     state = path.stat() if path.exists() else None
     key = (path, mono, state and (state.st_ino, state.st_size, state.st_mtime_ns))
-    sound: _Sound | None = getattr(_last, "sound", None)
+    sounds: dict[int, _Sound] = _last.__dict__.setdefault("sounds", {})
+    sound = sounds.get(rate_hz)
     if sound is None or sound.key != key or sound.begin > first:
-        is_wav = path.suffix.lower() == ".wav"
-        blocks = _wav_blocks(path, mono) if is_wav else _track_blocks(path, mono)
-        sound = _last.sound = _Sound(key, blocks)
+        sound = sounds[rate_hz] = _Sound(key, _blocks(path, mono, rate_hz))
     return sound
 
 
-def _wav_blocks(path: Path, mono: Mono = "duplicate") -> Iterator[Samples]:
+def _blocks(path: Path, mono: Mono, rate_hz: int) -> Iterator[Samples]:
+    """The sound of a recording at a rate, [n, 2]."""
+    is_wav = path.suffix.lower() == ".wav"
+    return (_wav_blocks if is_wav else _track_blocks)(path, mono, rate_hz)
+
+
+def _wav_blocks(path: Path, mono: Mono, rate_hz: int) -> Iterator[Samples]:
     with open_wav(path) as file:
         check_mono(path, file.channels, mono)
         if file.channels > 2:
             raise AvscError(f"{path} has {file.channels} channels", "one or two")
-        yield from _at_model_rate(file.samplerate, _wav_samples(path, file))
+        yield from _resampled(file.samplerate, rate_hz, _wav_samples(path, file))
 
 
 def _wav_samples(path: Path, file: soundfile.SoundFile) -> Iterator[Samples]:
@@ -166,12 +205,12 @@ def _wav_samples(path: Path, file: soundfile.SoundFile) -> Iterator[Samples]:
         )
 
 
-def _track_blocks(path: Path, mono: Mono = "duplicate") -> Iterator[Samples]:
+def _track_blocks(path: Path, mono: Mono, rate_hz: int) -> Iterator[Samples]:
     with open_media(path) as container:
         track = sound_track(path, container)
         check_mono(path, track.channels, mono)
         samples = _on_clock(path, container, track, _decoded(path, container, track))
-        yield from _at_model_rate(track.rate, samples)
+        yield from _resampled(track.rate, rate_hz, samples)
 
 
 def sound_track(path: Path, container: InputContainer) -> AudioStream:
@@ -250,9 +289,9 @@ def _mixed(path: Path, mixer: AudioResampler, frame: AudioFrame) -> Iterator[Sam
         raise _unreadable(path, f"its format changes on the way ({error})") from error
 
 
-def _at_model_rate(rate_hz: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
-    """A stream at any rate to 16 kHz, [n, 2] to [m, 2]; what is whole comes before an error."""
-    resampler = soxr.ResampleStream(rate_hz, timebase.SAMPLE_RATE_HZ, 2, "float32", "HQ")
+def _resampled(from_hz: int, to_hz: int, blocks: Iterator[Samples]) -> Iterator[Samples]:
+    """A stream at another rate, [n, 2] to [m, 2]; what is whole comes before an error."""
+    resampler = soxr.ResampleStream(from_hz, to_hz, 2, "float32", "HQ")
     error = None
     try:
         for block in blocks:
@@ -270,8 +309,7 @@ def _as_stereo(samples: Samples) -> Samples:
     return np.ascontiguousarray(stereo)
 
 
-def _cut(blocks: Iterator[Samples]) -> Iterator[Samples]:
-    rate = timebase.SAMPLE_RATE_HZ
+def _cut(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
     held = np.zeros((0, 2), np.float32)
     for block in blocks:
         held = np.concatenate([held, block])

@@ -12,14 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from avsc import timebase
 from avsc.errors import AvscError, BadClipError
 from avsc.media import jpeg
-from avsc.media.audio import read_stereo
-from avsc.media.soundtrack import read_piece
+from avsc.media.soundtrack import read_clip_sound
 from avsc.media.video import read_pictures
 from avsc.signal.features import FeatureExtractor
 from avsc.store.layout import StoredClip
@@ -81,7 +78,8 @@ def read_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> ClipD
     Raises:
         BadClipError: Its sound or picture cannot be used.
     """
-    features = _extractor(settings).clip(_sound(dataset / clip.audio, clip, settings))
+    sound = read_clip_sound(dataset / clip.audio, clip, settings.clip_seconds, settings.mono)
+    features = _extractor(settings).clip(sound)
     jpegs, pts_s = [], []
     times_s = clip.start + timebase.image_times_s(clip.seconds or settings.clip_seconds)
     for picture in read_pictures(dataset / clip.video, times_s.tolist(), settings.image):
@@ -94,12 +92,6 @@ def read_clip(dataset: Path, clip: StoredClip, settings: StoreSettings) -> ClipD
         jpegs=jpegs,
         pts_s=pts_s,
     )
-
-
-def _sound(path: Path, clip: StoredClip, settings: StoreSettings) -> NDArray[np.float32]:
-    if clip.seconds is None:
-        return read_stereo(path, settings.clip_seconds, settings.mono)
-    return read_piece(path, clip.start, clip.seconds, settings.mono)
 
 
 def warm_up(settings: StoreSettings) -> None:

@@ -120,13 +120,7 @@ def prepare(
             work = Work(data.root, there, proof, count, settings, clip_timeout_s)
             try:
                 with progress("prepare", mine, "clips", done=mine - prepared) as line:
-                    report = _reporter(line)
-                    if cluster is None and workers == 0:
-                        prepare_here(work, clips, to_do, report)
-                    else:
-                        here = LocalProfile(kind="local", workers=workers or usable_cores())
-                        with connect(cluster or here, clip_timeout_s) as watch:
-                            OnCluster(watch, work, clips, report).prepare(to_do)
+                    _do(work, clips, to_do, _reporter(line), workers=workers, cluster=cluster)
             except BaseException:
                 # Workers are killed, not asked: what they had begun lies about.
                 _remove_partial(work, to_do)
@@ -155,6 +149,24 @@ def _mark_synthetic(dataset: Path, store: Location) -> None:
     said = dataset / SYNTHETIC
     if said.is_file() and not store.has(SYNTHETIC):
         store.write(SYNTHETIC, said.read_bytes())
+
+
+def _do(
+    work: Work,
+    clips: Sequence[StoredClip],
+    to_do: Sequence[int],
+    report: Report,
+    *,
+    workers: int | None,
+    cluster: Profile | None,
+) -> None:
+    """Prepares partitions in this process, in worker processes of this machine, or elsewhere."""
+    if cluster is None and workers == 0:
+        prepare_here(work, clips, to_do, report)
+        return
+    here = LocalProfile(kind="local", workers=workers or usable_cores())
+    with connect(cluster or here, work.clip_timeout_s) as watch:
+        OnCluster(watch, work, clips, report).prepare(to_do)
 
 
 def _reporter(line: ProgressLine) -> Report:

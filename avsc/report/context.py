@@ -180,7 +180,7 @@ def gather(
         contrast: Reliability with the run's temperature, or without it.
     """
     feature: Feature = store.settings.features[0]
-    if run is not None and run.uses_audio:
+    if run is not None and run.uses_frames:
         feature = run.recipe.audio.feature
     official = is_official_test(store.clips[row].id for row in segments.rows)
     protocol = about["protocol"] or "segment"
@@ -252,9 +252,7 @@ def _lead(segments: Segments, summary: Summary, about: dict[str, Any], run: "Run
         scored += f" Condition: {about['condition']}."
     if run is None:
         return scored
-    inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
-    inputs += [run.recipe.visual.model] if run.uses_images else []
-    return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}: {scored}"
+    return f"Strategy {run.recipe.train.strategy} with {' and '.join(run.inputs)}: {scored}"
 
 
 def learning(run: Path) -> Learning | None:

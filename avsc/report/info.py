@@ -10,9 +10,11 @@ import numpy as np
 from avsc import recipe
 from avsc.console import byte_size, duration, facts, table, tell
 from avsc.dataset.read import kind_of
+from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.report import bank_info, formatting
 from avsc.report.dataset_info import show_dataset
 from avsc.store.finalize import describe, unfinished
@@ -71,8 +73,10 @@ def run_facts(run: Path) -> Facts:
     return [
         ("strategy", resolved.train.strategy),
         *_inputs(resolved),
+        *_teachers(resolved),
         ("epochs", _progress(run, resolved, len(log))),
         *_best_epoch(log),
+        *_sizes(run),
         ("checkpoints", _checkpoints(run)),
         *_evaluations(run),
         *_agreements(run),
@@ -111,7 +115,7 @@ def _show_store(path: Location) -> None:
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
     if path.folder is not None and (found := bank_info.banks(path.folder)):
-        table("encoded views (STORE.embeddings)", bank_info.HEADER, found)
+        table("encoded pictures and sound (STORE.embeddings)", bank_info.HEADER, found)
     reasons = store.reasons()
     if reasons:
         tell(f"quarantined ({len(reasons)})")
@@ -195,10 +199,57 @@ def _pictures(settings: StoreSettings) -> str:
 def _inputs(resolved: Recipe) -> Facts:
     inputs = []
     if resolved.train.strategy != "video":
-        inputs.append(("sound", f"{resolved.audio.feature}, concat {resolved.audio.concat}"))
+        inputs += [("sound", sound) for sound in _sound(resolved.audio)]
     if resolved.train.strategy != "audio":
         inputs.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
     return inputs
+
+
+def _sound(audio: AudioRecipe) -> list[str]:
+    """What listens: an acoustic encoder of frames, a pre-trained audio encoder, or both."""
+    own = "" if audio.own_class is None else f", encoder {audio.own_class}"
+    found = [f"{audio.feature}, concat {audio.concat}{own}"] if audio.uses_frames else []
+    return found + ([f"pre-trained encoder {audio.model}"] if audio.uses_tower else [])
+
+
+def _sizes(run: Path) -> Facts:
+    """Sizes of a run's parts, from a model of its shape with other weights."""
+    content = results.checkpoint_manifest(run, "best")
+    if not content:
+        return []
+    from avsc.models import visual_weights
+    from avsc.models.sizes import part_sizes
+    from avsc.train import load, manifest
+
+    try:
+        recorded = manifest.parse(content, str(run))
+        wanted = recorded.recipe.visual
+        if recorded.recipe.audio.own_class is not None:
+            return [("size", "not counted: an acoustic encoder of its maker's own")]
+        encoder = None
+        if recorded.visual is not None:
+            side = visual_weights.expected_image(wanted).size
+            plain = {"weights": "random", "image_size": side}
+            encoder = visual_weights.build(wanted.model_copy(update=plain))
+        sizes = part_sizes(load.new_model(recorded, encoder).eval())
+    except AvscError as error:
+        return [("size", f"not counted: {error.got}")]
+    return [
+        (
+            f"size of {part.name}",
+            f"{part.parameters:,} parameters, {byte_size(part.size)}, "
+            f"{part.multiply_adds / 1e6:,.1f} million multiply-adds a {part.unit}",
+        )
+        for part in sizes
+    ]
+
+
+def _teachers(resolved: Recipe) -> Facts:
+    distill = resolved.distill
+    if not distill.teacher:
+        return []
+    how = f"weight {distill.weight:g}, temperature {distill.temperature:g}"
+    return [("teacher", f"{', '.join(distill.teacher)}; {how}")]
 
 
 def _progress(run: Path, resolved: Recipe, done: int) -> str:

@@ -11,8 +11,9 @@ from avsc.store.layout import (
     read_record,
     record_name,
 )
-from avsc.store.location import Location, UnreachableStoreError, locate
+from avsc.store.location import Location, locate
 from avsc.store.metadata import ZARR_JSON, Attributes
+from avsc.store.unreachable import UnreachableStoreError
 
 NAMED = 5  # partitions that a message names
 

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from avsc import files
 from avsc.errors import AvscError
+from avsc.store.unreachable import UnreachableStoreError, first_line, unreachable
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -29,10 +30,6 @@ AT_ONCE = 16  # files of a remote store that are asked for at once
 PIECE = 1 << 22  # bytes read at once
 _OF_A_FILE = "(file|local):/+"
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-
-
-class UnreachableStoreError(AvscError):
-    """A remote place does not answer or refuses; the store's files are what they were."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +262,7 @@ class RemoteLocation(Location):
             yield
         except _ABSENT as error:
             raise UnreachableStoreError(
-                f"cannot write to {self.place}: {_first_line(error)}",
+                f"cannot write to {self.place}: {first_line(error)}",
                 "an address whose bucket or folder exists",
                 "correct the address, or make the bucket",
             ) from error
@@ -314,44 +311,6 @@ def locate(place: "Path | str | Location") -> Location:
     if slashes == "//" or protocol in _protocols():
         return RemoteLocation(f"{protocol}://{rest.rstrip('/')}")
     return FolderLocation(text)
-
-
-def unreachable(place: str, doing: str, error: Exception) -> UnreachableStoreError:
-    """The error for a remote place that fails; its advice depends on how.
-
-    Args:
-        place: Address of the store.
-        doing: What was tried: ``read``, ``list``, ``write`` or ``remove``.
-        error: What the library raised.
-    """
-    expected, remedy = _advice(error)
-    what = f"{type(error).__name__}: {_first_line(error)}"
-    return UnreachableStoreError(f"cannot {doing} {place}: {what}", expected, remedy)
-
-
-def _advice(error: Exception) -> tuple[str, str]:
-    kind = type(error).__name__
-    if isinstance(error, ImportError):
-        return "the Python package for such addresses", f"install it ({_first_line(error)})"
-    if isinstance(error, PermissionError) or "Credential" in kind or "Token" in kind:
-        return (
-            "credentials that may do that",
-            "give them as the storage's own tools take them (for S3: AWS_PROFILE, or"
-            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) and run the same command again",
-        )
-    if isinstance(error, NotImplementedError):
-        return "a place that can be written to", "name a folder or a bucket"
-    if isinstance(error, ValueError):
-        return "an address such as s3://bucket/x.zarr", "correct the address"
-    return (
-        "a server that answers",
-        "check the network and the server's address (for S3: AWS_ENDPOINT_URL), then run the same"
-        " command again; what is there is kept, and nothing is damaged by this",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _protocols() -> set[str]:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from avsc.errors import AvscError
 from avsc.store.layout import damage
-from avsc.store.location import Location, unreachable
+from avsc.store.location import Location
 from avsc.store.schema import ArraySpec
+from avsc.store.unreachable import unreachable
 
 if TYPE_CHECKING:
     import zarr

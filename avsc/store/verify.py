@@ -21,11 +21,12 @@ from avsc.store.layout import (
     read_record,
     record_name,
 )
-from avsc.store.location import Location, UnreachableStoreError, locate
+from avsc.store.location import Location, locate
 from avsc.store.mapped import MappedArray
 from avsc.store.metadata import ZARR_JSON, Attributes
 from avsc.store.schema import ArraySpec
 from avsc.store.shard import crc32c
+from avsc.store.unreachable import UnreachableStoreError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ In the order of reading:
 
 - ``run``: a whole run; ``session`` (device, folder, recipe) and ``run_data`` (batches) open it
 - ``trainer``: the epochs: train, validate, log, keep, stop early; ``stopping``: a polite end
-- ``epoch``: the step (forward, loss, backward) and an epoch of steps
+- ``epoch``: the step (forward, loss, backward) and an epoch of steps; ``loss``: what it descends
+- ``teacher``: the soft targets of a distillation; ``teacher_bank``: a run's answers, kept
 - ``validate``: how a model does on what is held out
 - ``checkpoint``, ``manifest``, ``log``, ``run_dir``: the files of a run
 - ``distributed``, ``device``: the processes and devices of a run

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from avsc.data.batch import Batch
 from avsc.errors import AvscError
+from avsc.recipe_sections import DistillRecipe
 from avsc.train.distributed import Ranks
+from avsc.train.loss import summed_loss
 from avsc.train.stopping import StopRequest
 
 CHECK_EVERY = 8  # steps between looks at the losses, each of which waits for the device
@@ -59,6 +60,7 @@ class Optimization:
         seed: Seed of the run's dropout.
         ranks: Processes of the run.
         class_weights: Weight of each class in the loss, [C]; None for no weights.
+        distill: Weight and temperature of the soft targets, where batches have any.
     """
 
     model: nn.Module
@@ -67,15 +69,12 @@ class Optimization:
     seed: int
     ranks: Ranks
     class_weights: Tensor | None = None
+    distill: DistillRecipe = field(default_factory=DistillRecipe)
 
     def step(self, batch: Batch) -> Tensor:
         """One step on a batch; its loss, correct answers and gradient norm, [3] on the device."""
         logits = self.model(*batch.inputs)
-        if self.class_weights is None:
-            loss = cross_entropy(logits, batch.labels, reduction="sum")
-        else:
-            losses = cross_entropy(logits, batch.labels, reduction="none")
-            loss = (losses * self.class_weights[batch.labels]).sum()
+        loss = summed_loss(logits, batch, self.class_weights, self.distill)
         self.optimizer.zero_grad(set_to_none=True)
         # Ranks average their gradients: this makes them those of the whole batch's mean.
         (loss * (self.ranks.world / batch.total)).backward()  # type: ignore[no-untyped-call]

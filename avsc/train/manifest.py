@@ -18,8 +18,8 @@ from avsc.store.schema import StoreSettings
 Role = Literal["best", "last"]
 
 # What may change when a run is resumed: nothing that is computed depends on it. (Where the visual
-# weights lie may change; that they are the same weights is checked apart.)
-_FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights")
+# weights and the audio encoder lie may change; that they are the same is checked apart.)
+_FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights", "audio.model")
 
 
 class _Plain(BaseModel):
@@ -27,11 +27,25 @@ class _Plain(BaseModel):
 
 
 class EncoderManifest(_Plain):
-    """The visual encoder, which a checkpoint names and does not hold."""
+    """A frozen encoder, of images or of sound, which a checkpoint names and does not hold."""
 
     model: str
     sha256: str
     features: int
+
+
+class TeacherManifest(_Plain):
+    """A teacher of a distillation.
+
+    Attributes:
+        path: Folder of the run, or predictions file.
+        what: Its strategy and epoch, or that it is a file, for a person.
+        sha256: Digest of what it says: of a run's weights and inputs, or of the file.
+    """
+
+    path: str
+    what: str
+    sha256: str
 
 
 class Manifest(_Plain):
@@ -77,18 +91,26 @@ class RunManifest(Manifest):
     scenes: tuple[str, ...]
     world: int
     versions: dict[str, str]
+    audio_tower: EncoderManifest | None = None  # the pre-trained audio encoder
     synthetic: bool = False  # whether the store's clips were made by `avsc synth`
+    teachers: tuple[TeacherManifest, ...] = ()
 
     @property
     def bands(self) -> int | None:
-        """Bands of an audio frame; None for a system of pictures alone."""
-        if self.recipe.train.strategy == "video":
+        """Bands of an audio frame; None for a system that uses none."""
+        if self.recipe.train.strategy == "video" or not self.recipe.audio.uses_frames:
             return None
         return self.settings.bank(self.recipe.audio.feature).bands
 
 
 def new_manifest(
-    store: Store, recipe: Recipe, encoder: VisualEncoder | None, world: int
+    store: Store,
+    recipe: Recipe,
+    encoder: VisualEncoder | None,
+    world: int,
+    *,
+    tower: EncoderManifest | None = None,
+    teachers: tuple[TeacherManifest, ...] = (),
 ) -> RunManifest:
     """The manifest of a run before its first step.
 
@@ -97,6 +119,8 @@ def new_manifest(
         recipe: Resolved recipe.
         encoder: Visual encoder; None for a run on sound alone.
         world: Number of processes.
+        tower: Pre-trained audio encoder; None for none.
+        teachers: Teachers it learns from.
     """
     names = ("torch", "timm", "numpy", "zarr")
     return RunManifest(
@@ -108,7 +132,9 @@ def new_manifest(
         visual=None if encoder is None else _visual(encoder),
         scenes=store.scenes,
         world=world,
+        audio_tower=tower,
         synthetic=store.is_synthetic,
+        teachers=teachers,
         versions={"avsc": __version__} | {name: version(name) for name in names},
     )
 
@@ -142,7 +168,7 @@ def parse(manifest: dict[str, Any], where: str) -> RunManifest:
 
 
 def require_same(there: RunManifest, now: RunManifest) -> None:
-    """Refuses to resume a run with another store, recipe, schema or encoder.
+    """Refuses to resume a run with another store, recipe, schema, encoder or teacher.
 
     Raises:
         AvscError: Something differs; each difference is named.
@@ -159,11 +185,22 @@ def require_same(there: RunManifest, now: RunManifest) -> None:
     differing += difference(there.recipe, now.recipe)
     if there.visual != now.visual:
         differing.append(f"visual encoder: {there.visual}, asked for {now.visual}")
+    differing += [
+        f"teacher {new.path}: {old.what}, SHA-256 {old.sha256[:12]}, now {new.what}, "
+        f"{new.sha256[:12]}"
+        for old, new in zip(there.teachers, now.teachers, strict=False)
+        if old.sha256 != new.sha256
+    ]
+    if len(there.teachers) != len(now.teachers):
+        differing.append(f"teachers: {len(there.teachers)}, now {len(now.teachers)}")
+    if there.audio_tower != now.audio_tower:
+        old, new = there.audio_tower, now.audio_tower
+        differing.append(f"pre-trained audio encoder: {old}, asked for {new}")
     if differing:
         raise AvscError(
             "the run cannot be resumed with something else than it was begun with:\n  "
             + "\n  ".join(differing),
-            "the store, recipe and encoder it was begun with",
+            "the store, recipe, encoder and teachers it was begun with",
             "leave these options out with --resume, or train into another --out",
         )
 

@@ -14,11 +14,12 @@ from avsc.models.own_encoder import untrusted
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.store.reader import Store
-from avsc.train import checkpoint, load, manifest, run_dir
+from avsc.train import checkpoint, load, manifest, run_dir, teacher
 from avsc.train.distributed import Ranks
 from avsc.train.manifest import RunManifest, new_manifest
-from avsc.train.run_data import RunData, read_run_data
+from avsc.train.run_data import RunData, open_tower, read_run_data
 from avsc.train.session import session
 from avsc.train.trainer import Outcome, Trainer, outcome
 
@@ -44,8 +45,9 @@ def train(
             with a run that was stopped.
         resume: Whether the user said that the run goes on; one that is not there begins.
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        trust_code: Whether the class that a run which goes on names as its own acoustic encoder
-            may be imported, which runs its code. A recipe that is given here is trusted.
+        trust_code: Whether the class that a run which goes on, or a teacher, names as its own
+            acoustic encoder may be imported, which runs its code. A recipe that is given here is
+            trusted.
 
     Raises:
         AvscError: The store, the recipe, the weights or the folder cannot be used, the run was
@@ -55,18 +57,25 @@ def train(
     if isinstance(recipe, Path | str):
         recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
-        if resolved.audio.encoder is not None and recipe is None and not trust_code:
-            raise untrusted(resolved.audio.encoder, run)
-        return _train(Store.open(store), run, resolved, ranks)
+        own = resolved.audio.own_class
+        if own is not None and recipe is None and not trust_code:
+            raise untrusted(own, run)
+        return _train(Store.open(store), run, resolved, ranks, trust_code)
 
 
-def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
+def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bool) -> Outcome:
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
     encoder = _visual_encoder(recipe, ranks.device)
-    now = new_manifest(store, recipe, encoder, ranks.world)
+    tower = None if recipe.train.strategy == "video" else open_tower(store, recipe.audio)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
     there = None if saved is None else manifest.parse(saved.manifest, str(saved.path))
+    if there is not None and there.finished:
+        teachers = there.teachers  # they may be gone
+    else:
+        teachers = teacher.teachers_of(recipe, store)
+    named = None if tower is None else tower.named
+    now = new_manifest(store, recipe, encoder, ranks.world, tower=named, teachers=teachers)
     if there is not None:
         manifest.require_same(there, now)
         if there.finished:
@@ -74,8 +83,23 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks) -> Outcome:
             return outcome(run, there)
     for line in _describe(run, store, fold, recipe, encoder, ranks=ranks):
         tell(line)
+    for line in teacher.describe(recipe, teachers) + teacher.leaks(recipe, teachers):
+        tell(line)
+    targets = None
+    if teachers:
+        targets = teacher.soft_targets(
+            store, fold, recipe, teachers, ranks, elsewhere=run / "teachers", trust_code=trust_code
+        )
     data = read_run_data(
-        store, fold, recipe, encoder, ranks, elsewhere=run / "embeddings", say=tell
+        store,
+        fold,
+        recipe,
+        encoder,
+        ranks,
+        targets=targets,
+        sound=None if tower is None else tower.bank,
+        elsewhere=run / "embeddings",
+        say=tell,
     )
     model = _new_model(now, encoder, data, fresh=saved is None).to(ranks.device)
     # A visual encoder that takes part in the steps is compiled by itself. Ranks normalise
@@ -137,18 +161,25 @@ def _take_acoustic(model: AudioVisualModel, now: RunManifest) -> None:
 
 
 def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> None:
-    audio, wanted = there.recipe.audio, now.recipe.audio
+    audio, wanted = (_trained_part(one.recipe.audio) for one in (there, now))
     if there.bands is None or audio != wanted:
         raise AvscError(
             f"{source} has {'no acoustic encoder' if there.bands is None else f'one of {audio}'}",
             f"an acoustic encoder of {wanted}",
             "choose another --audio-run, or set audio.* as it has them",
         )
-    bank = there.settings.bank(audio.feature)
-    if bank != now.settings.bank(audio.feature):
+    if there.recipe.model.width != now.recipe.model.width:
+        raise AvscError(
+            f"{source} has an acoustic encoder of the width {there.recipe.model.width:g}",
+            f"one of this run's width, {now.recipe.model.width:g}",
+            f"--set model.width={there.recipe.model.width:g}, or choose another --audio-run",
+        )
+    feature = now.recipe.audio.feature
+    bank = there.settings.bank(feature)
+    if bank != now.settings.bank(feature):
         raise AvscError(
             f"{source} was trained on features of another bank: {bank}",
-            f"{now.settings.bank(audio.feature)}, as the store has them",
+            f"{now.settings.bank(feature)}, as the store has them",
             "train the acoustic encoder on this store",
         )
     old, new = there.recipe.train, now.recipe.train
@@ -165,6 +196,11 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
         )
 
 
+def _trained_part(audio: AudioRecipe) -> AudioRecipe:
+    """The keys of the acoustic encoder that is trained; what stands beside it may differ."""
+    return audio.model_copy(update={"encoder": audio.own_class, "model": None})
+
+
 def _describe(
     run: Path,
     store: Store,
@@ -177,7 +213,11 @@ def _describe(
     """What is about to happen, for a person."""
     parts = []
     if recipe.train.strategy != "video":
-        parts.append(f"{recipe.audio.feature} ({recipe.train.acoustic_source()} acoustic encoder)")
+        if recipe.audio.uses_frames:
+            trained = recipe.train.acoustic_source()
+            parts.append(f"{recipe.audio.feature} ({trained} acoustic encoder)")
+        if recipe.audio.model is not None:
+            parts.append(f"embeddings of sound by {Path(recipe.audio.model).name}")
     if encoder is not None:
         pictures = {"raw": "raw images", "embedding": "stored embeddings"}
         source = pictures[recipe.train.image_source()]
@@ -186,6 +226,8 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
+    if recipe.augment_audio.is_on:
+        notes.append(f"sound is augmented: {recipe.augment_audio}")
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",

@@ -1,7 +1,8 @@
 """What a run trains on and is validated on, ready on its device.
 
 Shape legend: C training clips, K validation clips and n segments of these, S seconds of the longest
-clip, f frames of a segment, B bands, D features of the visual encoder.
+clip, f frames of a segment, B bands, D features of the visual encoder, P of a pre-trained audio
+encoder, K scenes.
 """
 
 from collections.abc import Callable
@@ -13,14 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 from avsc.data.encoded_views import EncodedViews, ViewsInMemory, ViewsOnDisk, place_of
-from avsc.data.loader import TripleLoader, default_threads, training_loader
+from avsc.data.loader import TripleLoader, default_threads
 from avsc.data.split import Clips, TrainingFold, standardisation
+from avsc.data.training_loader import training_loader
 from avsc.data.triples import within
+from avsc.models.audio_bank import AudioBank
+from avsc.models.audio_tower import TowerFolder
 from avsc.models.view_bank import ViewBank
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.store.reader import Store
 from avsc.train.distributed import Ranks
+from avsc.train.manifest import EncoderManifest
 from avsc.train.validate import HeldOutSegments
 
 Floats = NDArray[np.float32]
@@ -34,12 +40,38 @@ class RunData:
         loader: Training batches, of raw images or of stored embeddings.
         held_out: Segments of the validation clips.
         statistics: Mean and standard deviation of the training frames, [2, B] each; None
-            without audio.
+            without frames.
     """
 
     loader: TripleLoader
     held_out: HeldOutSegments
     statistics: tuple[Floats, Floats] | None
+
+
+@dataclass(frozen=True)
+class StoredTower:
+    """A pre-trained audio encoder, and its embeddings of a store's sound."""
+
+    named: EncoderManifest
+    bank: AudioBank
+
+
+def open_tower(store: Store, audio: AudioRecipe) -> StoredTower | None:
+    """The pre-trained audio encoder that a recipe uses; None where it uses none.
+
+    Args:
+        store: Store whose sound it has encoded.
+        audio: The recipe's section ``audio``.
+
+    Raises:
+        AvscError: There is no such encoder, or it has not encoded the store's sound.
+    """
+    if audio.model is None:
+        return None
+    folder = TowerFolder.read(audio.model)
+    bank = AudioBank(store, folder.sha256, folder.path)
+    named = EncoderManifest(model=folder.kind, sha256=folder.sha256, features=bank.features)
+    return StoredTower(named, bank)
 
 
 def read_run_data(
@@ -49,6 +81,8 @@ def read_run_data(
     encoder: VisualEncoder | None,
     ranks: Ranks,
     *,
+    targets: Floats | None = None,
+    sound: AudioBank | None = None,
     elsewhere: Path,
     say: Callable[[str], None],
 ) -> RunData:
@@ -60,16 +94,24 @@ def read_run_data(
         recipe: Recipe of the run.
         encoder: Visual encoder on its device; None for the strategy ``audio``.
         ranks: Processes of the run.
+        targets: Soft targets of the training clips, [C, S, K]; None for labels alone.
+        sound: Embeddings of the store's sound by a pre-trained encoder; None for none.
         elsewhere: Folder for embeddings that cannot lie beside the store.
         say: Function that prints the image cache's budget.
 
     Raises:
-        AvscError: The store has not the feature, or something in it is damaged.
+        AvscError: The store has not the feature, embeddings of sound are missing, or something
+            in it is damaged.
     """
     feature, device = recipe.audio.feature, ranks.device
     audio = segments = None
     seconds = within(store.seconds(fold.validation.rows), store.settings.clip_seconds)  # [K, S]
-    if recipe.train.strategy != "video":
+    tower = held_tower = None
+    if sound is not None:
+        tower = sound.read_whole(fold.train.rows)  # [C, S, P]
+        held = sound.read_whole(fold.validation.rows)[seconds]  # [n, P]
+        held_tower = torch.from_numpy(held).to(device)
+    if recipe.train.strategy != "video" and recipe.audio.uses_frames:
         audio = store.audio(feature, fold.train.rows)
         cut = store.segments(feature, fold.validation.rows)[seconds]  # [n, f, 2, B]
         segments = torch.from_numpy(cut).to(device)
@@ -90,8 +132,10 @@ def read_run_data(
         fold.train,
         recipe,
         audio=audio,
+        tower=tower,
         image_size=encoder.config.size if encoder is not None and streams else None,
         encoded=encoded,
+        targets=targets,
         device=device,
         rank=ranks.rank,
         world=ranks.world,
@@ -101,7 +145,11 @@ def read_run_data(
     return RunData(
         loader,
         HeldOutSegments(
-            segments, held_out, np.repeat(fold.validation.labels, seconds.sum(axis=1)), ranks
+            segments,
+            held_out,
+            np.repeat(fold.validation.labels, seconds.sum(axis=1)),
+            ranks,
+            held_tower,
         ),
         None if audio is None else standardisation(audio, store.frames(fold.train.rows)),
     )

@@ -12,7 +12,13 @@ from avsc.train.trainer import Outcome
 
 
 def train_seeds(
-    store: Path | str, folder: Path, recipe: Recipe, seeds: int, *, device: str = "auto"
+    store: Path | str,
+    folder: Path,
+    recipe: Recipe,
+    seeds: int,
+    *,
+    device: str = "auto",
+    trust_code: bool = False,
 ) -> list[Outcome]:
     """Trains a recipe with several seeds, one run after the other; goes on where it was stopped.
 
@@ -22,6 +28,7 @@ def train_seeds(
         recipe: Recipe; its seed is the first.
         seeds: Number of seeds.
         device: Device, as ``run.train`` takes it.
+        trust_code: Whether a teacher's own code may run, as ``run.train`` takes it.
 
     Raises:
         AvscError: The folder holds something else, or a run cannot be trained.
@@ -32,7 +39,9 @@ def train_seeds(
         say(f"seed {seed} ({seed - first + 1} of {seeds})")
         one = with_seed(recipe, seed)
         path = folder / f"seed-{seed}"
-        outcomes.append(run.train(store, path, one, resume=True, device=device))
+        outcomes.append(
+            run.train(store, path, one, resume=True, device=device, trust_code=trust_code)
+        )
     return outcomes
 
 

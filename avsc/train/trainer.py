@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from avsc import console
 from avsc.data.batch import Batch
 from avsc.data.loader import TripleLoader
-from avsc.recipe_sections import TrainRecipe
+from avsc.recipe_sections import DistillRecipe, TrainRecipe
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
 from avsc.train.distributed import Ranks
@@ -87,7 +87,8 @@ class Trainer:
             weights = torch.from_numpy(balanced_weights(loader.triples.label)).to(ranks.device)
         stepping = torch.compile(model) if compiled else ranks.wrap(model)
         assert isinstance(stepping, nn.Module)
-        self._optimization = optimization(stepping, manifest.recipe.train, ranks, weights)
+        recipe = manifest.recipe
+        self._optimization = optimization(stepping, recipe.train, ranks, weights, recipe.distill)
 
     @property
     def _recipe(self) -> TrainRecipe:
@@ -204,7 +205,11 @@ class Trainer:
 
 
 def optimization(
-    model: nn.Module, recipe: TrainRecipe, ranks: Ranks, class_weights: Tensor | None = None
+    model: nn.Module,
+    recipe: TrainRecipe,
+    ranks: Ranks,
+    class_weights: Tensor | None = None,
+    distill: DistillRecipe | None = None,
 ) -> Optimization:
     """SGD with cosine annealing and warm restarts (paper, section 4.1).
 
@@ -213,6 +218,7 @@ def optimization(
         recipe: Learning rates, momentum, weight decay and seed.
         ranks: Processes of the training.
         class_weights: Weight of each class in the loss, [C]; None for no weights.
+        distill: Weight and temperature of soft targets; None where there are none.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = SGD(
@@ -226,7 +232,8 @@ def optimization(
     schedule = CosineAnnealingWarmRestarts(
         optimizer, recipe.restart_epochs, recipe.restart_factor, recipe.lr_min
     )
-    return Optimization(model, optimizer, schedule, recipe.seed, ranks, class_weights)
+    distill = distill or DistillRecipe()
+    return Optimization(model, optimizer, schedule, recipe.seed, ranks, class_weights, distill)
 
 
 def outcome(run: Path, manifest: Manifest) -> Outcome:

@@ -30,8 +30,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.io import decode_jpeg, read_file
 from torchvision.transforms import v2
 
-from avsc.data.loader import TripleLoader, training_loader
+from avsc.data.loader import TripleLoader
 from avsc.data.split import Clips
+from avsc.data.training_loader import training_loader
 from avsc.media import jpeg
 from avsc.recipe import load
 from avsc.store.create import open_for_writing

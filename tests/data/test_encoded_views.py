@@ -12,13 +12,15 @@ from torch import Tensor
 
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import ViewsInMemory, ViewsOnDisk
-from avsc.data.loader import TripleLoader, training_loader
+from avsc.data.loader import TripleLoader
 from avsc.data.split import Clips
+from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.view_bank import ViewBank
 from avsc.recipe import load
-from avsc.recipe_sections import AugmentRecipe, VisualRecipe
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])

@@ -10,8 +10,8 @@ import torch
 
 from avsc.data import image_cache, image_source
 from avsc.data.image_source import Item, StoredImages
-from avsc.data.loader import training_loader
 from avsc.data.split import Clips
+from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.recipe import load
 from avsc.store.reader import Store

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 from avsc import recipe as recipes
 from avsc import timebase
 from avsc.data.eval_images import eval_image
-from avsc.data.loader import training_loader
 from avsc.data.split import training_fold
+from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.models import visual_weights

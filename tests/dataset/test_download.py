@@ -1,15 +1,13 @@
+"""The archives of the data set: fetched, unpacked, gone on with."""
+
 import hashlib
 import io
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
-import threading
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,213 +18,12 @@ from avsc.cli import data as _commands  # noqa: F401 -- registers them
 from avsc.cli.app import app
 from avsc.dataset import manifests
 from avsc.dataset.download import download, plan
-from avsc.dataset.fetch import RetryPolicy, UnreachableError, fetch
+from avsc.dataset.fetch import UnreachableError
 from avsc.dataset.manifests import Archive
 from avsc.errors import AvscError
+from tests.dataset.server import BODY, QUICK, Server, archive_of
 
-QUICK = RetryPolicy(attempts=3, wait_s=0.0, timeout_s=5.0)
-BODY = bytes(range(256)) * 2000  # 512,000 bytes
 PREFIX = "TAU-urban-audio-visual-scenes-2021-development"
-
-
-class Server:
-    """Serves ``files`` with the faults of ``faults``, one a request, then soundly."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.faults: list[str] = []
-        self.requests: list[tuple[str, str]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked = self.headers.get("Range", "")
-                server.requests.append((self.path.lstrip("/"), asked))
-                fault = server.faults.pop(0) if server.faults else ""
-                server.answer(self, self.path.lstrip("/"), asked, fault)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def answer(self, handler: BaseHTTPRequestHandler, name: str, asked: str, fault: str) -> None:
-        if fault.isdecimal():
-            handler.send_response(int(fault))
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-            return
-        if name not in self.files:
-            handler.send_error(404)
-            return
-        body = self.files[name]
-        begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        if fault == "no ranges":
-            begin, asked = 0, ""
-        if fault.startswith("page"):
-            body, begin, asked = b"<html>log in first</html>", 0, ""
-        if fault == "empty":
-            body, begin, asked = b"", 0, ""
-        if fault == "wrong byte":
-            body = body[:100] + bytes([body[100] ^ 1]) + body[101:]
-        handler.send_response(206 if asked else 200)
-        shown = begin + 1 if fault == "other range" else begin
-        if asked:
-            handler.send_header("Content-Range", f"bytes {shown}-{len(body) - 1}/{len(body)}")
-        if fault != "page of unknown length":
-            handler.send_header("Content-Length", str(len(body) - begin))
-        handler.end_headers()
-        end = begin + (len(body) - begin) // 2 if fault == "cut" else len(body)
-        handler.wfile.write(body[begin:end])
-
-    def stop(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    served = Server()
-    yield served
-    served.stop()
-
-
-def _archive(server: Server, name: str = "file") -> Archive:
-    server.files["file"] = BODY
-    md5 = hashlib.md5(BODY).hexdigest()
-    return Archive("development", "audio", name, len(BODY), md5, f"{server.url}/{name}")
-
-
-def _fetch(archive: Archive, folder: Path, arrived: list[int] | None = None) -> bytes:
-    counts = [] if arrived is None else arrived
-    fetch(archive, folder / "file", counts.append, QUICK)
-    return (folder / "file").read_bytes()
-
-
-def test_a_cut_connection_is_gone_on_with_by_range_and_each_retry_says_so(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.faults = ["cut", "cut", "503"]
-    arrived: list[int] = []
-    assert _fetch(_archive(server), tmp_path, arrived) == BODY
-    assert [asked for _, asked in server.requests] == [
-        "",
-        "bytes=256000-",
-        "bytes=384000-",
-        "bytes=384000-",
-    ]
-    assert sum(arrived) == len(BODY)
-    assert not (tmp_path / "file.part").exists()
-    said = capsys.readouterr().err.splitlines()
-    assert [word in line for word, line in zip(("256000", "128000", "503"), said, strict=True)]
-
-
-def test_a_part_from_an_earlier_run_is_gone_on_with(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "file.part").write_bytes(BODY[:1000])
-    assert _fetch(_archive(server), tmp_path) == BODY
-    assert server.requests == [("file", "bytes=1000-")]
-
-
-@pytest.mark.parametrize("fault", ["no ranges", "416", "other range"])
-def test_a_server_without_ranges_is_read_from_the_beginning(
-    server: Server, tmp_path: Path, fault: str
-) -> None:
-    (tmp_path / "file.part").write_bytes(BODY[:1000])
-    server.faults = [fault]
-    arrived = [1000]
-    assert _fetch(_archive(server), tmp_path, arrived) == BODY
-    assert sum(arrived) == len(BODY)
-
-
-def test_a_wrong_byte_is_fetched_once_more(server: Server, tmp_path: Path) -> None:
-    server.faults = ["wrong byte"]
-    arrived: list[int] = []
-    assert _fetch(_archive(server), tmp_path, arrived) == BODY
-    assert sum(arrived) == len(BODY)
-    assert len(server.requests) == 2
-
-
-def test_two_wrong_bytes_are_an_error_and_leave_nothing(server: Server, tmp_path: Path) -> None:
-    server.faults = ["wrong byte", "wrong byte"]
-    archive = _archive(server)
-    with pytest.raises(AvscError) as caught:
-        _fetch(archive, tmp_path)
-    assert archive.md5 in caught.value.expected
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("stale", [b"x" * 1000, b"x" * (len(BODY) + 1)])
-@pytest.mark.parametrize("name", ["file", "file.part"])
-def test_what_lies_there_and_is_not_the_file_is_replaced(
-    server: Server, tmp_path: Path, name: str, stale: bytes
-) -> None:
-    (tmp_path / name).write_bytes(stale)
-    assert _fetch(_archive(server), tmp_path) == BODY
-
-
-@pytest.mark.parametrize("fault", ["page", "page of unknown length", "empty"])
-def test_a_page_instead_of_the_archive_is_named_and_not_kept(
-    server: Server, tmp_path: Path, fault: str
-) -> None:
-    server.faults = [fault]
-    with pytest.raises(AvscError, match=f"{'0' if fault == 'empty' else '25'} bytes") as caught:
-        _fetch(_archive(server), tmp_path)
-    assert str(len(BODY)) in caught.value.expected
-    assert "again" not in caught.value.remedy
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("status", ["403", "404"])
-def test_a_file_that_is_refused_is_not_asked_for_again(
-    server: Server, tmp_path: Path, status: str
-) -> None:
-    server.faults = [status]
-    with pytest.raises(AvscError, match=status) as caught:
-        _fetch(_archive(server), tmp_path)
-    assert len(server.requests) == 1
-    assert "again" not in caught.value.remedy
-
-
-def test_a_server_that_does_not_answer_is_given_up_and_each_attempt_says_so(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    archive = _archive(server)
-    server.faults = ["503"] * 3
-    with pytest.raises(UnreachableError, match="503"):
-        _fetch(archive, tmp_path)
-    assert capsys.readouterr().err.count("503") == 2
-    server.stop()
-    with pytest.raises(UnreachableError) as caught:
-        _fetch(archive, tmp_path)
-    assert capsys.readouterr().err.count("refused") == 2
-    assert "again" in caught.value.remedy
-
-
-def test_only_http_addresses_are_opened(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(AvscError, match="file:///etc/passwd"):
-        _fetch(replace(_archive(server), url="file:///etc/passwd"), tmp_path)
-
-
-def test_a_full_disk_is_a_message_and_no_reason_to_try_again(
-    server: Server, tmp_path: Path
-) -> None:
-    archive = _archive(server)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(AvscError, match=r"file\.part") as caught:
-            _fetch(archive, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "space" in caught.value.remedy
-    assert len(server.requests) == 1
-
-
-# The whole
 
 
 @pytest.fixture
@@ -398,7 +195,7 @@ def test_no_member_of_an_archive_leaves_the_folder(
 def test_what_is_no_archive_though_its_md5_is_right_is_an_error(
     server: Server, archives: list[Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = replace(_archive(server), filename="file")
+    bad = replace(archive_of(server), filename="file")
     monkeypatch.setattr(manifests, "archives", lambda: (bad,))
     with pytest.raises(AvscError) as caught:
         download(tmp_path, parts=("audio",), retry=QUICK)

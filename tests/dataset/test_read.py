@@ -1,3 +1,5 @@
+"""Data sets in TAU's layout."""
+
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,64 +8,25 @@ import pytest
 
 from avsc.dataset import manifests
 from avsc.dataset.read import Dataset, read_dataset
-from avsc.errors import AvscError
 from avsc.scenes import SCENES
-
-META_FOLDER = "TAU-urban-audio-visual-scenes-2021-development.meta"
-TRAIN = [f"{scene}-lyon-{1000 + n}-4000{n}" for n, scene in enumerate(SCENES)]
-TEST = [f"{scene}-oslo-{2000 + n}-5000{n}" for n, scene in enumerate(SCENES)]
-
-
-def _table(ids: Sequence[str], labels: bool = True) -> str:
-    lines = ["filename_audio\tfilename_video" + ("\tscene_label" if labels else "")]
-    for clip_id in ids:
-        label = "\t" + clip_id.split("-")[0] if labels else ""
-        lines.append(f"audio/{clip_id}.wav\tvideo/{clip_id}.mp4{label}")
-    return "\n".join(lines) + "\n"
-
-
-def _write_media(root: Path, ids: Sequence[str]) -> None:
-    for folder, suffix in (("audio", ".wav"), ("video", ".mp4")):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-        for clip_id in ids:
-            (root / folder / (clip_id + suffix)).touch()
-
-
-def _write_tables(root: Path, train: Sequence[str], test: Sequence[str]) -> None:
-    setup = root / "evaluation_setup"
-    setup.mkdir(parents=True, exist_ok=True)
-    (root / "meta.csv").write_text(_table([*train, *test]))
-    (setup / "fold1_train.csv").write_text(_table(train))
-    (setup / "fold1_evaluate.csv").write_text(_table(test))
-    (setup / "fold1_test.csv").write_text(_table(test, labels=False))
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    _write_media(tmp_path / "tau", TRAIN + TEST)
-    _write_tables(tmp_path / "tau", TRAIN, TEST)
-    return tmp_path / "tau"
-
-
-def _edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-
-
-def _refusal(root: Path) -> AvscError:
-    with pytest.raises(AvscError) as caught:
-        read_dataset(root)
-    return caught.value
-
-
-def _ids(dataset: Dataset) -> list[str]:
-    return [clip.id for clip in dataset.clips]
+from tests.dataset.tau_tables import (
+    AIRPORT,
+    BUS,
+    META_FOLDER,
+    TEST,
+    TRAIN,
+    clip_ids,
+    edit,
+    fold_table,
+    refusal,
+    write_media,
+    write_tables,
+)
 
 
 def test_clips_are_sorted_and_carry_fold_and_place(root: Path) -> None:
     dataset = read_dataset(root)
-    assert _ids(dataset) == sorted(TRAIN + TEST)
+    assert clip_ids(dataset) == sorted(TRAIN + TEST)
     assert {clip.id for clip in dataset.clips if clip.fold == "train"} == set(TRAIN)
     assert {clip.id for clip in dataset.clips if clip.fold == "test"} == set(TEST)
     first = dataset.clips[0]
@@ -84,16 +47,16 @@ def test_tables_may_lie_in_the_folder_of_the_meta_archive(root: Path) -> None:
 def test_media_may_lie_in_folders_of_their_archives(tmp_path: Path) -> None:
     for number, ids in enumerate((TRAIN, TEST), 1):
         folder = tmp_path / f"TAU-urban-audio-visual-scenes-2021-development.audio.{number}"
-        _write_media(folder / "TAU-urban-audio-visual-scenes-2021-development", ids)
-    _write_tables(tmp_path / META_FOLDER, TRAIN, TEST)
+        write_media(folder / "TAU-urban-audio-visual-scenes-2021-development", ids)
+    write_tables(tmp_path / META_FOLDER, TRAIN, TEST)
     dataset = read_dataset(tmp_path)
-    assert _ids(dataset) == sorted(TRAIN + TEST)
+    assert clip_ids(dataset) == sorted(TRAIN + TEST)
     assert all((tmp_path / clip.audio).is_file() for clip in dataset.clips)
 
 
 def test_the_folder_above_a_data_set_will_do(root: Path) -> None:
     dataset = read_dataset(root.parent)
-    assert _ids(dataset) == sorted(TRAIN + TEST)
+    assert clip_ids(dataset) == sorted(TRAIN + TEST)
     assert dataset.clips[0].audio.startswith("tau/audio/")
 
 
@@ -113,13 +76,13 @@ def test_a_further_column_and_an_absent_test_list_do_no_harm(root: Path) -> None
 
 
 def test_a_clip_in_no_fold_has_an_empty_fold(root: Path) -> None:
-    (root / "evaluation_setup/fold1_train.csv").write_text(_table(TRAIN[1:]))
+    (root / "evaluation_setup/fold1_train.csv").write_text(fold_table(TRAIN[1:]))
     assert {c.id: c.fold for c in read_dataset(root).clips}[TRAIN[0]] == ""
 
 
 def _tau(root: Path, train: Sequence[str], test: Sequence[str]) -> Dataset:
-    _write_media(root, [*train, *test])
-    _write_tables(root, train, test)
+    write_media(root, [*train, *test])
+    write_tables(root, train, test)
     return read_dataset(root)
 
 
@@ -145,8 +108,8 @@ def test_both_unicode_forms_of_a_scene_are_one_scene(tmp_path: Path) -> None:
 
 def test_a_location_in_both_folds_is_warned_of(root: Path) -> None:
     same = TEST[0].replace("oslo-2000", "lyon-1000")
-    _write_media(root, [same])
-    _write_tables(root, TRAIN, [*TEST, same])
+    write_media(root, [same])
+    write_tables(root, TRAIN, [*TEST, same])
     (warning,) = read_dataset(root).warnings
     assert "lyon-1000" in warning
 
@@ -158,156 +121,10 @@ def test_a_wrong_folder_is_told_what_a_data_set_looks_like(tmp_path: Path, kind:
         path.write_text("x")
     elif kind == "empty":
         path.mkdir()
-    message = str(_refusal(path))
+    message = str(refusal(path))
     assert str(path) in message
     assert "audio/<clip id>.wav" in message
     assert "avsc download" in message
-
-
-AIRPORT = TRAIN[0]
-BUS = TRAIN[1]
-
-
-def _duplicate(root: Path) -> None:
-    with (root / "meta.csv").open("a") as file:
-        file.write(f"audio/{AIRPORT}.wav\tvideo/{AIRPORT}.mp4\tairport\n")
-
-
-def _replace_audio(new: str) -> Callable[[Path], None]:
-    return lambda root: _edit(root / "meta.csv", f"audio/{AIRPORT}.wav", new)
-
-
-def _commas(root: Path) -> None:
-    path = root / "evaluation_setup/fold1_train.csv"
-    path.write_text(path.read_text().replace("\t", ","))
-
-
-def _no_labels(root: Path) -> None:
-    (root / "meta.csv").write_text(_table(TRAIN + TEST, labels=False))
-
-
-def _short_row(root: Path) -> None:
-    _edit(root / "meta.csv", "\tairport", "")
-
-
-def _long_row(root: Path) -> None:
-    _edit(root / "meta.csv", "\tairport", "\tairport\tlyon")
-
-
-def _escape_by_name(root: Path) -> None:
-    _edit(root / "meta.csv", f"audio/{AIRPORT}.wav", "audio/..")
-
-
-def _fold_names_absent_clip(root: Path) -> None:
-    absent = AIRPORT.replace("1000", "9999")
-    (root / "evaluation_setup/fold1_train.csv").write_text(_table([*TRAIN, absent]))
-
-
-def _file_missing(root: Path) -> None:
-    (root / f"video/{BUS}.mp4").unlink()
-
-
-def _pair_mismatch(root: Path) -> None:
-    _edit(root / "meta.csv", f"video/{AIRPORT}.mp4", f"video/{BUS}.mp4")
-
-
-def _wrong_label(root: Path) -> None:
-    _edit(root / "meta.csv", "\tairport", "\tbus")
-
-
-def _wrong_fold_label(root: Path) -> None:
-    _edit(root / "evaluation_setup/fold1_train.csv", "\tairport", "\tbus")
-
-
-def _in_both_folds(root: Path) -> None:
-    (root / "evaluation_setup/fold1_evaluate.csv").write_text(_table([*TEST, AIRPORT]))
-    (root / "evaluation_setup/fold1_test.csv").write_text(_table([*TEST, AIRPORT], labels=False))
-
-
-def _test_list_differs(root: Path) -> None:
-    (root / "evaluation_setup/fold1_test.csv").write_text(_table(TEST[1:], labels=False))
-
-
-def _no_meta(root: Path) -> None:
-    (root / "meta.csv").unlink()
-
-
-def _no_train(root: Path) -> None:
-    (root / "evaluation_setup/fold1_train.csv").unlink()
-
-
-def _not_text(root: Path) -> None:
-    (root / "meta.csv").write_bytes(b"PK\x03\x04\xff\xfe\x80")
-
-
-def _two_data_sets(root: Path) -> None:
-    _write_media(root / "other", [AIRPORT])
-    (root / f"other/video/{AIRPORT}.mp4").unlink()
-    _write_tables(root / "other", TRAIN, TEST)
-
-
-def _other_tables(root: Path) -> None:
-    _write_tables(root / "other", TEST, TRAIN)
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (_duplicate, ["meta.csv:22", "meta.csv:2", AIRPORT]),
-        (_replace_audio("../escape.wav"), ["meta.csv:2", "'../escape.wav'"]),
-        (
-            _replace_audio(f"audio/../audio/{AIRPORT}.wav"),
-            ["meta.csv:2", f"audio/../audio/{AIRPORT}.wav"],
-        ),
-        (_replace_audio("/etc/passwd"), ["meta.csv:2", "'/etc/passwd'"]),
-        (_replace_audio("C:/clip.wav"), ["meta.csv:2", "'C:/clip.wav'"]),
-        (_replace_audio("audio\\clip.wav"), ["meta.csv:2", r"audio\\clip.wav"]),
-        (_replace_audio(""), ["meta.csv:2", "filename_audio", "''"]),
-        (_commas, ["fold1_train.csv:1", "','"]),
-        (_no_labels, ["meta.csv:1", "scene_label"]),
-        (_short_row, ["meta.csv:2", "scene_label", "''", AIRPORT]),
-        (_long_row, ["meta.csv", "line 2", "3", "4"]),
-        (_escape_by_name, ["meta.csv:2", "filename_audio", "'audio/..'"]),
-        (_fold_names_absent_clip, ["fold1_train.csv:12", "airport-lyon-9999", "meta.csv"]),
-        (_file_missing, ["meta.csv:3", f"video/{BUS}.mp4"]),
-        (_pair_mismatch, ["meta.csv:2", AIRPORT, BUS]),
-        (_wrong_label, ["meta.csv:2", "'bus'", "'airport'"]),
-        (_wrong_fold_label, ["fold1_train.csv:2", "'bus'", "'airport'"]),
-        (_in_both_folds, ["fold1_evaluate.csv:12", "fold1_train.csv:2", AIRPORT]),
-        (_test_list_differs, ["fold1_evaluate.csv:2", "fold1_test.csv"]),
-        (_no_meta, ["meta.csv", "avsc download"]),
-        (_no_train, ["evaluation_setup/fold1_train.csv"]),
-        (_not_text, ["meta.csv", "UTF-8"]),
-        (_two_data_sets, [f"audio/{AIRPORT}.wav", f"other/audio/{AIRPORT}.wav"]),
-        (_other_tables, ["tau/meta.csv", "tau/other/meta.csv"]),
-    ],
-)
-def test_a_damaged_data_set_is_refused_by_name(
-    root: Path, damage: Callable[[Path], None], words: list[str]
-) -> None:
-    damage(root)
-    error = _refusal(root)
-    assert error.expected
-    assert error.remedy
-    for word in words:
-        assert word in str(error)
-
-
-def test_faults_of_all_tables_are_named_at_once(root: Path) -> None:
-    for damage in (_wrong_label, _file_missing, _in_both_folds):
-        damage(root)
-    message = str(_refusal(root))
-    assert "meta.csv:2" in message
-    assert f"video/{BUS}.mp4" in message
-    assert "fold1_evaluate.csv:12" in message
-
-
-def test_many_faults_are_counted_and_the_first_are_shown(root: Path) -> None:
-    for clip_id in TRAIN:
-        (root / f"audio/{clip_id}.wav").unlink()
-    message = str(_refusal(root))
-    assert "10" in message.splitlines()[0]
-    assert sum(f"audio/{clip_id}.wav" in message for clip_id in TRAIN) == 5
 
 
 def _link_file(root: Path) -> None:
@@ -353,14 +170,14 @@ def test_links_that_the_user_placed_are_followed_and_each_file_counts_once(
 def test_a_link_that_leads_nowhere_is_a_missing_file(root: Path) -> None:
     (root / f"audio/{AIRPORT}.wav").unlink()
     (root / f"audio/{AIRPORT}.wav").symlink_to("nowhere.wav")
-    assert f"audio/{AIRPORT}.wav" in _refusal(root).got
+    assert f"audio/{AIRPORT}.wav" in refusal(root).got
 
 
 def test_endings_may_be_in_upper_case_on_disk_and_in_the_tables(root: Path) -> None:
     (root / f"audio/{AIRPORT}.wav").rename(root / f"audio/{AIRPORT}.WAV")
     for clip_id in TRAIN + TEST:
         (root / f"video/{clip_id}.mp4").rename(root / f"video/{clip_id}.MP4")
-    _edit(root / "meta.csv", f"audio/{BUS}.wav", f"audio/{BUS}.WAV")
+    edit(root / "meta.csv", f"audio/{BUS}.wav", f"audio/{BUS}.WAV")
     clips = {clip.id: clip for clip in read_dataset(root).clips}
     assert clips[AIRPORT].audio == f"audio/{AIRPORT}.WAV"
     assert clips[BUS].audio == f"audio/{BUS}.wav"
@@ -369,7 +186,7 @@ def test_endings_may_be_in_upper_case_on_disk_and_in_the_tables(root: Path) -> N
 
 def test_two_files_that_differ_in_case_only_are_refused(root: Path) -> None:
     (root / f"audio/{AIRPORT}.WAV").touch()
-    assert f"audio/{AIRPORT}.WAV" in _refusal(root).got
+    assert f"audio/{AIRPORT}.WAV" in refusal(root).got
 
 
 def test_a_store_beside_the_media_is_no_data_set(root: Path) -> None:
@@ -379,25 +196,25 @@ def test_a_store_beside_the_media_is_no_data_set(root: Path) -> None:
 
 
 def test_the_evaluation_edition_is_read_in_numeric_order(tmp_path: Path) -> None:
-    _write_media(tmp_path, [str(n) for n in range(12)])
+    write_media(tmp_path, [str(n) for n in range(12)])
     dataset = read_dataset(tmp_path)
-    assert _ids(dataset) == [str(n) for n in range(12)]
+    assert clip_ids(dataset) == [str(n) for n in range(12)]
     assert (dataset.edition, dataset.clip_seconds) == ("evaluation", 1)
     assert {(c.scene, c.city, c.location, c.fold) for c in dataset.clips} == {("", "", "", "")}
 
 
 def test_the_evaluation_editions_table_chooses_its_clips(tmp_path: Path) -> None:
-    _write_media(tmp_path, ["0", "1", "2", "10"])
+    write_media(tmp_path, ["0", "1", "2", "10"])
     (tmp_path / "evaluation_setup").mkdir()
-    table = _table(["10", "2"], labels=False)
+    table = fold_table(["10", "2"], labels=False)
     (tmp_path / "evaluation_setup/fold1_test.csv").write_text(table)
-    assert _ids(read_dataset(tmp_path)) == ["2", "10"]
+    assert clip_ids(read_dataset(tmp_path)) == ["2", "10"]
 
 
 def test_a_segment_without_its_picture_is_refused(tmp_path: Path) -> None:
-    _write_media(tmp_path, ["0", "1"])
+    write_media(tmp_path, ["0", "1"])
     (tmp_path / "video/1.mp4").unlink()
-    assert "video/1.mp4" in _refusal(tmp_path).got
+    assert "video/1.mp4" in refusal(tmp_path).got
 
 
 def _official_size(root: Path) -> tuple[list[str], list[str]]:
@@ -406,8 +223,8 @@ def _official_size(root: Path) -> tuple[list[str], list[str]]:
         [f"{s}-lyon-{fold.name}-{n}" for s, count in fold.per_scene.items() for n in range(count)]
         for fold in (train, test)
     ]
-    _write_media(root, ids[0] + ids[1])
-    _write_tables(root, ids[0], ids[1])
+    write_media(root, ids[0] + ids[1])
+    write_tables(root, ids[0], ids[1])
     return ids[0], ids[1]
 
 
@@ -418,7 +235,7 @@ def test_a_set_of_the_official_size_is_read_and_compared(tmp_path: Path) -> None
     assert [w.split(" has ")[1] for w in dataset.warnings] == [
         "the official counts but other clip ids"
     ] * 2
-    _edit(tmp_path / "evaluation_setup/fold1_train.csv", _table(train[:1]).splitlines()[1], "")
+    edit(tmp_path / "evaluation_setup/fold1_train.csv", fold_table(train[:1]).splitlines()[1], "")
     assert "airport 696 (official 697)" in read_dataset(tmp_path).warnings[0]
 
 
@@ -437,7 +254,7 @@ def test_numbers_for_names_are_no_evaluation_edition_where_tables_label_them(
     tmp_path: Path,
 ) -> None:
     ids = [str(number) for number in range(6)]
-    _write_media(tmp_path, ids)
+    write_media(tmp_path, ids)
     header = "filename_audio\tfilename_video\tscene_label"
     rows = [f"audio/{i}.wav\tvideo/{i}.mp4\t{('office', 'Küche')[int(i) % 2]}" for i in ids]
     setup = tmp_path / "evaluation_setup"
@@ -445,7 +262,7 @@ def test_numbers_for_names_are_no_evaluation_edition_where_tables_label_them(
     (setup / "fold1_train.csv").write_text("\n".join([header, *rows[:4]]))
     (setup / "fold1_evaluate.csv").write_text("\n".join([header, *rows[4:]]))
     (tmp_path / "meta.csv").write_text("\n".join([header, *rows]))
-    assert "identifier" in _refusal(tmp_path).remedy  # where the clips were recorded is not known
+    assert "identifier" in refusal(tmp_path).remedy  # where the clips were recorded is not known
     places = [f"{row}\troom {n // 2}" for n, row in enumerate(rows)]
     (tmp_path / "meta.csv").write_text("\n".join([f"{header}\tidentifier", *places]))
     dataset = read_dataset(tmp_path)
@@ -454,14 +271,14 @@ def test_numbers_for_names_are_no_evaluation_edition_where_tables_label_them(
         (("office", "Küche")[n % 2], f"room {n // 2}", "train" if n < 4 else "test")
         for n in range(6)
     ]
-    _edit(setup / "fold1_train.csv", "office", "Küche")
-    assert "fold1_train.csv:2" in _refusal(tmp_path).got
+    edit(setup / "fold1_train.csv", "office", "Küche")
+    assert "fold1_train.csv:2" in refusal(tmp_path).got
 
 
 def test_a_scene_may_have_a_dash_in_its_name(tmp_path: Path) -> None:
     train, test = ["living-room-bonn-1-a", "office-bonn-2-a"], ["living-room-bonn-3-a"]
-    _write_media(tmp_path, train + test)
-    _write_tables(tmp_path, train, test)
+    write_media(tmp_path, train + test)
+    write_tables(tmp_path, train, test)
     for path in (tmp_path / "meta.csv", *(tmp_path / "evaluation_setup").iterdir()):
         path.write_text(path.read_text().replace("\tliving\n", "\tliving-room\n"))
     found = {

@@ -15,9 +15,10 @@ from avsc.prepare import clip, dry_run, lock
 from avsc.prepare.lock import hold
 from avsc.prepare.run import finalise, prepare
 from avsc.store.finalize import unfinished
-from avsc.store.location import UnreachableStoreError, locate
+from avsc.store.location import locate
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
+from avsc.store.unreachable import UnreachableStoreError
 
 ADDRESS = "memory://bucket/x.zarr"
 FilesOf = Callable[[Path], dict[str, bytes]]

@@ -11,8 +11,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from avsc.errors import AvscError
 from avsc.store.finalize import unfinished
-from avsc.store.location import UnreachableStoreError, locate
+from avsc.store.location import locate
 from avsc.store.reader import Store
+from avsc.store.unreachable import UnreachableStoreError
 from avsc.store.verify import verify
 
 ADDRESS = "memory://bucket/x.zarr"
