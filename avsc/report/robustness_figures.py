@@ -55,7 +55,7 @@ def panel_svg(metric: Metric, panel: Panel, chance: float) -> Markup:
     with styled():
         figure = new_figure(WIDTH, 220 + 17 * rows)
         axes = figure.subplots()
-        _draw(axes, metric, panel, chance, _top(metric, [panel], chance))
+        _draw(axes, metric, panel, chance, _top(metric, [panel]))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, handlelength=1.4)
         told = "; ".join(
             f"{system} {', '.join(map(shown, values))}" for system, values in panel.lines.items()
@@ -71,13 +71,15 @@ def figure_file(panels: Mapping[Metric, Sequence[Panel]], chances: Mapping[Metri
     figure.set_facecolor("white")
     grid = figure.subplots(len(panels), across, squeeze=False)
     for axes_row, (metric, row) in zip(grid, panels.items(), strict=True):
-        top = _top(metric, row, chances[metric])
+        top = _top(metric, row)
         for axes, panel in zip(axes_row, row, strict=True):
-            _draw(axes, metric, panel, chances[metric], top)
+            _draw(axes, metric, panel, chances[metric], top, marker="o")
             axes.set_title(panel.title, loc="left", fontsize=11)
         axes_row[0].set_ylabel(METRICS[metric][1])
     handles, names = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=min(len(names), 4))
+    figure.legend(
+        handles, names, loc="outside upper center", ncols=min(len(names), 6), borderaxespad=0.8
+    )
     return figure
 
 
@@ -113,24 +115,30 @@ def histogram(scores: NDArray[np.float64], swapped: NDArray[np.bool_], threshold
         return inline_svg(figure, f"Agreement of {len(scores)} seconds: {told}")
 
 
-def _draw(axes: Axes, metric: Metric, panel: Panel, chance: float, top: float) -> None:
+def _draw(
+    axes: Axes, metric: Metric, panel: Panel, chance: float, top: float, *, marker: str = ""
+) -> None:
+    """Draws a panel; without a ``marker``, which SVG refers to by an id, places are dots."""
     factor, _, _ = METRICS[metric]
     without_frame(axes, grid="y")
     low, high = min(panel.x), max(panel.x)
-    margin = 0.04 * ((high - low) or 1)
+    margin = (0.3 if panel.ticks else 0.04) * ((high - low) or 1)
     axes.set(xlim=(low - margin, high + margin), ylim=(0, top), xlabel=panel.x_label)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xticks(panel.x, panel.ticks) if panel.ticks else axes.set_xticks(panel.x)
-    axes.axhline(factor * chance, color=SOFT, linewidth=1.2, linestyle=DASHES)
+    if factor * chance < top:
+        axes.axhline(factor * chance, color=SOFT, linewidth=1.2, linestyle=DASHES)
     for k, (name, values) in enumerate(panel.lines.items()):
         scaled = factor * np.asarray(values)
-        axes.plot(panel.x, scaled, color=scene_colour(k), linewidth=2, label=short(name, 22))
-        dots(axes, panel.x, scaled, scene_colour(k), size=6)
+        how = {"color": scene_colour(k), "marker": marker, "label": short(name, 22)}
+        axes.plot(panel.x, scaled, linewidth=1 if panel.ticks else 2, markersize=4, **how)
+        if not marker:
+            dots(axes, panel.x, scaled, scene_colour(k), size=6)
 
 
-def _top(metric: Metric, panels: Sequence[Panel], chance: float) -> float:
+def _top(metric: Metric, panels: Sequence[Panel]) -> float:
     """The end of the axis of scores, alike in a row of panels."""
     if metric == "accuracy":
         return 100.0
     known = [v for panel in panels for values in panel.lines.values() for v in values]
-    return 1.05 * max([chance, *(v for v in known if np.isfinite(v))])
+    return 1.1 * max((v for v in known if np.isfinite(v)), default=1.0) or 1.0
