@@ -64,6 +64,11 @@ class Recipe(Section):
             )
         return self
 
+    @property
+    def uses_frames(self) -> bool:
+        """Whether the system hears audio frames, by an acoustic encoder."""
+        return self.train.strategy != "video" and self.audio.uses_frames
+
     def __repr__(self) -> str:
         usual = dict(_flat(Recipe()))
         changed = [f"{key}={value!r}" for key, value in _flat(self) if usual[key] != value]

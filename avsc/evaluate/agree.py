@@ -24,7 +24,7 @@ from avsc.evaluate.condition import NAMES, Modality, has_stand_in
 from avsc.evaluate.disturbances import own_store
 from avsc.evaluate.encoded import Encoded, learnt
 from avsc.evaluate.evaluation import FOLD, VALIDATION, fold_segments
-from avsc.evaluate.results import METRICS, weights_sha256
+from avsc.evaluate.results import AGREEMENT, METRICS, weights_sha256
 from avsc.evaluate.seeds import seed_folders
 from avsc.evaluate.segments import Segments, require_labelled, require_same
 from avsc.evaluate.swap_lists import listed_swaps, read_lines
@@ -33,7 +33,7 @@ from avsc.metrics import Probabilities
 from avsc.store.reader import Store
 from avsc.train.load import Run
 
-AGREEMENT, TABLE = "agreement", "agreement.csv"
+TABLE = "agreement.csv"
 SHARE = 0.5
 OTHER: dict[Modality, Modality] = {"audio": "image", "image": "audio"}
 Ints = NDArray[np.int64]
@@ -115,9 +115,9 @@ def agree(
         source = f"{swaps.name}, seed {seed}"
     _require_some(found, answers.segments)
     held_out = [own_store(run, one) for run, one in zip((ear, eye), opened, strict=True)]
-    levels = _thresholds(
-        _answers(ear, eye, held_out, VALIDATION), float(found.swapped.mean()), seed, classes
-    )
+    chosen_on = _answers(ear, eye, held_out, VALIDATION)
+    _require_unseen(answers.segments, chosen_on.segments)
+    levels = _thresholds(chosen_on, float(found.swapped.mean()), seed, classes)
     scores = answers.agreement(found, classes)
     swapped = np.repeat(found.swapped, found.seconds)
     elsewhere = "" if opened[0] is held_out[0] else opened[0].sha256[:8]
@@ -244,6 +244,17 @@ def _thresholds(
         fit_threshold(scores, np.repeat(swaps.swapped, swaps.seconds)),
         fit_threshold(clip_means(scores, swaps.seconds), swaps.swapped),
     )
+
+
+def _require_unseen(scored: Segments, chosen_on: Segments) -> None:
+    both = set(scored.names) & set(chosen_on.names)
+    if both:
+        raise AvscError(
+            f"{len(both):,} seconds of the fold {scored.fold!r} are of the validation clips, such "
+            f"as {min(both)}",
+            "other clips than those on which the threshold is chosen",
+            "score the test fold",
+        )
 
 
 def _require_some(swaps: Swaps, segments: Segments) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from avsc import metrics
+from avsc.errors import AvscError
 from avsc.evaluate import bootstrap, disturbances
 from avsc.evaluate.bootstrap import Interval
 from avsc.evaluate.disturbances import OFFSETS_S, SHARES, Disturbance
@@ -32,16 +33,16 @@ class Measured:
         accuracy: Accuracy.
         log_loss_interval: 95 % interval of the log-loss.
         accuracy_interval: 95 % interval of the accuracy.
-        log_loss_std: Standard deviation over seeds; nan without seeds.
-        accuracy_std: Standard deviation over seeds; nan without seeds.
+        log_loss_std: Standard deviation of the log-loss over seeds; None without seeds.
+        accuracy_std: Standard deviation of the accuracy over seeds; None without seeds.
     """
 
     log_loss: float
     accuracy: float
     log_loss_interval: Interval
     accuracy_interval: Interval
-    log_loss_std: float
-    accuracy_std: float
+    log_loss_std: float | None
+    accuracy_std: float | None
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def robustness(
     Raises:
         AvscError: A run or the store cannot be used, or the runs are of different segments.
     """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise AvscError("a run is named twice", "each system once", "leave one of them out")
     common: Segments | None = None
     planned: tuple[Disturbance, ...] = ()
     systems: list[System] = []
@@ -187,8 +190,8 @@ def _measure(
                 float(np.mean(right)),
                 bounds.log_loss,
                 bounds.accuracy,
-                std(losses),
-                std(right),
+                std(losses) if len(losses) > 1 else None,
+                std(right) if len(right) > 1 else None,
             )
         )
     return tuple(found)

@@ -79,6 +79,7 @@ def run_facts(run: Path) -> Facts:
         *_sizes(run),
         ("checkpoints", _checkpoints(run)),
         *_evaluations(run),
+        *_agreements(run),
     ]
 
 
@@ -275,6 +276,17 @@ def _best_epoch(log: list[dict[str, float]]) -> Facts:
 def _checkpoints(run: Path) -> str:
     paths = sorted((run / results.CHECKPOINTS).glob("[!.]*"))
     return ", ".join(path.name for path in paths) or "none yet"
+
+
+def _agreements(run: Path) -> Facts:
+    """What `avsc agree` found with the run alone."""
+    found = []
+    for path in sorted((run / results.AGREEMENT).rglob(results.METRICS)):
+        content = results.read_agreement(path.parent)
+        scores = [f"{unit} {100 * content[unit]['f1']:.2f} %" for unit in ("segments", "clips")]
+        words = f"F1 of swapped {' and '.join(scores)} (fold {content['fold']}; {content['swaps']})"
+        found.append((str(path.parent.relative_to(run)), words))
+    return found
 
 
 def _condition(found: dict[str, Any]) -> str:

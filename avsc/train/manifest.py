@@ -98,7 +98,7 @@ class RunManifest(Manifest):
     @property
     def bands(self) -> int | None:
         """Bands of an audio frame; None for a system that uses none."""
-        if self.recipe.train.strategy == "video" or not self.recipe.audio.uses_frames:
+        if not self.recipe.uses_frames:
             return None
         return self.settings.bank(self.recipe.audio.feature).bands
 

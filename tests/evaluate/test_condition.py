@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from avsc import recipe
 from avsc.errors import AvscError
 from avsc.evaluate import score
 from avsc.evaluate.condition import Condition, Modality, picture_numbers
@@ -17,26 +16,6 @@ from avsc.evaluate.evaluation import evaluate, fold_segments
 from avsc.report.info import run_facts
 from avsc.store.reader import Store
 from avsc.train.load import Run
-from avsc.train.run import train
-
-SETTINGS = (
-    "visual.model=test_resnet.r160_in1k",
-    "visual.weights=random",
-    "visual.image_size=32",
-    "train.batch_size=32",
-    "train.val_fraction=0.3",
-    "train.threads=1",
-    "train.images_per_second=1",
-)
-
-
-@pytest.fixture(scope="module")
-def robust(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A joint run whose training dropped modalities."""
-    path = tmp_path_factory.mktemp("robust") / "run"
-    own = ["train.epochs=12", "train.drop_audio=0.25", "train.drop_image=0.25", "train.shift_s=1"]
-    train(small_store, path, recipe.load(None, [*SETTINGS, *own]), device="cpu")
-    return path
 
 
 @pytest.mark.parametrize("without", ["audio", "image"])
