@@ -299,8 +299,12 @@ def test_a_run_that_is_calibrated_keeps_its_stand_ins(base: Path, trained: Train
 
 
 def test_what_is_not_encoded_is_said_with_the_command(
-    base: Path, quick: MakeRecipe, tmp_path: Path
+    base: Path, quick: MakeRecipe, trained: Train, tmp_path: Path
 ) -> None:
+    elsewhere = shutil.copytree(base / "store", tmp_path / "store")  # without its neighbour
+    with pytest.raises(AvscError) as caught:
+        evaluate(trained("both", "strategy=audio"), store=elsewhere, device="cpu")
+    assert f"avsc embed {elsewhere} DATASET" in caught.value.remedy
     other = save_ast(tmp_path / "other", seed=2)
     recipe = quick("audio.feature=fbank", "audio.encoder=both", f"audio.model={other}")
     with pytest.raises(AvscError) as caught:
