@@ -8,7 +8,14 @@ from pydantic import ValidationError, model_validator
 
 from avsc import recipe_files, recipe_keys
 from avsc.recipe_augment import AugmentAudioRecipe, AugmentRecipe
-from avsc.recipe_sections import AudioRecipe, DistillRecipe, Section, TrainRecipe, VisualRecipe
+from avsc.recipe_sections import (
+    AudioRecipe,
+    DistillRecipe,
+    ModelRecipe,
+    Section,
+    TrainRecipe,
+    VisualRecipe,
+)
 
 
 class Recipe(Section):
@@ -23,6 +30,7 @@ class Recipe(Section):
 
     audio: AudioRecipe = AudioRecipe()
     visual: VisualRecipe = VisualRecipe()
+    model: ModelRecipe = ModelRecipe()
     train: TrainRecipe = TrainRecipe()
     distill: DistillRecipe = DistillRecipe()
     augment: AugmentRecipe = AugmentRecipe()
@@ -55,6 +63,11 @@ class Recipe(Section):
                 "train.acoustic and train.audio_run out, or set audio.encoder = both"
             )
         return self
+
+    @property
+    def uses_frames(self) -> bool:
+        """Whether the system hears audio frames, by an acoustic encoder."""
+        return self.train.strategy != "video" and self.audio.uses_frames
 
     def __repr__(self) -> str:
         usual = dict(_flat(Recipe()))

@@ -106,6 +106,18 @@ class VisualRecipe(Section):
     )
 
 
+class ModelRecipe(Section):
+    """The size of what is trained."""
+
+    width: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=16,
+        description="factor of the widths of the hidden layers: the acoustic encoder's linear "
+        "layers (2048 and 1024 at 1) and the scene classifier's (1024); below 1: a small student",
+    )
+
+
 class TrainRecipe(Section):
     """Optimisation, data loading and hardware."""
 

@@ -9,6 +9,7 @@ In the order of reading:
 - ``image_source``: images of a store, of a folder (``image_folder``) or of the memory
   (``image_cache``)
 - ``augment``, ``augment_gpu``: random crops, mirror images and colours, with OpenCV or torch
+- ``augment_audio``: random levels, styles, masks and mixtures of sound
 - ``ring``: threads that fill buffers ahead of the consumer
 - ``batch``, ``loader``: all of the above as training batches; ``training_loader``: those of a
   recipe

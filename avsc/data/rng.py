@@ -25,6 +25,8 @@ class Purpose(IntEnum):
     SOUND = 5
     MIXUP = 6
     MIXSTYLE = 7
+    MISSING = 8  # of an evaluation: which seconds lack a modality
+    SWAP = 9  # which clips get another's sound, and whose
 
 
 def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:

@@ -52,18 +52,18 @@ def current_metrics(run: Path) -> dict[str, Any] | None:
 
 def weights_sha256(run: Path) -> str | None:
     """The SHA-256 of a run's best weights from their manifest; None before the first epoch."""
-    files = _manifest(run, "best").get("files", {})
+    files = checkpoint_manifest(run, "best").get("files", {})
     found: str | None = files.get("weights.safetensors", {}).get("sha256")
     return found
 
 
 def is_finished(run: Path) -> bool | None:
     """Whether a run's training is finished; None where no checkpoint can be read."""
-    finished: bool | None = _manifest(run, "last").get("finished")
+    finished: bool | None = checkpoint_manifest(run, "last").get("finished")
     return finished
 
 
-def _manifest(run: Path, checkpoint: str) -> dict[str, Any]:
+def checkpoint_manifest(run: Path, checkpoint: str) -> dict[str, Any]:
     """A checkpoint's manifest, unchecked; empty where it cannot be read (`avsc train` says why)."""
     path = run / CHECKPOINTS / checkpoint / "manifest.json"
     try:

@@ -18,13 +18,15 @@ from avsc import console, timebase
 from avsc.data.loader import default_threads
 from avsc.data.triples import within
 from avsc.errors import AvscError
-from avsc.evaluate.condition import Condition
+from avsc.evaluate.condition import Condition, picture_numbers
+from avsc.evaluate.encoded import Encoded
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
 from avsc.models.audio_bank import AudioBank
 from avsc.models.protocol import (
     Samples,
     logits_of,
+    sample_embeddings,
     segment_embeddings,
     segment_probabilities,
 )
@@ -84,7 +86,15 @@ def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[n
     return np.concatenate(logits), np.concatenate(of)
 
 
-def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:
+def embed(
+    run: Run,
+    store: Store,
+    segments: Segments,
+    protocol: Protocol,
+    chosen: Ints,
+    *,
+    condition: Condition = AS_RECORDED,
+) -> Floats:
     """The joint embeddings e = AE(a) ++ VE(v) of some segments, each the mean of its samples'.
 
     Args:
@@ -93,16 +103,40 @@ def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen
         segments: Segments of the fold.
         protocol: ``segment`` or ``context``.
         chosen: Numbers of the segments, in rising order.
+        condition: What the run is given of each segment.
 
     Returns:
         float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are of sound.
     """
     parts = []
     clips = np.unique(segments.clip[chosen])
-    for first, samples in _batches(run, store, segments, protocol, clips):
+    for first, samples in _batches(run, store, segments, protocol, clips, condition=condition):
         here = chosen[(chosen >= first) & (chosen < first + samples.segments)] - first
         parts.append(segment_embeddings(run.model, samples).cpu().numpy()[here])
     return np.concatenate(parts).astype(np.float32)
+
+
+def encode(run: Run, store: Store, segments: Segments) -> Encoded:
+    """The embeddings of a fold's segments by the protocol ``segment``, sound and picture apart.
+
+    Args:
+        run: Run to score.
+        store: Store that holds the fold; see ``require_fitting``.
+        segments: Segments of the fold.
+    """
+    sounds, pictures, width = [], [], acoustic_features(run)
+    with console.progress(f"encoding for {run.path.name}", len(segments.names), "segments") as line:
+        for _, samples in _batches(run, store, segments, "segment"):
+            joint = sample_embeddings(run.model, samples)
+            cut = joint.view(samples.segments, -1, joint.shape[1]).cpu().numpy()  # [s, f, E]
+            sounds.append(cut[:, :, :width])
+            pictures.append(cut[:, 0, width:])
+            line.advance(samples.segments)
+    return Encoded(
+        run,
+        np.concatenate(sounds) if run.uses_audio else None,
+        np.concatenate(pictures) if run.uses_images else None,
+    )
 
 
 def acoustic_features(run: Run) -> int:
@@ -160,9 +194,9 @@ def _batches(
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if bank is not None:
-            (plain,) = bank.read(rows)
-            stored = condition.pictures(plain, seconds)  # [k, S, D]
-            embedding = stored[within(seconds, stored.shape[1])]
+            (plain,) = bank.read(rows)  # [k, S, D]
+            embedding = plain[within(seconds, plain.shape[1])]
+            embedding = embedding[picture_numbers(seconds, condition.offset_s)]
         count = int(seconds.sum())
         present, heard = condition.present(count), None
         if tower is not None:

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from avsc import console
 from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate import results
@@ -14,10 +15,14 @@ from avsc.evaluate.evaluation import FOLD, evaluation_folder
 from avsc.export import weights
 from avsc.export.description import Description
 from avsc.folds import TRAIN, train_and_test
+from avsc.models.sizes import part_sizes
 from avsc.recipe_keys import to_toml
 from avsc.report import formatting
 from avsc.store.reader import Store
 from avsc.train.load import Run
+
+if TYPE_CHECKING:
+    from avsc.export.int8 import Quantization
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 
@@ -41,13 +46,16 @@ class TrainingData:
     official: bool | None = None
 
 
-def model_card(run: Run, description: Description, model: Path) -> str:
+def model_card(
+    run: Run, description: Description, model: Path, quantization: "Quantization | None" = None
+) -> str:
     """The card of an export: Markdown below the metadata that the Hugging Face Hub reads.
 
     Args:
         run: Run that was exported.
         description: Content of ``config.json``.
         model: File of the model, ``.onnx`` or ``.safetensors``.
+        quantization: What quantization of the file cost; None for a file in float32.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -67,6 +75,14 @@ def model_card(run: Run, description: Description, model: Path) -> str:
         scores=scores_of(
             run.path, description.weights_sha256, calibrated=description.temperature is not None
         ),
+        quantization=quantization,
+        sizes=part_sizes(run.model),
+        byte_size=console.byte_size,
+        teachers=[
+            {"name": Path(one.path).name, "what": one.what, "sha256": one.sha256}
+            for one in run.manifest.teachers
+        ],
+        distill=run.recipe.distill,
         recipe=to_toml(run.recipe).strip(),
         encoder_weights=Path(run.recipe.visual.weights).name,
         tensors=_tensors(model),

@@ -93,6 +93,8 @@ class Description(_Part):
         visual: Visual input; None for a run on sound alone.
         temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
+        width: Factor of the widths of hidden layers.
+        quantization: Number format of an ONNX file; None for float32.
     """
 
     format: Literal["avsc-export"] = "avsc-export"
@@ -107,10 +109,16 @@ class Description(_Part):
     files: dict[str, str]
     temperature: float | None = None
     audio_embedding: TowerInput | None = None
+    width: float = 1.0
+    quantization: Literal["int8"] | None = None
 
 
 def describe(
-    run: Run, model: Path, included: bool, temperature: float | None = None
+    run: Run,
+    model: Path,
+    included: bool,
+    temperature: float | None = None,
+    quantization: Literal["int8"] | None = None,
 ) -> Description:
     """Describes an export of a run.
 
@@ -119,6 +127,7 @@ def describe(
         model: File of the model.
         included: Whether that file contains the visual encoder's weights.
         temperature: Temperature that was applied to the run; None for none.
+        quantization: Number format of the file; None for float32.
     """
     feature = run.recipe.audio.feature
     settings = run.manifest.settings.bank(feature)
@@ -148,6 +157,8 @@ def describe(
         visual=visual,
         files={model.name: files.sha256_file(model)},
         temperature=temperature,
+        width=run.recipe.model.width,
+        quantization=quantization,
     )
 
 
@@ -166,6 +177,10 @@ def write_description(folder: Path, description: Description) -> None:
         absent["audio_embedding"] = True
     if description.temperature is None:
         absent["temperature"] = True
+    if description.quantization is None:
+        absent["quantization"] = True
+    if description.width == 1:
+        absent["width"] = True
     if description.audio is not None and description.audio.encoder is None:
         absent["audio"] = {"encoder"}
     content = description.model_dump_json(indent=2, exclude=absent)

@@ -9,13 +9,11 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from avsc import files
 from avsc.errors import AvscError
 from avsc.export.system import PROBABILITIES, System
 
@@ -25,11 +23,10 @@ TOLERANCE = 1e-4
 SAMPLES = 3  # samples of the comparison with PyTorch; another number than it was traced with
 
 
-def write_onnx(path: Path, system: System, metadata: Mapping[str, Any]) -> None:
-    """Writes the file and runs it once: it must give what PyTorch gives.
+def onnx_bytes(system: System, metadata: Mapping[str, Any]) -> bytes:
+    """The file, which was run once: it gives what PyTorch gives.
 
     Args:
-        path: File to write.
         system: System to write.
         metadata: Entries of the file's metadata; values that are no strings become JSON.
 
@@ -46,7 +43,7 @@ def write_onnx(path: Path, system: System, metadata: Mapping[str, Any]) -> None:
             f"{TOLERANCE:g} at most",
             "export --format safetensors; or try other versions of torch and onnxruntime",
         )
-    files.write_bytes(path, content)
+    return content
 
 
 def require_packages() -> None:
@@ -86,7 +83,7 @@ def _serialise(system: System, metadata: Mapping[str, Any]) -> bytes:
     inputs = system.shapes().examples(2)
     count = torch.export.Dim("n")
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 system,
                 kwargs=inputs,
@@ -112,9 +109,10 @@ def _serialise(system: System, metadata: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the exporter's warnings, which are for its own developers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+def quiet() -> Iterator[None]:
+    """Silences the warnings of exporter and quantizer, which are for their own developers."""
+    names = ("root", "torch.onnx", "onnxscript", "onnx_ir")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -61,8 +61,10 @@ def read_system(folder: Path, ve_weights: str | None = None, *, trust_code: bool
         _visual_encoder(folder, description, state, ve_weights),
         len(description.scenes),
         "all" if audio is None else audio.concat,
+        stand_ins="stand_ins.audio" in state,
         own=own,
         tower_features=0 if tower is None else tower.features,
+        width=description.width,
     )
     model.load_state_dict({k: v for k, v in state.items() if not k.startswith(VISUAL)})
     return System(model)

@@ -3,6 +3,7 @@
 In the order of reading:
 
 - ``scene_model``: Figure 1 and equations (1) and (2); ``acoustic`` and ``visual`` are its encoders
+- ``sizes``: parameters, bytes and multiply-adds of these
 - ``protocol``: the probabilities of a one-second segment, for all who score
 - ``weights``, ``visual_weights``: files of weights, and the visual encoder they belong to
 - ``view_maker``: makes views of images, plain or augmented, and encodes them

@@ -14,7 +14,7 @@ from avsc.errors import AvscError
 Concat = Literal["all", "last"]
 
 CHANNELS = (2, 4, 8, 16, 32)  # of the input and of each residual block
-HIDDEN = 2048
+HIDDEN = 2048  # of the linear layers, at the paper's width
 ACOUSTIC_FEATURES = 1024
 DROPOUT = 0.5
 FEWEST_BANDS = 24  # the fourth block's convolution needs three of the B // 8 that reach it
@@ -83,14 +83,14 @@ class AcousticEncoder(StandardisedEncoder):
         bands: Number of bands of a frame, at least 24.
         concat: Input of the linear layers: the frame and every block's output (``all``: 2888
             values for 290 bands), or the frame and the last block's (``last``: 1156).
+        width: Factor of the widths of the linear layers. The blocks stay as they are: they have
+            3,640 of 8 million parameters.
 
     Raises:
         AvscError: There are too few bands for four halvings.
     """
 
-    features = ACOUSTIC_FEATURES
-
-    def __init__(self, bands: int, concat: Concat = "all") -> None:
+    def __init__(self, bands: int, concat: Concat = "all", width: float = 1.0) -> None:
         super().__init__(bands)
         if bands < FEWEST_BANDS:
             raise AvscError(
@@ -99,27 +99,38 @@ class AcousticEncoder(StandardisedEncoder):
                 "prepare the store with more bands",
             )
         self.concat = concat
+        self.features = scaled(ACOUSTIC_FEATURES, width)
+        hidden = scaled(HIDDEN, width)
         self.blocks = nn.ModuleList(
             ResidualBlock(wide_in, wide_out) for wide_in, wide_out in pairwise(CHANNELS)
         )
         self.head = nn.Sequential(
-            nn.Linear(concatenated(bands, concat), HIDDEN),
-            nn.BatchNorm1d(HIDDEN),
+            nn.Linear(concatenated(bands, concat), hidden),
+            nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
-            nn.Linear(HIDDEN, ACOUSTIC_FEATURES),
-            nn.BatchNorm1d(ACOUSTIC_FEATURES),
+            nn.Linear(hidden, self.features),
+            nn.BatchNorm1d(self.features),
             nn.ReLU(),
         )
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Encodes frames as the store has them: float32 [n, 2, B] -> [n, 1024]."""
+        """Encodes frames as the store has them: float32 [n, 2, B] -> [n, features]."""
         outputs = [self.standardised(audio)]
         for block in self.blocks:
             outputs.append(block(outputs[-1]))
         kept = outputs if self.concat == "all" else [outputs[0], outputs[-1]]
         features: Tensor = self.head(torch.cat([x.flatten(1) for x in kept], dim=1))
         return features
+
+
+def scaled(units: int, width: float) -> int:
+    """Number of units of a layer at a width, one at least.
+
+    >>> scaled(2048, 1.0), scaled(1024, 0.25), scaled(3, 0.01)
+    (2048, 256, 1)
+    """
+    return max(1, round(units * width))
 
 
 def concatenated(bands: int, concat: Concat) -> int:

@@ -5,11 +5,12 @@ function. Shape legend: s segments, m samples (pairs of an audio frame and its s
 channels, B bands, D features of the visual encoder, P of a pre-trained audio encoder, C scenes.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from avsc.data.batch import Inputs
 from avsc.models.scene_model import AudioVisualModel
 
 
@@ -39,7 +40,7 @@ def segment_probabilities(model: AudioVisualModel, samples: Samples) -> Tensor:
 @torch.inference_mode()
 def logits_of(model: AudioVisualModel, samples: Samples) -> Tensor:
     """The scenes' logits of each sample, float32 [m, C], of a model in evaluation mode."""
-    logits: Tensor = model(samples.audio, **_by_sample(samples))
+    logits: Tensor = model(*_inputs(samples))
     return logits
 
 
@@ -51,18 +52,27 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    joint = model.embed(samples.audio, **_by_sample(samples))
-    return mean_by_segment(joint.double(), samples)
+    return mean_by_segment(sample_embeddings(model, samples).double(), samples)
 
 
-def _by_sample(samples: Samples) -> dict[str, Any]:
-    """What segments have, for each of their samples, by the name of the model's argument."""
-    of_segments = {
-        "embedding": samples.embedding,
-        "present": samples.present,
-        "tower": samples.tower,
-    }
-    return {k: values[samples.segment] for k, values in of_segments.items() if values is not None}
+@torch.inference_mode()
+def sample_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """Each sample's e = AE(a) ++ VE(v), float32 [m, 1024 + D], of a model in evaluation mode."""
+    return model.embed(*_inputs(samples))
+
+
+def _inputs(samples: Samples) -> Inputs:
+    """The model's inputs of each sample: of its segment's image and sound, and its own frame."""
+
+    def of_segments(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[samples.segment]
+
+    return Inputs(
+        samples.audio,
+        embedding=of_segments(samples.embedding),
+        present=of_segments(samples.present),
+        tower=of_segments(samples.tower),
+    )
 
 
 def mean_by_segment(values: Tensor, samples: Samples) -> Tensor:

@@ -12,24 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from avsc.data.batch import Mix
-from avsc.models.acoustic import DROPOUT, AcousticEncoder, Concat, StandardisedEncoder
+from avsc.models.acoustic import DROPOUT, AcousticEncoder, Concat, StandardisedEncoder, scaled
 from avsc.models.own_encoder import build_own
 from avsc.models.visual import VisualEncoder
 
-CLASSIFIER_HIDDEN = 1024
+CLASSIFIER_HIDDEN = 1024  # at the paper's width
 MODALITIES = ("audio", "image")  # columns of a sample's ``present``
 
 
 class SceneClassifier(nn.Sequential):
     """SC: a perceptron of one hidden layer, [n, features] -> logits [n, C]."""
 
-    def __init__(self, features: int, scenes: int) -> None:
+    def __init__(self, features: int, scenes: int, width: float = 1.0) -> None:
+        hidden = scaled(CLASSIFIER_HIDDEN, width)
         super().__init__(
-            nn.Linear(features, CLASSIFIER_HIDDEN),
-            nn.BatchNorm1d(CLASSIFIER_HIDDEN),
+            nn.Linear(features, hidden),
+            nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Dropout(DROPOUT),
-            nn.Linear(CLASSIFIER_HIDDEN, scenes),
+            nn.Linear(hidden, scenes),
         )
 
 
@@ -155,8 +156,9 @@ def build_model(
     *,
     own: str | None = None,
     tower_features: int = 0,
+    width: float = 1.0,
 ) -> AudioVisualModel:
-    """A new model of the paper's sizes around a visual encoder.
+    """A new model around a visual encoder; of the paper's sizes at the width 1.
 
     Args:
         bands: Number of bands of an audio frame; None for a model without AE.
@@ -167,13 +169,14 @@ def build_model(
             for the paper's.
         stand_ins: See ``AudioVisualModel``.
         tower_features: See ``AudioVisualModel``.
+        width: Factor of the widths of hidden layers; another acoustic encoder has its own.
     """
     acoustic: StandardisedEncoder | None = None
     if bands is not None:
-        acoustic = AcousticEncoder(bands, concat) if own is None else build_own(own, bands)
+        acoustic = build_own(own, bands) if own else AcousticEncoder(bands, concat, width)
     features = tower_features + (0 if acoustic is None else acoustic.features)
     features += 0 if visual_encoder is None else visual_encoder.features
-    classifier = SceneClassifier(features, scenes)
+    classifier = SceneClassifier(features, scenes, width)
     return AudioVisualModel(acoustic, visual_encoder, classifier, stand_ins, tower_features)
 
 

@@ -187,7 +187,7 @@ def gather(
     scores = summary.scores
     return ReportData(
         title=title,
-        lead=_lead(segments, summary, about["protocol"], run),
+        lead=_lead(segments, summary, about, run),
         summary=summary,
         feature=feature,
         paper=paper.row_of(run.recipe) if run is not None and segments.scenes == SCENES else None,
@@ -242,11 +242,14 @@ def worst(
     return tuple(found)
 
 
-def _lead(segments: Segments, summary: Summary, protocol: str | None, run: "Run | None") -> str:
+def _lead(segments: Segments, summary: Summary, about: dict[str, Any], run: "Run | None") -> str:
+    how = PROTOCOLS[about["protocol"]]
     scored = (
         f"{len(segments.names):,} one-second segments of the {segments.fold} fold "
-        f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {PROTOCOLS[protocol]}."
+        f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {how}."
     )
+    if about.get("condition"):
+        scored += f" Condition: {about['condition']}."
     if run is None:
         return scored
     return f"Strategy {run.recipe.train.strategy} with {' and '.join(run.inputs)}: {scored}"
@@ -281,6 +284,7 @@ def _facts(
     facts = [
         ("fold", segments.fold),
         ("protocol", about["protocol"] or "of another system"),
+        ("condition", about.get("condition") or "as recorded"),
         ("left out", f"{segments.quarantined} quarantined clips"),
         ("store", f"{about['store']['path']}, {about['store']['sha256'][:12]}"),
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from avsc import recipe
 from avsc.console import byte_size, duration, facts, table, tell
 from avsc.dataset.read import kind_of
+from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
@@ -72,8 +73,10 @@ def run_facts(run: Path) -> Facts:
     return [
         ("strategy", resolved.train.strategy),
         *_inputs(resolved),
+        *_teachers(resolved),
         ("epochs", _progress(run, resolved, len(log))),
         *_best_epoch(log),
+        *_sizes(run),
         ("checkpoints", _checkpoints(run)),
         *_evaluations(run),
     ]
@@ -208,6 +211,46 @@ def _sound(audio: AudioRecipe) -> list[str]:
     return found + ([f"pre-trained encoder {audio.model}"] if audio.uses_tower else [])
 
 
+def _sizes(run: Path) -> Facts:
+    """Sizes of a run's parts, from a model of its shape with other weights."""
+    content = results.checkpoint_manifest(run, "best")
+    if not content:
+        return []
+    from avsc.models import visual_weights
+    from avsc.models.sizes import part_sizes
+    from avsc.train import load, manifest
+
+    try:
+        recorded = manifest.parse(content, str(run))
+        wanted = recorded.recipe.visual
+        if recorded.recipe.audio.own_class is not None:
+            return [("size", "not counted: an acoustic encoder of its maker's own")]
+        encoder = None
+        if recorded.visual is not None:
+            side = visual_weights.expected_image(wanted).size
+            plain = {"weights": "random", "image_size": side}
+            encoder = visual_weights.build(wanted.model_copy(update=plain))
+        sizes = part_sizes(load.new_model(recorded, encoder).eval())
+    except AvscError as error:
+        return [("size", f"not counted: {error.got}")]
+    return [
+        (
+            f"size of {part.name}",
+            f"{part.parameters:,} parameters, {byte_size(part.size)}, "
+            f"{part.multiply_adds / 1e6:,.1f} million multiply-adds a {part.unit}",
+        )
+        for part in sizes
+    ]
+
+
+def _teachers(resolved: Recipe) -> Facts:
+    distill = resolved.distill
+    if not distill.teacher:
+        return []
+    how = f"weight {distill.weight:g}, temperature {distill.temperature:g}"
+    return [("teacher", f"{', '.join(distill.teacher)}; {how}")]
+
+
 def _progress(run: Path, resolved: Recipe, done: int) -> str:
     progress = f"{done} of at most {resolved.train.epochs}"
     finished = results.is_finished(run)
@@ -234,6 +277,11 @@ def _checkpoints(run: Path) -> str:
     return ", ".join(path.name for path in paths) or "none yet"
 
 
+def _condition(found: dict[str, Any]) -> str:
+    """What the run was not given in an evaluation."""
+    return f", {found['condition']}" if found.get("condition") else ""
+
+
 def _other_store(folder: Path, found: dict[str, Any]) -> str:
     """The store of an evaluation, where it is not the run's own."""
     store = found.get("store") or {}
@@ -251,7 +299,7 @@ def _evaluations(run: Path) -> Facts:
             f"log-loss {formatting.loss(found['log_loss'])}, "
             f"accuracy {formatting.per_cent(found['accuracy'])} % "
             f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
-            f"protocol {found.get('protocol')}{_other_store(folder, found)})"
+            f"protocol {found.get('protocol')}{_condition(found)}{_other_store(folder, found)})"
         )
         if "seeds" in found:
             scores = f"mean of {found['seeds']['n']} seeds: {scores}"

@@ -33,6 +33,8 @@ FIXED = (
     "train.audio_run",
     "audio.feature",
     "visual.model",
+    "distill.teacher",
+    "model.width",
 )
 
 

@@ -246,6 +246,7 @@ def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisu
         stand_ins=recipe.train.drops,
         own=recipe.audio.own_class,
         tower_features=0 if recorded.audio_tower is None else recorded.audio_tower.features,
+        width=recipe.model.width,
     )
 
 

@@ -98,7 +98,7 @@ class RunManifest(Manifest):
     @property
     def bands(self) -> int | None:
         """Bands of an audio frame; None for a system that uses none."""
-        if self.recipe.train.strategy == "video" or not self.recipe.audio.uses_frames:
+        if not self.recipe.uses_frames:
             return None
         return self.settings.bank(self.recipe.audio.feature).bands
 
@@ -109,8 +109,8 @@ def new_manifest(
     encoder: VisualEncoder | None,
     world: int,
     *,
-    teachers: tuple[TeacherManifest, ...] = (),
     tower: EncoderManifest | None = None,
+    teachers: tuple[TeacherManifest, ...] = (),
 ) -> RunManifest:
     """The manifest of a run before its first step.
 
@@ -119,8 +119,8 @@ def new_manifest(
         recipe: Resolved recipe.
         encoder: Visual encoder; None for a run on sound alone.
         world: Number of processes.
-        teachers: Teachers it learns from.
         tower: Pre-trained audio encoder; None for none.
+        teachers: Teachers it learns from.
     """
     names = ("torch", "timm", "numpy", "zarr")
     return RunManifest(
@@ -185,9 +185,6 @@ def require_same(there: RunManifest, now: RunManifest) -> None:
     differing += difference(there.recipe, now.recipe)
     if there.visual != now.visual:
         differing.append(f"visual encoder: {there.visual}, asked for {now.visual}")
-    if there.audio_tower != now.audio_tower:
-        old, new = there.audio_tower, now.audio_tower
-        differing.append(f"pre-trained audio encoder: {old}, asked for {new}")
     differing += [
         f"teacher {new.path}: {old.what}, SHA-256 {old.sha256[:12]}, now {new.what}, "
         f"{new.sha256[:12]}"
@@ -196,6 +193,9 @@ def require_same(there: RunManifest, now: RunManifest) -> None:
     ]
     if len(there.teachers) != len(now.teachers):
         differing.append(f"teachers: {len(there.teachers)}, now {len(now.teachers)}")
+    if there.audio_tower != now.audio_tower:
+        old, new = there.audio_tower, now.audio_tower
+        differing.append(f"pre-trained audio encoder: {old}, asked for {new}")
     if differing:
         raise AvscError(
             "the run cannot be resumed with something else than it was begun with:\n  "

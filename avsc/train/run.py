@@ -75,7 +75,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
     else:
         teachers = teacher.teachers_of(recipe, store)
     named = None if tower is None else tower.named
-    now = new_manifest(store, recipe, encoder, ranks.world, teachers=teachers, tower=named)
+    now = new_manifest(store, recipe, encoder, ranks.world, tower=named, teachers=teachers)
     if there is not None:
         manifest.require_same(there, now)
         if there.finished:
@@ -168,6 +168,12 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
             f"an acoustic encoder of {wanted}",
             "choose another --audio-run, or set audio.* as it has them",
         )
+    if there.recipe.model.width != now.recipe.model.width:
+        raise AvscError(
+            f"{source} has an acoustic encoder of the width {there.recipe.model.width:g}",
+            f"one of this run's width, {now.recipe.model.width:g}",
+            f"--set model.width={there.recipe.model.width:g}, or choose another --audio-run",
+        )
     feature = now.recipe.audio.feature
     bank = there.settings.bank(feature)
     if bank != now.settings.bank(feature):
@@ -220,6 +226,8 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
+    if recipe.augment_audio.is_on:
+        notes.append(f"sound is augmented: {recipe.augment_audio}")
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avsc.data.encoded_views import EncodedViews, ViewsInMemory, ViewsOnDisk, place_of
 from avsc.data.loader import TripleLoader, default_threads
@@ -103,40 +104,21 @@ def read_run_data(
         AvscError: The store has not the feature, embeddings of sound are missing, or something
             in it is damaged.
     """
-    feature, device = recipe.audio.feature, ranks.device
-    audio = segments = None
-    seconds = within(store.seconds(fold.validation.rows), store.settings.clip_seconds)  # [K, S]
-    tower = held_tower = None
-    if sound is not None:
-        tower = sound.read_whole(fold.train.rows)  # [C, S, P]
-        held = sound.read_whole(fold.validation.rows)[seconds]  # [n, P]
-        held_tower = torch.from_numpy(held).to(device)
-    if recipe.train.strategy != "video" and recipe.audio.uses_frames:
-        audio = store.audio(feature, fold.train.rows)
-        cut = store.segments(feature, fold.validation.rows)[seconds]  # [n, f, 2, B]
-        segments = torch.from_numpy(cut).to(device)
-    raw = encoder is not None and recipe.train.image_source() == "raw"
-    encoded = held_out = None
-    if encoder is not None:
-        place = _Place(store, encoder, elsewhere, recipe, ranks)
-        plain = torch.from_numpy(place.plain(fold.validation)[0])
-        held_out = plain[torch.from_numpy(seconds)].to(device)  # [n, D]
-        if recipe.train.views is not None:
-            encoded = place.bank(fold.train, recipe.train.views, say)
-        elif not raw:
-            values = torch.from_numpy(place.plain(fold.train))
-            encoded = ViewsInMemory(values, device, device)
-    streams = encoder is not None and raw and encoded is None
+    place = None if encoder is None else _Place(store, encoder, elsewhere, recipe, ranks)
+    encoded = None if place is None else place.encoded(fold.train, say)
+    audio = None
+    if recipe.uses_frames:
+        audio = store.audio(recipe.audio.feature, fold.train.rows)
     loader = training_loader(
         store,
         fold.train,
         recipe,
         audio=audio,
-        tower=tower,
-        image_size=encoder.config.size if encoder is not None and streams else None,
+        tower=None if sound is None else sound.read_whole(fold.train.rows),  # [C, S, P]
+        image_size=None if encoder is None or encoded is not None else encoder.config.size,
         encoded=encoded,
         targets=targets,
-        device=device,
+        device=ranks.device,
         rank=ranks.rank,
         world=ranks.world,
         reuse_buffers=True,
@@ -144,14 +126,33 @@ def read_run_data(
     )
     return RunData(
         loader,
-        HeldOutSegments(
-            segments,
-            held_out,
-            np.repeat(fold.validation.labels, seconds.sum(axis=1)),
-            ranks,
-            held_tower,
-        ),
+        _held_out(store, fold.validation, recipe, place=place, sound=sound, ranks=ranks),
         None if audio is None else standardisation(audio, store.frames(fold.train.rows)),
+    )
+
+
+def _held_out(
+    store: Store,
+    clips: Clips,
+    recipe: Recipe,
+    *,
+    place: "_Place | None",
+    sound: AudioBank | None,
+    ranks: Ranks,
+) -> HeldOutSegments:
+    """The segments of the validation clips, on the run's device."""
+    seconds = within(store.seconds(clips.rows), store.settings.clip_seconds)  # [K, S]
+
+    def of_segments(values: Floats) -> Tensor:
+        return torch.from_numpy(values[seconds]).to(ranks.device)  # [K, S, ...] -> [n, ...]
+
+    feature = recipe.audio.feature
+    return HeldOutSegments(
+        of_segments(store.segments(feature, clips.rows)) if recipe.uses_frames else None,
+        None if place is None else of_segments(place.plain(clips)[0]),
+        np.repeat(clips.labels, seconds.sum(axis=1)),
+        ranks,
+        None if sound is None else of_segments(sound.read_whole(clips.rows)),
     )
 
 
@@ -169,7 +170,17 @@ class _Place:
         """The plain view, float32 [1, n, S, D]."""
         return np.asarray(self._filled(ViewBank(*self._of), clips).read(clips.rows), np.float32)
 
-    def bank(self, clips: Clips, views: int, say: Callable[[str], None]) -> EncodedViews:
+    def encoded(self, clips: Clips, say: Callable[[str], None]) -> EncodedViews | None:
+        """What training draws from; None where it streams raw images."""
+        train = self.recipe.train
+        if train.views is not None:
+            return self._bank(clips, train.views, say)
+        if train.image_source() == "raw":
+            return None
+        device = self.ranks.device
+        return ViewsInMemory(torch.from_numpy(self.plain(clips)), device, device)
+
+    def _bank(self, clips: Clips, views: int, say: Callable[[str], None]) -> EncodedViews:
         """Augmented views, where they fit."""
         bank = self._filled(ViewBank(*self._of, self.recipe.augment, views), clips)
         settings, device = self.store.settings, self.ranks.device

@@ -13,6 +13,7 @@ Shape legend: n clips, S seconds of the longest clip, K scenes.
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,17 @@ def teachers_of(recipe: Recipe, store: Store) -> tuple[TeacherManifest, ...]:
     Raises:
         AvscError: One is no teacher, or one of another store; all such faults at once.
     """
-    found, faults = [], []
-    for path in (member for name in recipe.distill.teacher for member in _members(name)):
+    found: list[TeacherManifest] = []
+    faults: list[AvscError] = []
+    for name in recipe.distill.teacher:
         try:
-            found.append(_file(path) if path.is_file() else _run(path, store))
+            members = _members(name)
+            found += [_file(one) if one.is_file() else _run(one, store) for one in members]
         except AvscError as error:
             faults.append(error)
     if len(faults) > 1:
         raise AvscError(
-            f"{len(faults)} of {len(found) + len(faults)} teachers cannot be used:\n  "
+            f"{len(faults)} of {len(recipe.distill.teacher)} teachers cannot be used:\n  "
             + "\n  ".join(error.got for error in faults),
             faults[0].expected,
             faults[0].remedy,
@@ -193,8 +196,8 @@ def _run(path: Path, store: Store) -> TeacherManifest:
             f"({there.store_sha256[:12]}), not on {store.place} ({store.sha256[:12]})",
             "a teacher of the same store: another may know the clips that are tested on",
             "train the teacher on this store; or, if you know that its clips are others than the "
-            f"test fold's, take its predictions as teacher: avsc evaluate {path} --store "
-            f"{store.place} --fold train",
+            f"test fold's, take its predictions as teacher: avsc evaluate {shlex.quote(str(path))} "
+            f"--store {shlex.quote(str(store.place))} --fold train",
         )
     audio, visual = there.recipe.audio, there.recipe.visual
     inputs = {

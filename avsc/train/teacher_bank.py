@@ -93,7 +93,7 @@ def _answers(run: Run, store: Store, todo: Ints) -> Floats:
     logits, segment = score.sample_logits(run, store, segments)
     shares = segment_shares(logits, segment, len(segments.names), temperature=1.0)
     wanted = segments.first[clip.reshape(-1)] + todo[:, 2]
-    return np.log(np.maximum(shares[wanted], SMALLEST_PROBABILITY)).astype(np.float32)
+    return np.asarray(np.log(np.maximum(shares[wanted], SMALLEST_PROBABILITY)), np.float32)
 
 
 def _segments(store: Store, rows: Ints) -> Segments:

@@ -379,3 +379,22 @@ def test_headers_are_enough_to_know_an_images_size(store: Store) -> None:
         image_source.size_of(source, 1, 3, b"no JPEG")
     assert store.clips[2].id in caught.value.got
     assert "second 3" in caught.value.got
+
+
+@pytest.mark.parametrize("settings", [(), ("train.shift_s=3", "train.drop_audio=0.3")])
+def test_every_triple_has_the_targets_of_its_sounds_second(
+    store: Store, settings: tuple[str, ...]
+) -> None:
+    targets = np.random.default_rng(0).random((len(ROWS), 10, 4)).astype(np.float32)
+    loader = loader_of(store, *settings, targets=targets)
+    halves = [loader_of(store, *settings, targets=targets, rank=k, world=2) for k in range(2)]
+    index = []
+    for one in (loader, *halves):
+        for batch in one.epoch(1):
+            of = loader.triples
+            wanted = targets[of.clip[batch.index], of.second[batch.index]]
+            assert batch.targets is not None
+            np.testing.assert_array_equal(batch.targets.numpy(), wanted)
+            index += batch.index.tolist()
+    assert sorted(index) == sorted(list(range(len(loader.triples))) * 2)
+    assert all(batch.targets is None for batch in loader_of(store, *settings).epoch(1))

@@ -161,5 +161,14 @@ def test_a_store_that_is_gone_leaves_open_what_the_run_was_trained_on(
 
 def test_every_part_of_a_card_is_there(runs: dict[str, Path], tmp_path: Path) -> None:
     text = _card(export(runs["video"], "safetensors", out=tmp_path))
-    assert _titles(text) == ["Use", "Data", "Scores", "Limits", "Licences", "Recipe", "Tensors"]
+    assert _titles(text) == [
+        "Use",
+        "Size",
+        "Data",
+        "Scores",
+        "Limits",
+        "Licences",
+        "Recipe",
+        "Tensors",
+    ]
     assert "stereo" not in text

@@ -33,6 +33,7 @@ def test_ast_gives_what_transformers_gives_of_the_average_of_the_channels(tmp_pa
     sound = _noise(3, 16_000)
     found = tower.encode(sound)
     assert (tower.sample_rate_hz, found.shape) == (16_000, (3, AST_FEATURES))
+    assert found.dtype == np.float32
     np.testing.assert_allclose(found, ast_by_hand(folder, sound.mean(axis=1)), atol=1e-5)
     assert found.std(axis=0).max() > 1e-3  # it listens
 

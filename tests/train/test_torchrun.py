@@ -13,12 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from avsc.recipe import Recipe
+from avsc.recipe import Recipe, load
 from avsc.recipe_keys import to_toml
 from avsc.train.log import read_log
 from avsc.train.run import train
 
 MakeRecipe = Callable[..., Recipe]
+MakeRun = Callable[..., Path]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "avsc"]
 
 
@@ -96,6 +97,25 @@ def test_two_ranks_make_one_bank_and_train_from_it_as_one_process_does(
     for one, two in zip(read_log(tmp_path / "one"), read_log(tmp_path / "two"), strict=True):
         assert two["samples"] == one["samples"]
         assert two["val_loss"] == pytest.approx(one["val_loss"], rel=0.1)  # other dropout
+
+
+def test_two_ranks_ask_one_teacher_and_learn_from_it_as_one_process_does(
+    small_store: Path, quick: MakeRecipe, make_run: MakeRun, tmp_path: Path
+) -> None:
+    store = tmp_path / "store.zarr"
+    shutil.copytree(small_store, store)
+    teacher = make_run(tmp_path / "teacher", store, "audio")
+    asked = quick("train.strategy=audio", "train.epochs=1", "distill.weight=1.0")
+    (tmp_path / "asked.toml").write_text(to_toml(asked))
+    words = ["--recipe", tmp_path / "asked.toml", "--teacher", teacher, "--device", "cpu"]
+    with torchrun("train", store, "--out", tmp_path / "two", *words) as running:
+        _, said = running.communicate(timeout=240)
+    assert running.returncode == 0, said
+    asked = load(tmp_path / "two" / "config.toml")
+    train(store, tmp_path / "one", asked, device="cpu")
+    (one,), (two,) = read_log(tmp_path / "one"), read_log(tmp_path / "two")
+    assert two["samples"] == one["samples"]
+    assert two["train_loss"] == pytest.approx(one["train_loss"], rel=0.1)  # other dropout
 
 
 def _views(array: Path) -> int:
