@@ -14,7 +14,7 @@ from avsc import recipe as recipes
 from avsc.data.batch import Mix
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
-from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.evaluation import evaluate, fold_segments
 from avsc.evaluate.predictions import read_predictions
 from avsc.export.export import export
 from avsc.export.weights import read_system
@@ -239,6 +239,16 @@ def test_pipeline_takes_the_acoustic_encoder_of_an_audio_run_without_a_tower(
     assert "no acoustic encoder" in caught.value.got
 
 
+def _require_scores_as_the_run(onnx: bytes, run: Path, store: Path) -> None:
+    from avsc.evaluate import score
+    from avsc.export.int8 import onnx_scores
+
+    opened, there = Run.open(run, "cpu"), Store.open(store)
+    segments = fold_segments(opened, there, "test")
+    found = onnx_scores(onnx, opened, there, segments)
+    np.testing.assert_allclose(found, score.score(opened, there, segments, "segment"), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("encoder", "form"), [("both", "onnx"), ("both", "safetensors"), ("pretrained", "safetensors")]
 )
@@ -258,6 +268,7 @@ def test_an_export_takes_the_embedding_of_sound_as_an_input(
 
             session = onnxruntime.InferenceSession(folder / "model.onnx")
             (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+            _require_scores_as_the_run((folder / "model.onnx").read_bytes(), run, base / "store")
         else:
             found = read_system(folder)(**inputs).numpy()
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
