@@ -60,10 +60,8 @@ def training_loader(
     every = triples.training_triples(clips.rows, clips.labels, frames)
     sound = None
     if audio is not None and recipe.augment_audio.is_on:
-        bank, statistics = (
-            store.settings.bank(recipe.audio.feature),
-            sound_statistics(audio, frames),
-        )
+        bank = store.settings.bank(recipe.audio.feature)
+        statistics = sound_statistics(audio, frames)
         sound = SoundAugmentation(recipe.augment_audio, bank, statistics.to(device))
     source: ImageSource | None = None
     # Frames that share an image share a view; those of plain images share it in any case.

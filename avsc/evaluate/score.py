@@ -184,7 +184,7 @@ def _batches(
 
     With ``clips``, only of batches that hold one of these.
     """
-    tower = _sound(run, store, segments.rows)
+    tower = sound_bank(run, store, segments.rows)
     bank = _embeddings(run, store, segments.rows)
     for start in range(0, len(segments.rows), CLIPS_AT_ONCE):
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
@@ -214,7 +214,7 @@ def _embeddings(run: Run, store: Store, rows: Ints) -> ViewBank | None:
     return bank
 
 
-def _sound(run: Run, store: Store, rows: Ints) -> AudioBank | None:
+def sound_bank(run: Run, store: Store, rows: Ints) -> AudioBank | None:
     """The embeddings of sound that a run needs, those of all clips there; None if it needs none."""
     recorded = run.manifest.audio_tower
     if recorded is None:

@@ -5,6 +5,7 @@ Shape legend: m images, B bands, D features of the visual encoder, P of a pre-tr
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -208,7 +209,7 @@ class Run:
                 f"the unchanged files of that model, {recorded.sha256[:12]}",
                 "--audio-model FOLDER with the encoder it was trained with",
             )
-        return AudioTower(folder, self.device)
+        return _loaded(folder, self.device)
 
     def encode(self, images: Sequence[Pixels]) -> Floats:
         """Embeddings of images of any size, uint8 [H, W, 3] each: float32 [m, D]."""
@@ -226,6 +227,12 @@ class Run:
 
     def _on_device(self, values: Floats | None) -> torch.Tensor | None:
         return None if values is None else torch.as_tensor(values, device=self.device)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: TowerFolder, device: torch.device) -> AudioTower:
+    """An audio encoder, kept for the next recording."""
+    return AudioTower(folder, device)
 
 
 def new_model(recorded: RunManifest, encoder: VisualEncoder | None) -> AudioVisualModel:

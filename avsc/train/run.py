@@ -67,7 +67,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
     encoder = _visual_encoder(recipe, ranks.device)
-    tower = None if recipe.train.strategy == "video" else open_tower(store, recipe.audio)
+    tower = None if recipe.train.strategy == "video" else open_tower(store, fold, recipe.audio)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
     there = None if saved is None else manifest.parse(saved.manifest, str(saved.path))
     if there is not None and there.finished:

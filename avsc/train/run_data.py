@@ -57,11 +57,12 @@ class StoredTower:
     bank: AudioBank
 
 
-def open_tower(store: Store, audio: AudioRecipe) -> StoredTower | None:
+def open_tower(store: Store, fold: TrainingFold, audio: AudioRecipe) -> StoredTower | None:
     """The pre-trained audio encoder that a recipe uses; None where it uses none.
 
     Args:
         store: Store whose sound it has encoded.
+        fold: Training fold of the store, whose embeddings must be there.
         audio: The recipe's section ``audio``.
 
     Raises:
@@ -71,6 +72,7 @@ def open_tower(store: Store, audio: AudioRecipe) -> StoredTower | None:
         return None
     folder = TowerFolder.read(audio.model)
     bank = AudioBank(store, folder.sha256, folder.path)
+    bank.require(np.concatenate([fold.train.rows, fold.validation.rows]))
     named = EncoderManifest(model=folder.kind, sha256=folder.sha256, features=bank.features)
     return StoredTower(named, bank)
 

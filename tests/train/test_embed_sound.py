@@ -179,6 +179,22 @@ embed_sound({str(store)!r}, {str(tau)!r}, {str(ast)!r}, device="cpu")
     assert np.isfinite(_stored(store, ast)[1]).all()
 
 
+def test_a_damaged_chunk_counts_as_missing_and_is_made_again(
+    store: Path, tau: Path, ast: Path
+) -> None:
+    path = embed_sound(store, tau, ast, device="cpu")
+    _, before = _stored(store, ast)
+    chunk = path / "c" / "0" / "1" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[100] ^= 1
+    chunk.write_bytes(content)
+    with pytest.raises(AvscError) as caught:
+        _stored(store, ast)
+    assert "3 of 5 clips" in caught.value.got
+    embed_sound(store, tau, ast, device="cpu")
+    np.testing.assert_array_equal(_stored(store, ast)[1], before)
+
+
 def _remove_one(dataset: Path) -> str:
     gone = sorted((dataset / "audio").iterdir())[1]
     gone.unlink()

@@ -14,7 +14,7 @@ from avsc import recipe as recipes
 from avsc.data.batch import Mix
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
-from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.evaluation import evaluate, fold_segments
 from avsc.evaluate.predictions import read_predictions
 from avsc.export.export import export
 from avsc.export.weights import read_system
@@ -239,6 +239,16 @@ def test_pipeline_takes_the_acoustic_encoder_of_an_audio_run_without_a_tower(
     assert "no acoustic encoder" in caught.value.got
 
 
+def _require_scores_as_the_run(onnx: bytes, run: Path, store: Path) -> None:
+    from avsc.evaluate import score
+    from avsc.export.int8 import onnx_scores
+
+    opened, there = Run.open(run, "cpu"), Store.open(store)
+    segments = fold_segments(opened, there, "test")
+    found = onnx_scores(onnx, opened, there, segments)
+    np.testing.assert_allclose(found, score.score(opened, there, segments, "segment"), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("encoder", "form"), [("both", "onnx"), ("both", "safetensors"), ("pretrained", "safetensors")]
 )
@@ -258,6 +268,7 @@ def test_an_export_takes_the_embedding_of_sound_as_an_input(
 
             session = onnxruntime.InferenceSession(folder / "model.onnx")
             (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+            _require_scores_as_the_run((folder / "model.onnx").read_bytes(), run, base / "store")
         else:
             found = read_system(folder)(**inputs).numpy()
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
@@ -299,8 +310,12 @@ def test_a_run_that_is_calibrated_keeps_its_stand_ins(base: Path, trained: Train
 
 
 def test_what_is_not_encoded_is_said_with_the_command(
-    base: Path, quick: MakeRecipe, tmp_path: Path
+    base: Path, quick: MakeRecipe, trained: Train, tmp_path: Path
 ) -> None:
+    elsewhere = shutil.copytree(base / "store", tmp_path / "store")  # without its neighbour
+    with pytest.raises(AvscError) as caught:
+        evaluate(trained("both", "strategy=audio"), store=elsewhere, device="cpu")
+    assert f"avsc embed {elsewhere} DATASET" in caught.value.remedy
     other = save_ast(tmp_path / "other", seed=2)
     recipe = quick("audio.feature=fbank", "audio.encoder=both", f"audio.model={other}")
     with pytest.raises(AvscError) as caught:
