@@ -104,14 +104,11 @@ def agree(
     opened = [Store.open(store or run.manifest.store) for run in (ear, eye)]
     answers = _answers(ear, eye, opened, fold)
     require_labelled(answers.segments)
-    if swaps is None:
-        found, classes = draw_swaps(answers.segments, seed, share), None
-        source = f"{100 * share:g} % of the clips, seed {seed}"
-    else:
-        lines, donors = (
-            [] if path is None else read_lines(path, opened[0]) for path in (swaps, sounds)
-        )
-        found, classes = listed_swaps(lines, donors, answers.segments, opened[0], seed)
+    found, classes = draw_swaps(answers.segments, seed, share), None
+    source = f"{100 * share:g} % of the clips, seed {seed}"
+    if swaps is not None:
+        lists = [[] if path is None else read_lines(path, opened[0]) for path in (swaps, sounds)]
+        found, classes = listed_swaps(lists[0], lists[1], answers.segments, opened[0], seed)
         source = f"{swaps.name}, seed {seed}"
     _require_some(found, answers.segments)
     held_out = [own_store(run, one) for run, one in zip((ear, eye), opened, strict=True)]
@@ -121,16 +118,15 @@ def agree(
     scores = answers.agreement(found, classes)
     swapped = np.repeat(found.swapped, found.seconds)
     elsewhere = "" if opened[0] is held_out[0] else opened[0].sha256[:8]
-    places = answers.segments.locations
-    of_clips = [places[k] for k in answers.segments.first]
+    places = np.array(answers.segments.locations)
     result = Agreed(
         folder=out or runs[0] / AGREEMENT / _part(elsewhere, fold, share, seed, swaps),
         title=" and ".join(dict.fromkeys(run.path.resolve().name for run in (ear, eye))),
         fold=answers.segments.fold,
         source=source,
         n_classes=len(ear.scenes) if classes is None else int(classes.max()) + 1,
-        segments=detect(scores, swapped, levels[0], places),
-        clips=detect(clip_means(scores, found.seconds), found.swapped, levels[1], of_clips),
+        segments=detect(scores, swapped, levels[0], places.tolist()),
+        clips=_detect_clips(scores, found, levels[1], places[answers.segments.first]),
         scores=scores,
         swapped=swapped,
     )
@@ -156,6 +152,13 @@ class Answers:
     def agreement(self, swaps: Swaps, classes: Ints | None) -> Floats:
         """The agreement of each segment's picture with the sound it is given, [n]."""
         return agreement(self.sound[swaps.sounds()], self.picture, classes)
+
+
+def _detect_clips(
+    scores: Floats, swaps: Swaps, threshold: float, places: NDArray[np.str_]
+) -> Detection:
+    means = clip_means(scores, swaps.seconds)
+    return detect(means, swaps.swapped, threshold, places.tolist())
 
 
 def _ear_and_eye(
