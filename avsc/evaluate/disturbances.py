@@ -35,10 +35,10 @@ OFFSETS_S = (1, 2, 4, 8)
 WORDS: dict[Kind, str] = {
     "recorded": "as recorded",
     "audio": "no sound",
-    "image": "no picture",
-    "offset": "picture",
-    "swapped": "swapped, picture's scene",
-    "heard": "swapped, sound's scene",
+    "image": "no image",
+    "offset": "image",
+    "swapped": "swap: image",
+    "heard": "swap: sound",
 }
 
 
@@ -58,9 +58,9 @@ class Disturbance:
     amount: float = 0.0
 
     def words(self) -> str:
-        """A name for a person."""
-        if self.kind in ("audio", "image"):
-            return f"{WORDS[self.kind]} in {100 * self.amount:g} % of seconds"
+        """A name for a person, so short that five systems stand beside it at 80 columns."""
+        if self.kind in ("audio", "image") and self.amount < 1:
+            return f"{WORDS[self.kind]} {100 * self.amount:g}"
         if self.kind == "offset":
             return f"{WORDS[self.kind]} {self.amount:+g} s"
         return WORDS[self.kind]

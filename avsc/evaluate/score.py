@@ -129,8 +129,8 @@ def encode(run: Run, store: Store, segments: Segments) -> Encoded:
         for _, samples in _batches(run, store, segments, "segment"):
             joint = sample_embeddings(run.model, samples)
             cut = joint.view(samples.segments, -1, joint.shape[1]).cpu().numpy()  # [s, f, E]
-            sounds.append(cut[:, :, :width])
-            pictures.append(cut[:, 0, width:])
+            sounds.append(cut[:, :, :width].copy())  # a view would keep all of it
+            pictures.append(cut[:, 0, width:].copy())
             line.advance(samples.segments)
     return Encoded(
         run,

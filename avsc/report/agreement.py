@@ -28,7 +28,6 @@ def table(found: Agreed) -> Table:
             Column("precision", "prec. %", share),
             Column("recall", "rec. %", share),
             Column("average_precision", "AP %", share),
-            Column("threshold", "threshold", formatting.loss),
         ),
         tuple(_row(unit, one) for unit, one in (("second", found.segments), ("clip", found.clips))),
     )
@@ -40,7 +39,8 @@ def notes(found: Agreed) -> list[str]:
     lines = [
         "agreement: the sum over the scenes of p(scene | sound) p(scene | picture); a clip's is "
         "the mean of its seconds",
-        "thresholds: the best F1 on validation clips whose sounds are swapped in the same manner",
+        f"swapped: agreement below {seconds.threshold:.4f} (seconds), {clips.threshold:.4f} "
+        "(clips), the best F1 on validation clips whose sounds are swapped in the same manner",
         f"F1 of the matching: seconds {formatting.per_cent(seconds.f1_matching)} %, clips "
         f"{formatting.per_cent(clips.f1_matching)} %",
         f"saying of every one that it is swapped: F1 {formatting.per_cent(seconds.f1_always)} % of "
@@ -75,5 +75,5 @@ def write_page(found: Agreed) -> Path:
 def _row(unit: str, one: Detection) -> tuple[object, ...]:
     return (
         *(unit, one.n, one.swapped, one.f1, one.f1_interval),
-        *(one.precision, one.recall, one.average_precision, one.threshold),
+        *(one.precision, one.recall, one.average_precision),
     )

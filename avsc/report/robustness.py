@@ -43,17 +43,17 @@ def notes(found: Robustness) -> list[str]:
         for one in found.systems
     ]
     lines.append(
-        "no sound, no picture: the same seconds for every system, those of a smaller share among "
-        "those of a larger one"
+        "no sound 25: in 25 % of the seconds, the same ones for every system; those of a smaller "
+        "share are among those of a larger one; without a number in all"
     )
     if any(one.kind == "offset" for one in found.disturbances):
         lines.append(
-            "picture +1 s: the picture is of one second later than the sound; at a clip's end its "
+            "image +1 s: the picture is of one second later than the sound; at a clip's end its "
             "nearest one"
         )
     lines.append(
-        "swapped: each clip has the sound of a clip of another scene; first the scene of its "
-        "picture counts, then that of its sound"
+        "swap: each clip has the sound of a clip of another scene; the scene of its image counts, "
+        "or that of its sound"
     )
     chance = formatting.loss(math.log(len(found.scenes)))
     lines.append(f"equal probabilities: log-loss {chance}, accuracy {_chance(found)} %")
@@ -148,7 +148,7 @@ def _chance(found: Robustness) -> str:
 
 
 def _pair(scores: Measured) -> str:
-    return f"{formatting.loss(scores.log_loss)} {formatting.per_cent(scores.accuracy):>6}"
+    return f"{scores.log_loss:.3f} {100 * scores.accuracy:.1f}"
 
 
 def _everything(found: Robustness, title: str) -> Table:

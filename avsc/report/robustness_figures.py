@@ -130,8 +130,15 @@ def _draw(
         axes.axhline(factor * chance, color=SOFT, linewidth=1.2, linestyle=DASHES)
     for k, (name, values) in enumerate(panel.lines.items()):
         scaled = factor * np.asarray(values)
-        how = {"color": scene_colour(k), "marker": marker, "label": short(name, 22)}
-        axes.plot(panel.x, scaled, linewidth=1 if panel.ticks else 2, markersize=4, **how)
+        how: dict[str, Any] = {"color": scene_colour(k), "marker": marker}
+        axes.plot(
+            panel.x,
+            scaled,
+            linewidth=1 if panel.ticks else 2,
+            markersize=4,
+            label=short(name, 22),
+            **how,
+        )
         if not marker:
             dots(axes, panel.x, scaled, scene_colour(k), size=6)
 

@@ -63,7 +63,7 @@ def test_the_page_is_sound_and_has_every_system_in_every_figure(found: Robustnes
     figures = [a for tag, a in Tags(page).attributes if tag == "svg"]
     assert len(figures) == 8
     assert all("runs/pipeline" in (one["aria-label"] or "") for one in figures)
-    assert f"{found.systems[1].scores[3].log_loss:.4f}" in page
+    assert f"{found.systems[1].scores[3].log_loss:.3f}" in page
 
 
 def test_the_files_have_the_numbers_and_the_figure(found: Robustness, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
 from avsc.evaluate.evaluation import evaluate, fold_segments
 from avsc.evaluate.predictions import read_predictions
+from avsc.evaluate.robustness import robustness
 from avsc.export.export import export
 from avsc.export.weights import read_system
 from avsc.models.audio_bank import AudioBank
@@ -169,6 +170,9 @@ def test_a_stand_in_covers_all_that_is_heard(base: Path, trained: Train, tmp_pat
     lacking = evaluate(run, device="cpu", without="audio", with_report=False)
     assert lacking.folder is not None
     assert "without-audio" in lacking.folder.name
+    assert lacking.summary is not None
+    (system,) = robustness([run], shares=[1.0], device="cpu").systems
+    assert system.scores[1].log_loss == pytest.approx(lacking.summary.scores.log_loss, abs=1e-9)
 
 
 def test_without_sound_neither_encoder_counts() -> None:
