@@ -277,9 +277,15 @@ class TrainRecipe(Section):
         return self
 
     @property
+    def dropped(self) -> list[Literal["audio", "image"]]:
+        """The modalities that training drops, so that their stand-ins are learnt."""
+        shares = {"audio": self.drop_audio, "image": self.drop_image}
+        return [name for name in ("audio", "image") if shares[name] > 0]
+
+    @property
     def drops(self) -> bool:
         """Whether training drops modalities, so that the model has stand-ins for them."""
-        return self.drop_audio > 0 or self.drop_image > 0
+        return bool(self.dropped)
 
     @property
     def disturbs(self) -> bool:

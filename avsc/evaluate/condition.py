@@ -65,8 +65,7 @@ class Condition:
 
 def has_stand_in(run: Run, modality: Modality) -> bool:
     """Whether a run learnt an embedding that stands for a missing modality."""
-    dropped = {"audio": run.recipe.train.drop_audio, "image": run.recipe.train.drop_image}
-    return dropped[modality] > 0
+    return modality in run.recipe.train.dropped
 
 
 def picture_numbers(seconds: NDArray[np.int64], offset_s: int) -> NDArray[np.int64]:

@@ -182,7 +182,7 @@ def _predict(predictor: Predictor, path: Path, audio: Path | None) -> SceneTimel
         run.manifest.settings.image,
         uses_audio=run.uses_audio,
         uses_images=run.uses_images,
-        may_lack=run.recipe.train.drops,
+        may_lack=frozenset(run.recipe.train.dropped),
         tower_hz=None if predictor.tower is None else predictor.tower.sample_rate_hz,
     )
     with progress(path.name, recording.expected(), "seconds") as line:

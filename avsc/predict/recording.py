@@ -65,7 +65,7 @@ class Recording:
         picture_end: Number of whole seconds with pictures.
         image: Settings of how pictures are chosen and kept.
         notes: Remarks for a person, added to as it is read.
-        may_lack: Whether seconds may lack their sound or their picture.
+        may_lack: What seconds may lack: ``audio``, ``image``, both or neither.
         tower_hz: Sampling rate of a pre-trained audio encoder; None for none.
     """
 
@@ -75,7 +75,7 @@ class Recording:
     image: ImageSettings
     picture_end: int = 0
     notes: list[str] = field(default_factory=list)
-    may_lack: bool = False
+    may_lack: frozenset[str] = frozenset()
     tower_hz: int | None = None
 
     def expected(self) -> int:
@@ -83,7 +83,7 @@ class Recording:
         lengths = [] if self.pictures is None else [len(self.pictures)]
         if self.sound is not None:
             lengths.append(int(_claimed_s(self.sound)))
-        return max(max(lengths) if self.may_lack else min(lengths), 1)
+        return max(max(lengths) if len(self.may_lack) == 2 else min(lengths), 1)
 
     def seconds(self) -> Iterator[Second]:
         """Its seconds in order, as long as there are both sound and pictures (or, for a run that
@@ -130,8 +130,12 @@ class Recording:
             for number in count():
                 sound, tower_sound = next(sounds, _SILENT)
                 picture = next(pictures) if number in numbers else None
-                if sound is None and number >= numbers.stop:
+                if sound is None and (number >= numbers.stop or "audio" not in self.may_lack):
                     break
+                if picture is None and "image" not in self.may_lack:
+                    if number >= numbers.stop:
+                        break
+                    continue  # before the first picture
                 if sound is None or picture is None:
                     lacking.append((number, "sound" if sound is None else "picture"))
                 yield Second(number, sound, picture, tower_sound)
@@ -188,7 +192,7 @@ def open_recording(
     *,
     uses_audio: bool,
     uses_images: bool,
-    may_lack: bool = False,
+    may_lack: frozenset[str] = frozenset(),
     tower_hz: int | None = None,
 ) -> Recording:
     """Finds out what a recording has of what a run needs.
@@ -199,7 +203,7 @@ def open_recording(
         image: How the run's store chose and kept pictures.
         uses_audio: Whether the run needs sound.
         uses_images: Whether the run needs pictures.
-        may_lack: Whether the run can do without one of them.
+        may_lack: What the run can do without: ``audio``, ``image``, both or neither.
         tower_hz: Sampling rate of the run's pre-trained audio encoder; None for none.
 
     Raises:
@@ -219,11 +223,13 @@ def open_recording(
     recording = Recording(file, sound, None, image, may_lack=may_lack, tower_hz=tower_hz)
     if audio is not None and not uses_audio:
         recording.notes.append(f"the run does not use sound: {audio} is left out")
-    if not may_lack:
-        if uses_images:
-            _look(recording)
-        return recording
-    faults = [*_without(recording, "pictures", _look), *_without(recording, "sound", _listen)]
+    faults = []
+    if "image" in may_lack:
+        faults += _without(recording, "pictures", _look)
+    elif uses_images:
+        _look(recording)
+    if "audio" in may_lack:
+        faults += _without(recording, "sound", _listen)
     if len(faults) == 2:
         raise faults[0]
     return recording
