@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from avsc import recipe_files, recipe_keys
+from avsc.recipe_augment import AugmentAudioRecipe, AugmentRecipe
 from avsc.recipe_sections import (
     AudioRecipe,
-    AugmentRecipe,
     DistillRecipe,
     ModelRecipe,
     Section,
@@ -34,6 +34,7 @@ class Recipe(Section):
     train: TrainRecipe = TrainRecipe()
     distill: DistillRecipe = DistillRecipe()
     augment: AugmentRecipe = AugmentRecipe()
+    augment_audio: AugmentAudioRecipe = AugmentAudioRecipe()
 
     def __init__(self, **sections: Any) -> None:  # noqa: ANN401  pydantic checks them
         try:
@@ -43,6 +44,30 @@ class Recipe(Section):
 
     # So pydantic validates a recipe by its schema, without this constructor.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Recipe":
+        if self.train.strategy == "video" and self.augment_audio.is_on:
+            raise ValueError(
+                f"augment_audio ({self.augment_audio}) is for sound, which the strategy video has "
+                "not: leave these keys out"
+            )
+        if not self.audio.uses_frames and self.augment_audio.is_on:
+            raise ValueError(
+                f"augment_audio ({self.augment_audio}) changes audio frames, which "
+                "audio.encoder = pretrained does without: leave these keys out"
+            )
+        if not self.audio.uses_frames and (self.train.acoustic or self.train.audio_run):
+            raise ValueError(
+                "audio.encoder = pretrained stands in the place of the acoustic encoder: leave "
+                "train.acoustic and train.audio_run out, or set audio.encoder = both"
+            )
+        return self
+
+    @property
+    def uses_frames(self) -> bool:
+        """Whether the system hears audio frames, by an acoustic encoder."""
+        return self.train.strategy != "video" and self.audio.uses_frames
 
     def __repr__(self) -> str:
         usual = dict(_flat(Recipe()))

@@ -8,7 +8,7 @@ from typing import Any
 from avsc.errors import AvscError
 from avsc.resources import resource
 
-RECIPES = "pipelines/recipes"  # one for each row of the paper's tables 2, 3 and 4
+RECIPES = "pipelines/recipes"  # of the rows of the paper's tables 2, 3 and 4; newer encoders
 
 
 def shipped() -> dict[str, str]:

@@ -35,17 +35,56 @@ class AudioRecipe(Section):
     )
     encoder: str | None = Field(
         default=None,
-        description="class of your own acoustic encoder, package.module:Class, a torch.nn.Module "
-        "from [n, 2, bands] to [n, D] made with `bands`; unset: the paper's",
+        description="acoustic encoder: ae, the paper's, which is trained; pretrained, the frozen "
+        "one in audio.model, whose embeddings `avsc embed` keeps; both; or the class of your own, "
+        "package.module:Class, a torch.nn.Module from [n, 2, bands] to [n, D] made with `bands`; "
+        "unset: ae",
+    )
+    model: str | None = Field(
+        default=None,
+        description="folder of the pretrained audio encoder (AST or CLAP, as transformers saves "
+        "them), for audio.encoder = pretrained or both",
     )
 
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _papers_own(cls, encoder: object) -> object:
+        return None if encoder == "ae" else encoder
+
     @model_validator(mode="after")
-    def _names_a_class(self) -> "AudioRecipe":
+    def _agrees(self) -> "AudioRecipe":
         module, _, name = (self.encoder or "").partition(":")
         parts = [*module.split("."), name]
-        if self.encoder is not None and not all(map(str.isidentifier, parts)):
-            raise ValueError(f"audio.encoder is {self.encoder!r}; it takes package.module:Class")
+        if not (self.encoder is None or self.uses_tower or all(map(str.isidentifier, parts))):
+            raise ValueError(
+                f"audio.encoder is {self.encoder!r}; it takes ae, pretrained, both or "
+                "package.module:Class"
+            )
+        if self.uses_tower and self.model is None:
+            raise ValueError(
+                f"audio.encoder = {self.encoder} needs the encoder's folder: set audio.model"
+            )
+        if self.model is not None and not self.uses_tower:
+            raise ValueError(
+                "audio.model is for audio.encoder = pretrained or both: set one of them, or leave "
+                "audio.model out"
+            )
         return self
+
+    @property
+    def uses_tower(self) -> bool:
+        """Whether there is a pre-trained, frozen audio encoder."""
+        return self.encoder in ("pretrained", "both")
+
+    @property
+    def uses_frames(self) -> bool:
+        """Whether there is an acoustic encoder of audio frames: the paper's or somebody's own."""
+        return self.encoder != "pretrained"
+
+    @property
+    def own_class(self) -> str | None:
+        """The class of somebody's own acoustic encoder, ``package.module:Class``, or None."""
+        return self.encoder if self.encoder and ":" in self.encoder else None
 
 
 class VisualRecipe(Section):
@@ -238,9 +277,15 @@ class TrainRecipe(Section):
         return self
 
     @property
+    def dropped(self) -> list[Literal["audio", "image"]]:
+        """The modalities that training drops, so that their stand-ins are learnt."""
+        shares = {"audio": self.drop_audio, "image": self.drop_image}
+        return [name for name in ("audio", "image") if shares[name] > 0]
+
+    @property
     def drops(self) -> bool:
         """Whether training drops modalities, so that the model has stand-ins for them."""
-        return self.drop_audio > 0 or self.drop_image > 0
+        return bool(self.dropped)
 
     @property
     def disturbs(self) -> bool:
@@ -285,39 +330,3 @@ class DistillRecipe(Section):
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
             raise ValueError(f"distill.teacher is {given!r}; it takes a list of paths")
         return tuple(names)
-
-
-class AugmentRecipe(Section):
-    """Augmentation of raw training images; each sample draws its own."""
-
-    seed: int = Field(
-        default=0,
-        ge=0,
-        lt=1 << 63,
-        description="random seed of the views of a bank (train.views), which runs of other "
-        "train.seed share; fresh views are drawn from train.seed",
-    )
-    crop_scale_min: float = Field(
-        default=0.35,
-        gt=0,
-        le=1,
-        description="smallest share of the image's area that a random crop keeps; 1: no crop",
-    )
-    crop_ratio_max: float = Field(
-        default=4 / 3, ge=1, description="largest aspect ratio of a random crop, wide or tall"
-    )
-    flip: float = Field(
-        default=0.5, ge=0, le=1, description="probability of a horizontal mirror image"
-    )
-    brightness: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the brightness factor from 1"
-    )
-    contrast: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the contrast factor from 1"
-    )
-    saturation: float = Field(
-        default=0.2, ge=0, le=1, description="largest change of the saturation factor from 1"
-    )
-    hue: float = Field(
-        default=0.0, ge=0, le=0.5, description="largest rotation of the hue in turns (360 degrees)"
-    )

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "timm", "zarr", "dask", "distributed", "sklearn", "matplotlib")
+HEAVY = (
+    *("torch", "torchvision", "timm", "transformers"),
+    *("zarr", "dask", "distributed", "sklearn", "matplotlib"),
+)
 
 
 def _modules_after(code: str) -> set[str]:

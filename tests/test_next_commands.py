@@ -74,3 +74,35 @@ def test_the_commands_after_train_and_evaluate_can_be_run(make_store: Make, tmp_
     (compare,) = finished(*evaluate[1:])
     assert compare[1] == "compare"
     assert CliRunner().invoke(app, [*compare[1:3], str(run)]).exit_code == 0
+
+
+def test_the_commands_after_robustness_and_agree_can_be_run(
+    small_store: Path, make_run: Make, tmp_path: Path
+) -> None:
+    drops = ("train.drop_audio=0.2", "train.drop_image=0.2")
+    run = make_run(tmp_path / "my run", small_store, settings=drops)
+    (agree,) = finished("robustness", run, "--missing", "1")
+    assert agree == ["avsc", "agree", str(run)]
+    (again,) = finished(*agree[1:])
+    assert again == ["avsc", "robustness", str(run)]
+    plain = make_run(tmp_path / "plain", small_store, "video")
+    (written,) = finished("robustness", plain, "--missing", "1")
+    assert written[:3] == ["avsc", "robustness", str(plain)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["agree", "a", "b"],
+        ["agree", "a", "b", "c", "--out", "d"],
+        ["agree", "a", "--share", "1"],
+        ["agree", "a", "--sounds", "list.txt"],
+        ["robustness", "a", "--missing", "2"],
+        ["robustness", "a", "--missing", "nan"],
+        ["robustness", "a", "--offsets", "1,soon"],
+    ],
+)
+def test_wrong_usage_of_robustness_and_agree_is_told(words: list[str]) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "Invalid value" in done.output

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -132,63 +132,31 @@ def evaluate(
         raise typer.BadParameter("name a RUN, or a file with --predictions")
     if (without or offset) and (not runs or len(runs) > 1 or seed_folders(runs[0])):
         raise typer.BadParameter("--without and --offset are for one RUN")
-    if runs and len(runs) > 1:
+    how: dict[str, Any] = {"store": store, "protocol": protocol, "device": device}
+    how |= {"with_report": report, "trust_code": trust_code}
+    if not runs:
+        assert predictions is not None
+        if calibrated:
+            raise typer.BadParameter("--calibrated is for a RUN: a file has no logits")
+        if store is None:
+            raise typer.BadParameter("--predictions needs --store, whose fold it is scored on")
+        result = evaluation.evaluate_file(predictions, store, fold, out, report)
+    elif len(runs) > 1:
         from avsc.evaluate.cross_validation import evaluate_folds
 
         if out is None or fold != "test" or ve_weights is not None or calibrated:
             raise typer.BadParameter(
                 "several runs are scored as one: give --out, without --fold and --calibrated"
             )
-        result = evaluate_folds(
-            runs,
-            out,
-            store=store,
-            protocol=protocol,
-            device=device,
-            with_report=report,
-            trust_code=trust_code,
-        )
-    elif runs and seed_folders(runs[0]):
-        from avsc.evaluate.evaluate_seeds import evaluate_seeds
-
-        seeds = evaluate_seeds(
-            runs[0],
-            store=store,
-            fold=fold,
-            protocol=protocol,
-            device=device,
-            ve_weights=ve_weights,
-            out=out,
-            with_report=report,
-            calibrated=calibrated,
-            trust_code=trust_code,
-        )
-        _show_seeds(seeds)
-        return
-    elif runs:
-        result = evaluation.evaluate(
-            runs[0],
-            store=store,
-            fold=fold,
-            protocol=protocol,
-            device=device,
-            ve_weights=ve_weights,
-            out=out,
-            with_report=report,
-            trust_code=trust_code,
-            calibrated=calibrated,
-            without=without,
-            offset_s=offset,
-        )
+        result = evaluate_folds(runs, out, **how)
     else:
-        assert predictions is not None
-        if calibrated:
-            raise typer.BadParameter("--calibrated is for a RUN: a file has no logits")
-        if store is None:
-            raise typer.BadParameter("--predictions needs --store, whose fold it is scored on")
-        result = evaluation.evaluate_file(
-            predictions, store, fold=fold, out=out, with_report=report
-        )
+        how |= {"fold": fold, "ve_weights": ve_weights, "out": out, "calibrated": calibrated}
+        if seed_folders(runs[0]):
+            from avsc.evaluate.evaluate_seeds import evaluate_seeds
+
+            _show_seeds(evaluate_seeds(runs[0], **how))
+            return
+        result = evaluation.evaluate(runs[0], **how, without=without, offset_s=offset)
     _show(result)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import TRAINED_RUN, Calibrated, Device, MovedWeights, Run, TrustCode
+from avsc.cli.options import HOW, TRAINED_RUN, Calibrated, Device, MovedWeights, Run, TrustCode
 from avsc.console import byte_size, say, table, tell
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ def predict(
     ] = "table",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
+    audio_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the pre-trained audio encoder (audio.model), if it was moved since the "
+            "run was trained.",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
     trust_code: TrustCode = False,
     calibrated: Calibrated = False,
 ) -> None:
@@ -72,6 +81,7 @@ def predict(
         ve_weights=ve_weights,
         calibrated=calibrated,
         trust_code=trust_code,
+        audio_model=audio_model,
     )
     for number, timeline in enumerate(timelines):
         if form == "json":

@@ -99,6 +99,7 @@ def train(
     - `avsc train STORE --out runs/audio --strategy audio --set epochs=20`
     - `avsc train STORE --out runs/r50 --recipe joint-fbank-resnet50`
     - `avsc train STORE --out runs/mine --set audio.encoder=my_module:MyEncoder`
+    - `avsc train STORE --out runs/ast --set audio.encoder=both --set audio.model=models/ast`
     - `avsc train STORE --out runs/joint --set train.views=16 --seeds 5`
     - `avsc train STORE --out runs/student --strategy audio --teacher runs/joint`
     - `avsc train STORE --out runs/joint --resume`
@@ -115,13 +116,13 @@ def train(
         "train.threads": threads,
     }
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
-    if merged.audio.encoder is not None and not trust_code:
+    if merged.audio.own_class is not None and not trust_code:
         from avsc.models.own_encoder import untrusted
         from avsc.recipe import load
 
         # What the command line names itself is trusted; what the run's folder adds is data.
-        if load(recipe, settings or ()).audio.encoder != merged.audio.encoder:
-            raise untrusted(merged.audio.encoder, out)
+        if load(recipe, settings or ()).audio.own_class != merged.audio.own_class:
+            raise untrusted(merged.audio.own_class, out)
     if seeds is not None:
         from avsc.train.seeds import train_seeds
 

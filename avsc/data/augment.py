@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avsc.recipe_sections import AugmentRecipe
+from avsc.recipe_augment import AugmentRecipe
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

@@ -1,15 +1,28 @@
 """A training batch: the inputs of the model and the labels.
 
-Shape legend: 2 channels, B bands, D features of the visual encoder, K scenes; n triples and m
-images of a batch on this rank; Z the side of an image.
+Shape legend: 2 channels, B bands, D features of the visual encoder, P of a pre-trained audio
+encoder, K scenes; n triples and m images of a batch on this rank; Z the side of an image.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+class Mix(NamedTuple):
+    """Mixup: each sample of a batch with another one of it, in shares whose sum is 1."""
+
+    partner: Tensor  # int64 [n] place of the other sample in the batch
+    share: Tensor  # float32 [n] of the sample itself, a half at least
+
+    def of(self, values: Tensor) -> Tensor:
+        """The mixed values of all samples, float32 [n, ...]."""
+        share = self.share.view(-1, *[1] * (values.ndim - 1))
+        return torch.lerp(values[self.partner], values, share)
 
 
 class Inputs(NamedTuple):
@@ -23,6 +36,8 @@ class Inputs(NamedTuple):
     image_index: Tensor | None = None  # int64 [n] each sample's image among the m
     embedding: Tensor | None = None  # float32 [n, D]
     present: Tensor | None = None  # bool [n, 2] sound and image; None: all samples have both
+    mix: Mix | None = None  # of all embeddings; ``audio`` is mixed already
+    tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
 
 @dataclass(frozen=True)
@@ -39,11 +54,14 @@ class Batch:
     embedding: Tensor | None = None  # float32 [n, D] of the stored images
     present: Tensor | None = None  # bool [n, 2] sound and image; None: none was dropped
     targets: Tensor | None = None  # float32 [n, K] soft targets of teachers; None: labels alone
+    mix: Mix | None = None  # of embeddings and labels; ``audio`` is mixed already
+    tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
 
     @property
     def inputs(self) -> Inputs:
         """The model's part of the batch."""
-        return Inputs(self.audio, self.images, self.image_index, self.embedding, self.present)
+        images = self.images, self.image_index, self.embedding
+        return Inputs(self.audio, *images, self.present, self.mix, self.tower)
 
     @property
     def images_encoded(self) -> int:

@@ -59,7 +59,8 @@ class ClipSound:
             self._seconds = self._by_second(row, self._rate_hz)
             self._require_same(row)
             self._row = row
-        return self._seconds[second]
+        found: Floats = self._seconds[second]
+        return found
 
     def _by_second(self, row: int, rate_hz: int) -> Floats:
         """A clip's sound, float32 [seconds, 2, rate]."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc.data import augment, rng, sampler
+from avsc.data.augment_audio import SoundDraws
 from avsc.data.triples import Views
 
 Ints = NDArray[np.int64]
@@ -49,6 +50,7 @@ class EpochPlan:
         place: Position of each triple's view in ``view``, [T].
         offsets: The triples of the u-th view are those from offsets[u] to offsets[u + 1], [U + 1].
         bounds: Batch b has the views from bounds[b] to bounds[b + 1].
+        paired: Whether ranks share batches by pairs of views, as mixup needs it.
     """
 
     view: Ints
@@ -56,13 +58,16 @@ class EpochPlan:
     place: Ints
     offsets: Ints
     bounds: Ints
+    paired: bool = False
 
     def batches(self, first: int, rank: int, world: int) -> Iterator[BatchPlan]:
         """The batches from a number on, this rank's share of each."""
+        size = 2 if self.paired else 1
         for number in range(first, len(self.bounds) - 1):
             start, stop = self.bounds[number : number + 2].tolist()
-            low = start + (stop - start) * rank // world  # as sampler.shard_of
-            high = start + (stop - start) * (rank + 1) // world
+            units = (stop - start) // size
+            low = start + size * (units * rank // world)  # as sampler.shard_of
+            high = start + size * (units * (rank + 1) // world) if rank + 1 < world else stop
             low_of_all, low_of_mine, high_of_mine, high_of_all = (
                 int(self.offsets[u]) for u in (start, low, high, stop)
             )
@@ -82,10 +87,13 @@ class EpochTables:
     present: Tensor | None  # [T, 2] sound and image; None for both of each sample
     audio_rows: Tensor | None  # [T]
     encoded_rows: Tensor | None  # [T]
-    target_rows: Tensor | None  # [T]
+    second_rows: Tensor | None  # [T] of the second of each triple's sound
+    sound: SoundDraws | None  # [T]; None for sound as the store has it
 
 
-def epoch_plan(views: Views, bounds: Ints, seed: int, epoch: int) -> EpochPlan:
+def epoch_plan(
+    views: Views, bounds: Ints, seed: int, epoch: int, paired: bool = False
+) -> EpochPlan:
     """Plans an epoch.
 
     Args:
@@ -93,12 +101,33 @@ def epoch_plan(views: Views, bounds: Ints, seed: int, epoch: int) -> EpochPlan:
         bounds: Where batches begin and end, see ``sampler.batch_bounds``.
         seed: Seed of the run.
         epoch: Number of the epoch, from 0.
+        paired: See ``EpochPlan``.
     """
     shuffled = sampler.epoch_order(len(views), seed, epoch)
     index, place = views.triples_of(shuffled)
     counts = np.bincount(place, minlength=len(shuffled))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return EpochPlan(shuffled, index, place, offsets, bounds)
+    return EpochPlan(shuffled, index, place, offsets, bounds, paired)
+
+
+def partners(plan: EpochPlan) -> Ints:
+    """Each triple's partner in mixup, a place in the plan's order, [T].
+
+    It has the view beside the triple's own in the random order of the epoch: of a batch's views
+    each even one and the next are a pair, and where their number is odd the last three are a ring.
+    So the partner is in the same batch, and by ``paired`` on the same rank, where its image is
+    encoded in any case.
+    """
+    bounds = plan.bounds
+    batch = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))  # [U]
+    count, within = np.diff(bounds)[batch], np.arange(len(batch)) - bounds[batch]
+    beside = within ^ 1
+    in_ring = (count % 2 == 1) & (within >= count - 3)
+    ring = np.where(within == count - 1, np.maximum(count - 3, 0), within + 1)
+    view = bounds[batch] + np.where(in_ring, ring, beside)  # [U] a permutation
+    theirs, sizes = view[plan.place], np.diff(plan.offsets)
+    nth = np.arange(len(plan.index)) - plan.offsets[plan.place]  # among the triples of its view
+    return np.asarray(plan.offsets[theirs] + nth % sizes[theirs], np.int64)
 
 
 def augmentation_draws(plan: EpochPlan, seed: int, epoch: int) -> NDArray[np.float64]:

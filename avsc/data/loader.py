@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsc.data import augment, augment_gpu, disturb, epoch_plan, image_source, ring, sampler
+from avsc.data.augment_audio import SoundAugmentation
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import EncodedViews
 from avsc.data.epoch_plan import BatchPlan, EpochTables
@@ -29,7 +30,8 @@ from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource
 from avsc.data.triples import Triples, Views
 from avsc.errors import AvscError
-from avsc.recipe_sections import AugmentRecipe, TrainRecipe
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import TrainRecipe
 
 Ints = NDArray[np.int64]
 
@@ -54,7 +56,8 @@ class TripleLoader:
         seed: Seed of order and augmentation.
         batch_size: Number of triples of a batch over all ranks; about that number where triples
             share images.
-        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without sound.
+        audio: Frames of the clips, float32 [C, F, 2, B]; None for batches without them.
+        tower: A pre-trained encoder's embeddings of the clips' sound, float32 [C, S, P], or None.
         source: Images of the clips; None for batches without raw images.
         encoded: Encoded views of the clips' images; None for batches without embeddings.
         targets: Soft targets of each second of the clips, float32 [C, S, K]; None for labels alone.
@@ -62,6 +65,7 @@ class TripleLoader:
         side: Side Z of an image in pixels.
         recipe: Ranges of the augmentation.
         disturbed: Recipe that drops modalities or shifts images; None for samples as they are.
+        sound: Augmentation of the frames; None for frames as they are.
         device: Device of the batches; the audio and the embeddings are kept there.
         rank: Number of this process.
         world: Number of processes that share each batch.
@@ -81,12 +85,14 @@ class TripleLoader:
         seed: int,
         batch_size: int,
         audio: NDArray[np.float32] | None = None,
+        tower: NDArray[np.float32] | None = None,
         source: ImageSource | DeviceImages | None = None,
         encoded: EncodedViews | None = None,
         targets: NDArray[np.float32] | None = None,
         side: int = 0,
         recipe: AugmentRecipe | None = None,
         disturbed: TrainRecipe | None = None,
+        sound: SoundAugmentation | None = None,
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
@@ -104,11 +110,14 @@ class TripleLoader:
         self._recipe = recipe or AugmentRecipe()
         self._disturbed = disturbed or TrainRecipe()
         self._lengths = triples.lengths()
+        self._sound = sound
+        self._paired = sound is not None and sound.recipe.mixup > 0
         self._device = torch.device(device)
         self._source = source
         self._threads = threads or default_threads()
         self._reuse_buffers = reuse_buffers
-        size = max(2 * world, round(batch_size * len(views) / len(triples)))
+        least = (4 if self._paired else 2) * world  # so that a half-full batch is enough for all
+        size = max(least, round(batch_size * len(views) / len(triples)))
         self._bounds = sampler.batch_bounds(len(views), size)
         self._labels = torch.from_numpy(triples.label).to(self._device)
         self._audio: Tensor | None = None
@@ -116,10 +125,9 @@ class TripleLoader:
             self._frames = audio.shape[1]
             self._audio = torch.from_numpy(audio).to(self._device).flatten(0, 1)  # [C * F, 2, B]
         self._encoded = encoded
-        self._targets: Tensor | None = None
-        if targets is not None:
-            self._seconds = targets.shape[1]
-            self._targets = torch.from_numpy(targets).to(self._device).flatten(0, 1)  # [C * S, K]
+        self._seconds = int(self._lengths.max())
+        self._tower = self._by_second(tower)  # [C * S, P]
+        self._targets = self._by_second(targets)  # [C * S, K]
         self._copier = torch.cuda.Stream(self._device) if self._on_cuda else None  # type: ignore[no-untyped-call]
         self._buffers: list[_Buffer] = []
         if source is not None and not isinstance(source, DeviceImages):
@@ -127,6 +135,12 @@ class TripleLoader:
             room = -(-int(np.diff(self._bounds).max()) // world)
             self._buffers = [_Buffer(room, side, self._on_cuda) for _ in range(AHEAD + 1)]
         self._running: Generator[Batch] | None = None
+
+    def _by_second(self, values: NDArray[np.float32] | None) -> Tensor | None:
+        """Values of each second of each clip on the device, [C, S, ...] -> [C * S, ...]."""
+        if values is None:
+            return None
+        return torch.from_numpy(values[:, : self._seconds]).to(self._device).flatten(0, 1)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -167,7 +181,7 @@ class TripleLoader:
             self._running = None
 
     def _tables(self, epoch: int) -> EpochTables:
-        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch)
+        plan = epoch_plan.epoch_plan(self.views, self._bounds, self._seed, epoch, self._paired)
         uniform = np.empty((len(plan.view), 0))
         if self._source is not None:
             uniform = epoch_plan.augmentation_draws(plan, self._seed, epoch)
@@ -180,7 +194,7 @@ class TripleLoader:
         if self._disturbed.drops:
             drawn = disturb.present(len(triples), self._disturbed, epoch)
             present = torch.from_numpy(drawn[index]).to(self._device)
-        audio_rows = encoded_rows = target_rows = None
+        audio_rows = encoded_rows = second_rows = None
         if self._audio is not None:
             rows = triples.clip[index] * self._frames + triples.frame[index]
             audio_rows = torch.from_numpy(rows).to(self._device)
@@ -189,13 +203,26 @@ class TripleLoader:
             clip = view * len(triples.rows) + triples.clip[index]
             rows = clip * self._encoded.seconds + where[plan.place, 1]
             encoded_rows = torch.from_numpy(rows).to(self._encoded.rows_on)
-        if self._targets is not None:
+        if self._targets is not None or self._tower is not None:
             rows = triples.clip[index] * self._seconds + triples.second[index]
-            target_rows = torch.from_numpy(rows).to(self._device)
+            second_rows = torch.from_numpy(rows).to(self._device)
+        sound = None
+        if self._sound is not None:
+            partners = epoch_plan.partners(plan)
+            sound = self._sound.draws(triples.clip, index, partners, self._seed, epoch)
         labels = self._labels[torch.from_numpy(index).to(self._device)]
         place = torch.from_numpy(plan.place).to(self._device)
         return EpochTables(
-            plan, where, uniform, labels, place, present, audio_rows, encoded_rows, target_rows
+            plan,
+            where,
+            uniform,
+            labels,
+            place,
+            present,
+            audio_rows,
+            encoded_rows,
+            second_rows,
+            sound,
         )
 
     def _batches(self, tables: EpochTables, first: int) -> Generator[Batch]:
@@ -205,13 +232,18 @@ class TripleLoader:
 
     def _batch(self, tables: EpochTables, plan: BatchPlan, pixels: Tensor | None) -> Batch:
         """Puts a batch together around its images, uint8 [m, Z, Z, 3]."""
-        audio = embedding = targets = None
+        audio = embedding = targets = tower = None
         if self._audio is not None and tables.audio_rows is not None:
             audio = self._audio.index_select(0, tables.audio_rows[plan.part])
+        sound = None if tables.sound is None else tables.sound.part(plan.part)
+        if self._sound is not None and audio is not None and sound is not None:
+            audio = self._sound.applied(audio, sound)
         if self._encoded is not None and tables.encoded_rows is not None:
             embedding = self._encoded.take(tables.encoded_rows[plan.part])
-        if self._targets is not None and tables.target_rows is not None:
-            targets = self._targets.index_select(0, tables.target_rows[plan.part])
+        if tables.second_rows is not None:
+            rows = tables.second_rows[plan.part]
+            targets = None if self._targets is None else self._targets.index_select(0, rows)
+            tower = None if self._tower is None else self._tower.index_select(0, rows)
         return Batch(
             plan.number,
             plan.total,
@@ -223,6 +255,8 @@ class TripleLoader:
             embedding,
             None if tables.present is None else tables.present[plan.part],
             targets,
+            None if sound is None else sound.mix,
+            tower,
         )
 
     def _streamed(self, tables: EpochTables, first: int) -> Generator[Batch]:

@@ -22,6 +22,11 @@ class Purpose(IntEnum):
     VIEW = 2  # of a bank: which one a sample sees; with an image's number, how it is augmented
     DROP = 3
     SHIFT = 4
+    SOUND = 5
+    MIXUP = 6
+    MIXSTYLE = 7
+    MISSING = 8  # of an evaluation: which seconds lack a modality
+    SWAP = 9  # which clips get another's sound, and whose
 
 
 def generator(seed: int, epoch: int, purpose: Purpose) -> np.random.Generator:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from avsc import console
 from avsc.data import image_cache, triples
+from avsc.data.augment_audio import SoundAugmentation, sound_statistics
 from avsc.data.encoded_views import EncodedViews
 from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.loader import TripleLoader, default_threads
@@ -22,6 +23,7 @@ def training_loader(
     recipe: Recipe,
     *,
     audio: NDArray[np.float32] | None,
+    tower: NDArray[np.float32] | None = None,
     image_size: int | None,
     encoded: EncodedViews | None = None,
     targets: NDArray[np.float32] | None = None,
@@ -36,9 +38,10 @@ def training_loader(
     Args:
         store: The store of the clips.
         clips: The training clips.
-        recipe: Its ``train`` (seed, batch size, cache, threads, shared images) and ``augment``
-            sections count.
+        recipe: Its ``train`` (seed, batch size, cache, threads, shared images), ``augment`` and
+            ``augment_audio`` sections count.
         audio: See ``TripleLoader``.
+        tower: See ``TripleLoader``.
         image_size: Side of the visual encoder's input in pixels; None for batches without raw
             images.
         encoded: See ``TripleLoader``.
@@ -53,7 +56,13 @@ def training_loader(
         AvscError: There are too few clips, the cache of the recipe does not fit, or an image is
             damaged.
     """
-    every = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
+    frames = store.frames(clips.rows)
+    every = triples.training_triples(clips.rows, clips.labels, frames)
+    sound = None
+    if audio is not None and recipe.augment_audio.is_on:
+        bank = store.settings.bank(recipe.audio.feature)
+        statistics = sound_statistics(audio, frames)
+        sound = SoundAugmentation(recipe.augment_audio, bank, statistics.to(device))
     source: ImageSource | None = None
     # Frames that share an image share a view; those of plain images share it in any case.
     shares = image_size is not None or recipe.train.views is not None
@@ -70,12 +79,14 @@ def training_loader(
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
         audio=audio,
+        tower=tower,
         source=source,
         encoded=encoded,
         targets=targets,
         side=image_size or 0,
         recipe=recipe.augment,
         disturbed=recipe.train,
+        sound=sound,
         device=device,
         rank=rank,
         world=world,

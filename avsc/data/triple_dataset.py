@@ -143,6 +143,12 @@ def open_dataset(store: Store, fold: str, recipe: Recipe | None, epoch: int) -> 
             f"one of the features it was prepared with: {', '.join(store.settings.features)}",
             "choose one of these with the recipe's audio.feature",
         )
+    if fold == TRAIN and resolved.augment_audio.is_on:
+        raise AvscError(
+            f"the recipe augments sound: {resolved.augment_audio}",
+            "triples with the frames of the store, each with one label: that is what a dataset has",
+            "leave out augment_audio here; `avsc train` applies it to whole batches",
+        )
     image = expected_image(resolved.visual)
     return TripleDataset(
         store, fold, _clips(store, fold, resolved), resolved, image=image, epoch=epoch

@@ -9,6 +9,11 @@ Runs and stores
 - ``summary``: all scores of these probabilities, and ``metrics.json``
 - ``bootstrap``: 95 % intervals by resampling locations
 - ``embeddings``: ``embeddings.npz`` and its maps; ``results``: reads what an evaluation wrote
+- ``condition``: segments without a modality or with another second's picture; ``encoded``: stored
+  embeddings joined in any way
+- ``robustness``: systems under ``disturbances``: missing, late and swapped sounds and pictures
+- ``agree``: finds swapped sounds; ``agreement``: its arithmetic; ``swaps`` and ``swap_lists``:
+  whose sound each clip has
 - ``temperature``: one temperature for a run's logits; ``calibrate``: the command that fits it
 - ``environment``: software and machine
 

@@ -114,6 +114,21 @@ def location_sums(
     return sums, [str(name) for name in names]
 
 
+def mean_location_sums(
+    of_seeds: Sequence[Probabilities],
+    labels: Labels,
+    locations: Sequence[str],
+    clip: float = SMALLEST_PROBABILITY,
+) -> LocationSums:
+    """The sums of each location, mean over seeds: their scores are means of the seeds' scores."""
+    found = [location_sums(some, labels, locations, clip)[0] for some in of_seeds]
+    return LocationSums(
+        found[0].count,
+        np.mean([sums.loss for sums in found], axis=0),
+        np.mean([sums.correct for sums in found], axis=0),
+    )
+
+
 def draw(locations: int, resamples: int = RESAMPLES, seed: int = SEED) -> Float:
     """The number of times each resample draws each location, [R, L]; rows sum to L."""
     random = np.random.default_rng(seed)

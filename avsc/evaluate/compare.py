@@ -12,7 +12,7 @@ import numpy as np
 from avsc import metrics
 from avsc.errors import AvscError
 from avsc.evaluate import bootstrap
-from avsc.evaluate.bootstrap import Intervals, LocationSums
+from avsc.evaluate.bootstrap import Intervals
 from avsc.evaluate.labels import Labels, fold_of, is_official_test
 from avsc.evaluate.predictions import Predictions
 from avsc.evaluate.results import EVALUATION
@@ -132,7 +132,9 @@ def compare(
     rows = _labelled(systems[0], known)
     order = first.row_keys()
     aligned = [tuple(m.in_order(order, first.scenes) for m in s.members) for s in systems]
-    sums = [_sums(some, rows, clip) for some in aligned]
+    sums = [
+        bootstrap.mean_location_sums(some, rows.labels, rows.locations, clip) for some in aligned
+    ]
     truth = [first.scenes[k] for k in rows.labels]
     compared: list[Compared] = []
     for k, (system, probabilities) in enumerate(zip(systems, aligned, strict=True)):
@@ -186,19 +188,6 @@ def _labelled(system: System, known: Labels) -> LabelledRows:
         tuple(label.location for label in of_row),
         tuple(label.city for label in of_row),
         len(set(read.clips)),
-    )
-
-
-def _sums(probabilities: Sequence[Probabilities], rows: LabelledRows, clip: float) -> LocationSums:
-    """The sums of each location, mean over seeds: their scores are means of the seeds' scores."""
-    of_seed = [
-        bootstrap.location_sums(some, rows.labels, rows.locations, clip)[0]
-        for some in probabilities
-    ]
-    return LocationSums(
-        of_seed[0].count,
-        np.mean([sums.loss for sums in of_seed], axis=0),
-        np.mean([sums.correct for sums in of_seed], axis=0),
     )
 
 

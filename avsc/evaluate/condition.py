@@ -10,6 +10,7 @@ from avsc.errors import AvscError
 from avsc.train.load import Run
 
 Modality = Literal["audio", "image"]
+NAMES: dict[Modality, str] = {"audio": "sound", "image": "pictures"}
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,6 @@ class Condition:
             return None
         return np.tile(np.array([self.without != "audio", self.without != "image"]), (segments, 1))
 
-    def pictures(
-        self, stored: NDArray[np.float32], seconds: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """The embedding that each second of some clips is given, [k, S, D] of the stored ones.
-
-        Args:
-            stored: Embedding of each second's picture, [k, S, D].
-            seconds: Number of seconds of each clip, [k].
-        """
-        if not self.offset_s:
-            return stored
-        wanted = np.arange(stored.shape[1]) + self.offset_s
-        nearest = np.clip(wanted[None, :], 0, seconds[:, None] - 1)
-        return np.take_along_axis(stored, nearest[:, :, None], axis=1)
-
     def require_possible(self, run: Run) -> None:
         """Refuses a condition that the run was not made for.
 
@@ -67,10 +53,28 @@ class Condition:
                 "a run of sound and pictures",
                 "evaluate it as it is: it never uses the other modality",
             )
-        if self.without and not run.recipe.train.drops:
+        if self.without and not has_stand_in(run, self.without):
             raise AvscError(
-                f"{run.path} was trained with both modalities always there",
-                "a run with learnt stand-ins for a missing one",
+                f"{run.path} was trained with {NAMES[self.without]} always there "
+                f"(train.drop_{self.without} = 0)",
+                f"a run with a learnt stand-in for missing {NAMES[self.without]}",
                 "train one: `avsc train ... --set train.drop_audio=0.25 --set train.drop_image=0.25"
                 "`; or score a run of one modality (`--strategy audio` or `video`)",
             )
+
+
+def has_stand_in(run: Run, modality: Modality) -> bool:
+    """Whether a run learnt an embedding that stands for a missing modality."""
+    return modality in run.recipe.train.dropped
+
+
+def picture_numbers(seconds: NDArray[np.int64], offset_s: int) -> NDArray[np.int64]:
+    """The segment whose picture each segment of some clips is given, [n].
+
+    Args:
+        seconds: Number of seconds of each clip, [k]; the segments come clip by clip.
+        offset_s: Distance in seconds from a segment's sound to its picture.
+    """
+    first = np.repeat(np.cumsum(seconds) - seconds, seconds)
+    wanted = np.arange(len(first)) - first + offset_s
+    return np.asarray(first + np.clip(wanted, 0, np.repeat(seconds, seconds) - 1), np.int64)

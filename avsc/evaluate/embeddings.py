@@ -23,7 +23,7 @@ PERPLEXITY = 30.0
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Joint embeddings e = AE(a) ++ VE(v) of some segments.
+    """Joint embeddings e = AE(a) ++ VE(v) of some segments, as they were scored.
 
     Attributes:
         names: Names of the segments, m.
@@ -39,16 +39,23 @@ class Embeddings:
     acoustic_features: int
 
     def parts(self) -> dict[str, NDArray[np.float32]]:
-        """Embeddings by title: the whole, and the acoustic part of a system with two inputs."""
+        """Embeddings by title: the whole, and the acoustic part of a system with two inputs.
+
+        A modality that the system was scored without has the same stand-in in all rows, which is
+        no map: then the other one is there alone.
+        """
         width = self.acoustic_features
-        if width == self.joint.shape[1]:
-            return {"Acoustic embeddings": self.joint}
-        if width == 0:
-            return {"Visual embeddings": self.joint}
-        return {
-            "Audio-visual embeddings": self.joint,
-            "Acoustic embeddings": self.joint[:, :width],
-        }
+        acoustic, visual = self.joint[:, :width], self.joint[:, width:]
+        if width == 0 or _constant(acoustic):
+            return {"Visual embeddings": visual}
+        if width == self.joint.shape[1] or _constant(visual):
+            return {"Acoustic embeddings": acoustic}
+        return {"Audio-visual embeddings": self.joint, "Acoustic embeddings": acoustic}
+
+
+def _constant(values: NDArray[np.float32]) -> bool:
+    """Whether all of several rows are alike."""
+    return len(values) > 1 and bool((values == values[0]).all())
 
 
 def choose(segments: int, most: int = MOST) -> NDArray[np.int64]:

@@ -35,7 +35,7 @@ from avsc.report.pages import report_page
 from avsc.store.reader import Store
 
 if TYPE_CHECKING:
-    from avsc.evaluate.condition import Modality
+    from avsc.evaluate.condition import Condition, Modality
     from avsc.evaluate.score import Protocol
     from avsc.train.load import Run
 
@@ -135,7 +135,7 @@ def evaluate(
     about["temperature"] = temperature if calibrated else None
     about["condition"] = condition.words() or None
     _write_metrics(folder, summary, about)
-    sample = _sample(loaded, opened, segments, protocol)
+    sample = _sample(loaded, opened, segments, protocol, condition)
     write_embeddings(folder, sample)
     if with_report:
         contrast = None
@@ -286,14 +286,16 @@ def _temperature(run: Path, store: Store, segments: Segments, calibrated: bool) 
     return fitted.temperature
 
 
-def _sample(run: "Run", store: Store, segments: Segments, protocol: "Protocol") -> Embeddings:
+def _sample(
+    run: "Run", store: Store, segments: Segments, protocol: "Protocol", condition: "Condition"
+) -> Embeddings:
     from avsc.evaluate import score
 
     chosen = embeddings.choose(len(segments.names))
     return Embeddings(
         names=tuple(segments.names[number] for number in chosen),
         labels=segments.labels[chosen],
-        joint=score.embed(run, store, segments, protocol, chosen),
+        joint=score.embed(run, store, segments, protocol, chosen, condition=condition),
         acoustic_features=score.acoustic_features(run),
     )
 

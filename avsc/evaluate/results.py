@@ -9,6 +9,7 @@ from avsc.evaluate.bootstrap import FEWEST_LOCATIONS
 
 CHECKPOINTS = "checkpoints"
 EVALUATION = "evaluation"
+AGREEMENT = "agreement"
 METRICS = "metrics.json"
 
 
@@ -37,6 +38,23 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         unknown = dict.fromkeys(("log_loss", "accuracy", "log_loss_micro", "accuracy_micro"))
         found["intervals"] = found["intervals"] | unknown
     return found
+
+
+def read_agreement(folder: Path) -> dict[str, Any]:
+    """The ``metrics.json`` that `avsc agree` wrote into a folder.
+
+    Raises:
+        AvscError: The file is damaged.
+    """
+    path = folder / METRICS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        scores = {unit: {"f1": found[unit]["f1"], **found[unit]} for unit in ("segments", "clips")}
+        return {"fold": found["fold"], "swaps": found["swaps"], **found, **scores}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AvscError(
+            f"{path} is damaged: {error}", "the scores of `avsc agree`", "run `avsc agree` again"
+        ) from None
 
 
 def current_metrics(run: Path) -> dict[str, Any] | None:

@@ -4,25 +4,32 @@ The visual encoder sees each image once, whatever the number of audio frames bes
 embeddings come from the bank beside the store, which runs with the same encoder share.
 
 Shape legend: k clips of a batch, S seconds and F frames of the longest clip, f frames of a second,
-m samples (pairs of a frame and its second's image), 2 channels, B bands, D and E features of the
-visual and the joint embedding, n segments.
+m samples (pairs of a frame and its second's image), 2 channels, B bands, D, P and E features of the
+visual, a pre-trained audio and the joint embedding, n segments.
 """
 
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avsc import console, timebase
 from avsc.data.loader import default_threads
 from avsc.data.triples import within
 from avsc.errors import AvscError
-from avsc.evaluate.condition import Condition
+from avsc.evaluate.condition import Condition, picture_numbers
+from avsc.evaluate.encoded import Encoded
 from avsc.evaluate.segments import Segments
 from avsc.metrics import Probabilities
-from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
+from avsc.models.audio_bank import AudioBank
+from avsc.models.protocol import (
+    Samples,
+    logits_of,
+    sample_embeddings,
+    segment_embeddings,
+    segment_probabilities,
+)
 from avsc.models.view_bank import ViewBank
 from avsc.store.reader import Store
 from avsc.train.load import Run
@@ -74,15 +81,20 @@ def sample_logits(run: Run, store: Store, segments: Segments) -> tuple[NDArray[n
     """
     logits, of = [], []
     for first, samples in _batches(run, store, segments, "segment"):
-        embedding = None if samples.embedding is None else samples.embedding[samples.segment]
-        with torch.inference_mode():
-            found = run.model(samples.audio, embedding=embedding).double()
-        logits.append(found.cpu().numpy())
+        logits.append(logits_of(run.model, samples).double().cpu().numpy())
         of.append(samples.segment.cpu().numpy() + first)
     return np.concatenate(logits), np.concatenate(of)
 
 
-def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen: Ints) -> Floats:
+def embed(
+    run: Run,
+    store: Store,
+    segments: Segments,
+    protocol: Protocol,
+    chosen: Ints,
+    *,
+    condition: Condition = AS_RECORDED,
+) -> Floats:
     """The joint embeddings e = AE(a) ++ VE(v) of some segments, each the mean of its samples'.
 
     Args:
@@ -91,22 +103,45 @@ def embed(run: Run, store: Store, segments: Segments, protocol: Protocol, chosen
         segments: Segments of the fold.
         protocol: ``segment`` or ``context``.
         chosen: Numbers of the segments, in rising order.
+        condition: What the run is given of each segment.
 
     Returns:
-        float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are AE(a).
+        float32 [len(chosen), E]; the first ``acoustic_features(run)`` columns are of sound.
     """
     parts = []
     clips = np.unique(segments.clip[chosen])
-    for first, samples in _batches(run, store, segments, protocol, clips):
+    for first, samples in _batches(run, store, segments, protocol, clips, condition=condition):
         here = chosen[(chosen >= first) & (chosen < first + samples.segments)] - first
         parts.append(segment_embeddings(run.model, samples).cpu().numpy()[here])
     return np.concatenate(parts).astype(np.float32)
 
 
+def encode(run: Run, store: Store, segments: Segments) -> Encoded:
+    """The embeddings of a fold's segments by the protocol ``segment``, sound and picture apart.
+
+    Args:
+        run: Run to score.
+        store: Store that holds the fold; see ``require_fitting``.
+        segments: Segments of the fold.
+    """
+    sounds, pictures, width = [], [], acoustic_features(run)
+    with console.progress(f"encoding for {run.path.name}", len(segments.names), "segments") as line:
+        for _, samples in _batches(run, store, segments, "segment"):
+            joint = sample_embeddings(run.model, samples)
+            cut = joint.view(samples.segments, -1, joint.shape[1]).cpu().numpy()  # [s, f, E]
+            sounds.append(cut[:, :, :width].copy())  # a view would keep all of it
+            pictures.append(cut[:, 0, width:].copy())
+            line.advance(samples.segments)
+    return Encoded(
+        run,
+        np.concatenate(sounds) if run.uses_audio else None,
+        np.concatenate(pictures) if run.uses_images else None,
+    )
+
+
 def acoustic_features(run: Run) -> int:
-    """Number of columns of a joint embedding that are the acoustic encoder's."""
-    encoder = run.model.acoustic_encoder
-    return 0 if encoder is None else encoder.features
+    """Number of columns of a joint embedding that are of sound."""
+    return run.model.sound_features
 
 
 def require_fitting(run: Run, store: Store) -> None:
@@ -116,7 +151,7 @@ def require_fitting(run: Run, store: Store) -> None:
         AvscError: The store lacks the run's feature, or made it with other settings.
     """
     feature = run.recipe.audio.feature
-    if not run.uses_audio:
+    if not run.uses_frames:
         return
     if feature not in store.settings.features:
         raise AvscError(
@@ -149,6 +184,7 @@ def _batches(
 
     With ``clips``, only of batches that hold one of these.
     """
+    tower = sound_bank(run, store, segments.rows)
     bank = _embeddings(run, store, segments.rows)
     for start in range(0, len(segments.rows), CLIPS_AT_ONCE):
         stop = min(start + CLIPS_AT_ONCE, len(segments.rows))
@@ -158,11 +194,15 @@ def _batches(
         audio, segment = _audio(run, store, rows, protocol)
         embedding = None
         if bank is not None:
-            (plain,) = bank.read(rows)
-            stored = condition.pictures(plain, seconds)  # [k, S, D]
-            embedding = stored[within(seconds, stored.shape[1])]
+            (plain,) = bank.read(rows)  # [k, S, D]
+            embedding = plain[within(seconds, plain.shape[1])]
+            embedding = embedding[picture_numbers(seconds, condition.offset_s)]
         count = int(seconds.sum())
-        samples = run.samples(audio, embedding, segment, count, condition.present(count))
+        present, heard = condition.present(count), None
+        if tower is not None:
+            (whole,) = tower.read(rows)  # [k, S, P]
+            heard = whole[within(seconds, whole.shape[1])]
+        samples = run.samples(audio, embedding, segment, count, present, tower=heard)
         yield int(segments.first[start]), samples
 
 
@@ -174,10 +214,20 @@ def _embeddings(run: Run, store: Store, rows: Ints) -> ViewBank | None:
     return bank
 
 
+def sound_bank(run: Run, store: Store, rows: Ints) -> AudioBank | None:
+    """The embeddings of sound that a run needs, those of all clips there; None if it needs none."""
+    recorded = run.manifest.audio_tower
+    if recorded is None:
+        return None
+    bank = AudioBank(store, recorded.sha256, run.audio_model or run.recipe.audio.model or "FOLDER")
+    bank.require(rows)
+    return bank
+
+
 def _audio(run: Run, store: Store, rows: Ints, protocol: Protocol) -> tuple[Floats | None, Ints]:
     """The frames of some clips, [m, 2, B], and the segment each belongs to, [m]."""
     seconds = store.seconds(rows)
-    if not run.uses_audio:
+    if not run.uses_frames:
         return None, np.arange(seconds.sum())
     feature = run.recipe.audio.feature
     if protocol == "segment":

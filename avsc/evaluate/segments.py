@@ -1,7 +1,9 @@
 """The one-second segments of a fold in the order in which they are scored; pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +64,23 @@ class Segments:
         """Number of each clip's first segment, [K]."""
         return np.cumsum(self.seconds) - self.seconds
 
+    def only(self, wanted: NDArray[np.bool_]) -> "Segments":
+        """The segments of some clips; ``wanted`` says of each, [K]."""
+        kept = wanted[self.clip]
+
+        def those(values: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(compress(values, kept))
+
+        return replace(
+            self,
+            rows=self.rows[wanted],
+            seconds=self.seconds[wanted],
+            names=those(self.names),
+            labels=self.labels[kept],
+            cities=those(self.cities),
+            locations=those(self.locations),
+        )
+
 
 def segments_of(
     clips: Sequence[StoredClip],
@@ -120,6 +139,43 @@ def segments_of(
         cities=tuple(np.repeat([clip.city for clip in chosen], counts).tolist()),
         locations=tuple(np.repeat(places, counts).tolist()),
         quarantined=len(mine) - len(rows),
+    )
+
+
+def require_labelled(segments: Segments) -> None:
+    """Refuses a fold whose scenes are not known.
+
+    Raises:
+        AvscError: They are not.
+    """
+    if not segments.labelled:
+        raise AvscError(
+            f"the fold {segments.fold!r} has no labels",
+            "a labelled fold to score on",
+            "choose another with --fold, or another store with --store",
+        )
+
+
+def require_same(one: Segments, other: Segments, first: Path, second: Path) -> None:
+    """Refuses two runs that are scored on different segments.
+
+    Args:
+        one: Segments of the first run.
+        other: Segments of the second run.
+        first: Folder of the first run.
+        second: Folder of the second run.
+
+    Raises:
+        AvscError: The segments or their scenes differ.
+    """
+    if one.names == other.names and one.scenes == other.scenes:
+        return
+    raise AvscError(
+        f"{first} and {second} are scored on different segments: {len(one.names):,} of "
+        f"{len(one.scenes)} scenes (fold {one.fold!r}) and {len(other.names):,} of "
+        f"{len(other.scenes)} (fold {other.fold!r})",
+        "runs that were trained on one data set and leave the same fold out",
+        "name such runs, or a store that all are scored on with --store",
     )
 
 

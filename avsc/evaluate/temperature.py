@@ -157,6 +157,11 @@ def with_temperature(run: "Run", temperature: float) -> "Run":
     with torch.no_grad():
         for parameter in last.parameters():
             parameter.div_(temperature)
-    scaled = AudioVisualModel(model.acoustic_encoder, model.visual_encoder, classifier)
+    scaled = AudioVisualModel(
+        model.acoustic_encoder,
+        model.visual_encoder,
+        classifier,
+        tower_features=model.tower_features,
+    )
     scaled.stand_ins = model.stand_ins
     return replace(run, model=scaled.eval())

@@ -60,13 +60,16 @@ def model_card(
     from huggingface_hub import ModelCard, ModelCardData
 
     audio, visual = description.audio, description.visual
+    tower = description.audio_embedding
+    inputs = {"audio": audio, "audio_embedding": tower, "image": visual}
     card = ModelCard.from_template(
         ModelCardData(license="other", library_name="avsc", tags=["scene-classification"]),
         template_path=str(TEMPLATE),
         description=description,
         audio=audio,
         visual=visual,
-        arguments=[name for name, part in (("audio", audio), ("image", visual)) if part],
+        tower=tower,
+        arguments=[name for name, part in inputs.items() if part],
         onnx=model.suffix == ".onnx",
         data=training_data(run),
         scores=scores_of(

@@ -43,6 +43,22 @@ class AudioInput(_Part):
     hop: int = timebase.HOP
 
 
+class TowerInput(_Part):
+    """The pre-trained audio encoder whose embeddings the model takes, and does not contain.
+
+    Attributes:
+        model: Architecture, AST or CLAP.
+        folder: Name of the folder that it was loaded from.
+        sha256: Digest of its configuration and weights (``avsc.models.audio_tower``).
+        features: Number of values in an embedding.
+    """
+
+    model: str
+    folder: str
+    sha256: str
+    features: int
+
+
 class VisualInput(_Part):
     """How an image is prepared, and the encoder that takes it.
 
@@ -72,7 +88,8 @@ class Description(_Part):
         weights_sha256: Digest of the weights in the run's best checkpoint.
         strategy: ``train.strategy`` of the run.
         scenes: Names of the scenes, in the order of the probabilities.
-        audio: Audio input; None for a run on pictures alone.
+        audio: Input of audio frames; None for a run without an acoustic encoder of its own.
+        audio_embedding: Input of embeddings of a pre-trained audio encoder; None for none.
         visual: Visual input; None for a run on sound alone.
         temperature: Temperature that the logits were divided by, inside the model; None for none.
         files: SHA-256 of each model file, by its name.
@@ -91,6 +108,7 @@ class Description(_Part):
     visual: VisualInput | None
     files: dict[str, str]
     temperature: float | None = None
+    audio_embedding: TowerInput | None = None
     width: float = 1.0
     quantization: Literal["int8"] | None = None
 
@@ -118,7 +136,7 @@ def describe(
         bands=settings.bands,
         settings=settings,
         concat=run.recipe.audio.concat,
-        encoder=run.recipe.audio.encoder,
+        encoder=run.recipe.audio.own_class,
     )
     visual = None
     if run.visual_encoder is not None:
@@ -134,7 +152,8 @@ def describe(
         weights_sha256=results.weights_sha256(run.path),
         strategy=run.recipe.train.strategy,
         scenes=run.scenes,
-        audio=audio if run.uses_audio else None,
+        audio=audio if run.uses_frames else None,
+        audio_embedding=_tower(run),
         visual=visual,
         files={model.name: files.sha256_file(model)},
         temperature=temperature,
@@ -143,10 +162,19 @@ def describe(
     )
 
 
+def _tower(run: Run) -> TowerInput | None:
+    recorded, folder = run.manifest.audio_tower, run.recipe.audio.model
+    if recorded is None or folder is None:
+        return None
+    return TowerInput(**recorded.model_dump(), folder=Path(folder).name)
+
+
 def write_description(folder: Path, description: Description) -> None:
     """Writes ``config.json``."""
     # Earlier versions read only what they know.
     absent: dict[str, Any] = {}
+    if description.audio_embedding is None:
+        absent["audio_embedding"] = True
     if description.temperature is None:
         absent["temperature"] = True
     if description.quantization is None:

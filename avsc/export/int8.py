@@ -27,7 +27,7 @@ from avsc.evaluate import environment, score
 from avsc.evaluate.evaluation import FOLD, VALIDATION, fold_segments
 from avsc.evaluate.segments import Segments
 from avsc.export.onnx_file import quiet
-from avsc.export.system import AUDIO, IMAGE, PROBABILITIES
+from avsc.export.system import AUDIO, AUDIO_EMBEDDING, IMAGE, PROBABILITIES
 from avsc.media import jpeg
 from avsc.metrics import Probabilities
 from avsc.store.reader import Store
@@ -146,18 +146,22 @@ def _segment_inputs(
 ) -> Iterator[tuple[int, Feeds]]:
     """The number and the inputs of some segments: f samples, each with the second's image."""
     encoder = run.visual_encoder
+    bank = score.sound_bank(run, store, segments.rows)
     clip = segments.clip[chosen]
     for k in np.unique(clip).tolist():
         row = int(segments.rows[k])
-        frames = store.segments(run.recipe.audio.feature, [row])[0] if run.uses_audio else None
+        frames = store.segments(run.recipe.audio.feature, [row])[0] if run.uses_frames else None
+        heard = None if bank is None else bank.read(np.array([row]))[0, 0]  # [S, P]
         for number in chosen[clip == k].tolist():
             second = number - int(segments.first[k])
             feeds: Feeds = {}
             if frames is not None:
                 feeds[AUDIO] = frames[second]  # [f, 2, B]
+            copies = 1 if frames is None else len(frames[second])
+            if heard is not None:
+                feeds[AUDIO_EMBEDDING] = np.repeat(heard[second : second + 1], copies, axis=0)
             if encoder is not None:
                 image = eval_image(jpeg.decode(store.jpeg(row, second)), encoder.config)
-                copies = 1 if frames is None else len(frames[second])
                 feeds[IMAGE] = np.repeat(image[None], copies, axis=0)  # [f, Z, Z, 3]
             yield number, feeds
 

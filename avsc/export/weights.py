@@ -53,6 +53,7 @@ def read_system(folder: Path, ve_weights: str | None = None, *, trust_code: bool
     _require_same(path, description)
     audio = description.audio
     own = None if audio is None else audio.encoder
+    tower = description.audio_embedding
     if own is not None and not trust_code:
         raise untrusted(own, folder)
     model = build_model(
@@ -62,6 +63,7 @@ def read_system(folder: Path, ve_weights: str | None = None, *, trust_code: bool
         "all" if audio is None else audio.concat,
         stand_ins="stand_ins.audio" in state,
         own=own,
+        tower_features=0 if tower is None else tower.features,
         width=description.width,
     )
     model.load_state_dict({k: v for k, v in state.items() if not k.startswith(VISUAL)})

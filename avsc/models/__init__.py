@@ -7,6 +7,7 @@ In the order of reading:
 - ``protocol``: the probabilities of a one-second segment, for all who score
 - ``weights``, ``visual_weights``: files of weights, and the visual encoder they belong to
 - ``view_maker``: makes views of images, plain or augmented, and encodes them
-- ``view_bank``: the encoded views of a store's images, computed once
+- ``bank``: an array of embeddings of a store's seconds, computed once; ``view_bank`` has views of
+  images, ``audio_bank`` sound, encoded by the pre-trained ``audio_tower``
 - ``image_classifier``: the model of pre-training, a visual encoder with a head of its own
 """

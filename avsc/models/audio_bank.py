@@ -82,17 +82,26 @@ class AudioBank(Bank):
             world=world,
         )
 
-    def read_whole(self, rows: Ints) -> Floats:
-        """The embeddings of some clips, float32 [n, S, D]; NaN behind a clip's end.
+    def require(self, rows: Ints) -> None:
+        """Refuses to go on where embeddings of some clips are not computed.
 
         Raises:
-            AvscError: Some are not computed; the message has the command that does it.
+            AvscError: Some are not; the message has the command that computes them.
         """
         lacking = int(self.missing(rows).sum())
         if lacking:
             what = f"embeddings of {len(rows) - lacking} of {len(rows)} clips"
             raise _absent(self.store, self._model, what)
-        return self.read(rows)[0]
+
+    def read_whole(self, rows: Ints) -> Floats:
+        """The embeddings of some clips, float32 [n, S, D]; NaN behind a clip's end.
+
+        Raises:
+            AvscError: Some are not computed; see ``require``.
+        """
+        self.require(rows)
+        (found,) = self.read(rows)
+        return np.asarray(found, np.float32)
 
 
 def audio_key(store: Store, sha256: str) -> dict[str, object]:

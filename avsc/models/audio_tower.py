@@ -222,8 +222,9 @@ def _config(path: Path) -> dict[str, Any]:
         raise AvscError(
             f"{path} is no folder of an audio encoder: {reason}",
             "a folder with config.json, preprocessor_config.json and model.safetensors",
-            "download a whole AST or CLAP repository, such as MIT/ast-finetuned-audioset-10-10-"
-            "0.4593 or laion/clap-htsat-unfused, and pass its folder",
+            "check the path (--set audio.model=FOLDER where it was moved); or download a whole "
+            "repository, such as MIT/ast-finetuned-audioset-10-10-0.4593 or "
+            "laion/clap-htsat-unfused, and pass its folder",
         ) from None
     return config if isinstance(config, dict) else {}
 

@@ -194,8 +194,8 @@ class Bank:
                 chunks[view] = self._array[view, start:stop]
             except ValueError as error:  # Zarr's, of a checksum
                 console.say(
-                    f"WARNING: {self.path}, chunk {partition} of view {view}: {error}; it is "
-                    "computed again"
+                    f"WARNING: {self.path}, chunk {partition} of view {view}: {error}; it "
+                    "counts as not computed"
                 )
                 chunks[view] = np.nan
         return chunks

@@ -36,13 +36,15 @@ class ImageClassifier(nn.Module):
             self.backbone.to(memory_format=torch.channels_last)
         return self
 
-    def forward(
+    def forward(  # noqa: PLR0917  the fields of Inputs
         self,
         audio: None,
         images: Tensor,
         image_index: Tensor | None = None,
         embedding: None = None,
         present: None = None,
+        mix: None = None,
+        tower: None = None,
     ) -> Tensor:
         """Logits of a batch's inputs, float32 [n, C].
 
@@ -52,8 +54,10 @@ class ImageClassifier(nn.Module):
             image_index: Each sample's image among the m, int64 [n]; None for the images in order.
             embedding: None: nothing is encoded beforehand.
             present: None: no image is missing.
+            mix: None: no image is mixed with another.
+            tower: None: there is no sound.
         """
-        del audio, embedding, present
+        del audio, embedding, present, mix, tower
         images = images if image_index is None else images[image_index]
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
             logits: Tensor = self.head(self.backbone(images * self.scale + self.shift))

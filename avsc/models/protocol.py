@@ -2,7 +2,7 @@
 
 Training's validation, ``evaluate``, ``predict`` and the tests of exports all score by this one
 function. Shape legend: s segments, m samples (pairs of an audio frame and its second's image), 2
-channels, B bands, D features of the visual encoder, C scenes.
+channels, B bands, D features of the visual encoder, P of a pre-trained audio encoder, C scenes.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from avsc.data.batch import Inputs
 from avsc.models.scene_model import AudioVisualModel
 
 
@@ -21,6 +22,7 @@ class Samples(NamedTuple):
     segment: Tensor  # int64 [m], each sample's segment among the s
     segments: int  # s
     present: Tensor | None = None  # bool [s, 2] each segment's sound and image; None for both
+    tower: Tensor | None = None  # float32 [s, P], a pre-trained encoder's of each segment's sound
 
 
 @torch.inference_mode()
@@ -31,12 +33,15 @@ def segment_probabilities(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    embedding, present = (
-        _by_sample(samples.embedding, samples),
-        _by_sample(samples.present, samples),
-    )
-    logits = model(samples.audio, embedding=embedding, present=present)
+    logits = logits_of(model, samples)
     return mean_by_segment(torch.softmax(logits.double(), dim=1), samples)
+
+
+@torch.inference_mode()
+def logits_of(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """The scenes' logits of each sample, float32 [m, C], of a model in evaluation mode."""
+    logits: Tensor = model(*_inputs(samples))
+    return logits
 
 
 @torch.inference_mode()
@@ -47,16 +52,27 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
         model: The model, in evaluation mode.
         samples: The segments' samples, one a segment at least.
     """
-    embedding, present = (
-        _by_sample(samples.embedding, samples),
-        _by_sample(samples.present, samples),
+    return mean_by_segment(sample_embeddings(model, samples).double(), samples)
+
+
+@torch.inference_mode()
+def sample_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
+    """Each sample's e = AE(a) ++ VE(v), float32 [m, 1024 + D], of a model in evaluation mode."""
+    return model.embed(*_inputs(samples))
+
+
+def _inputs(samples: Samples) -> Inputs:
+    """The model's inputs of each sample: of its segment's image and sound, and its own frame."""
+
+    def of_segments(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[samples.segment]
+
+    return Inputs(
+        samples.audio,
+        embedding=of_segments(samples.embedding),
+        present=of_segments(samples.present),
+        tower=of_segments(samples.tower),
     )
-    joint = model.embed(samples.audio, embedding=embedding, present=present)
-    return mean_by_segment(joint.double(), samples)
-
-
-def _by_sample(values: Tensor | None, samples: Samples) -> Tensor | None:
-    return None if values is None else values[samples.segment]
 
 
 def mean_by_segment(values: Tensor, samples: Samples) -> Tensor:

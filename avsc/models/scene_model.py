@@ -1,7 +1,8 @@
 """The paper's Figure 1: embeddings of sound and picture, joined and classified.
 
 Shape legend: n samples (pairs of an audio frame and an image), m images, 2 channels (average,
-difference), B bands, Z pixels of a side, D features of the visual encoder, C scenes.
+difference), B bands, Z pixels of a side, D features of the visual encoder, P of a pre-trained audio
+encoder, C scenes.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from avsc.data.batch import Mix
 from avsc.models.acoustic import DROPOUT, AcousticEncoder, Concat, StandardisedEncoder, scaled
 from avsc.models.own_encoder import build_own
 from avsc.models.visual import VisualEncoder
@@ -40,6 +42,8 @@ class AudioVisualModel(nn.Module):
         visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
         classifier: Scene classifier SC, of as many features as the encoders give together.
         stand_ins: Whether there are learnt embeddings that stand for missing sounds and images.
+        tower_features: Number P of features of a pre-trained audio encoder, whose embeddings come
+            computed; 0 for none.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class AudioVisualModel(nn.Module):
         visual_encoder: VisualEncoder | None,
         classifier: SceneClassifier,
         stand_ins: bool = False,
+        tower_features: int = 0,
     ) -> None:
         super().__init__()
         self.acoustic_encoder = acoustic_encoder
@@ -55,9 +60,10 @@ class AudioVisualModel(nn.Module):
         # DistributedDataParallel and state_dict() have only what is trained.
         self._frozen = (visual_encoder,)
         self.classifier = classifier
+        self.tower_features = tower_features
         self.stand_ins: nn.ParameterDict | None = None
-        if stand_ins and acoustic_encoder is not None and visual_encoder is not None:
-            widths = {"audio": acoustic_encoder.features, "image": visual_encoder.features}
+        if stand_ins and self.sound_features and visual_encoder is not None:
+            widths = {"audio": self.sound_features, "image": visual_encoder.features}
             self.stand_ins = nn.ParameterDict(
                 {name: nn.Parameter(0.02 * torch.randn(width)) for name, width in widths.items()}
             )
@@ -67,45 +73,63 @@ class AudioVisualModel(nn.Module):
         """VE, or None."""
         return self._frozen[0]
 
-    def embed(
+    @property
+    def sound_features(self) -> int:
+        """Number of the first features of e that are of sound: AE's and the pre-trained ones."""
+        trained = 0 if self.acoustic_encoder is None else self.acoustic_encoder.features
+        return trained + self.tower_features
+
+    def embed(  # noqa: PLR0917  the fields of Inputs
         self,
         audio: Tensor | None = None,
         images: Tensor | None = None,
         image_index: Tensor | None = None,
         embedding: Tensor | None = None,
         present: Tensor | None = None,
+        mix: Mix | None = None,
+        tower: Tensor | None = None,
     ) -> Tensor:
         """Equation (1): e = AE(a) ++ VE(v), float32 [n, 1024 + D].
 
-        With stand-ins, a missing AE(a) or VE(v) is replaced by the learnt one.
+        A pre-trained encoder's embedding of the sound stands behind AE(a), or in its place. With
+        stand-ins, a missing sound or image is replaced by the learnt embedding.
 
         Args:
-            audio: Audio frames a, float32 [n, 2, B]; not for a model of pictures alone.
+            audio: Audio frames a, float32 [n, 2, B], mixed already where there is a mix; not for a
+                model of pictures alone.
             images: Images v, uint8 [m, 3, Z, Z].
             image_index: Each sample's image among the m, int64 [n]; None for one image a sample.
             embedding: VE(v) where it is stored, float32 [n, D], instead of images.
             present: Whether each sample has its sound and its image, bool [n, 2]; None for both.
+            mix: Mixup of the samples' VE(v) and pre-trained embeddings; None for none.
+            tower: The pre-trained encoder's embedding of the sound, float32 [n, P].
         """
         parts = []
-        if self.acoustic_encoder is not None:
-            parts.append(self._or_stand_in("audio", self.acoustic_encoder(audio), present))
+        if self.sound_features:
+            trained = None if self.acoustic_encoder is None else self.acoustic_encoder(audio)
+            frozen = tower if tower is None or mix is None else mix.of(tower)
+            sound = torch.cat([x for x in (trained, frozen) if x is not None], dim=1)
+            parts.append(self._or_stand_in("audio", sound, present))
         if self.visual_encoder is not None:
             if embedding is None:
                 embedding = self.visual_encoder(images)
                 embedding = embedding if image_index is None else embedding[image_index]
+            embedding = embedding if mix is None else mix.of(embedding)
             parts.append(self._or_stand_in("image", embedding, present))
         return torch.cat(parts, dim=1)
 
-    def forward(
+    def forward(  # noqa: PLR0917  the fields of Inputs
         self,
         audio: Tensor | None = None,
         images: Tensor | None = None,
         image_index: Tensor | None = None,
         embedding: Tensor | None = None,
         present: Tensor | None = None,
+        mix: Mix | None = None,
+        tower: Tensor | None = None,
     ) -> Tensor:
         """Equation (2): the scenes' logits SC(e), float32 [n, C], of the arguments of ``embed``."""
-        joint = self.embed(audio, images, image_index, embedding, present)
+        joint = self.embed(audio, images, image_index, embedding, present, mix, tower)
         logits: Tensor = self.classifier(joint)
         return logits
 
@@ -131,27 +155,29 @@ def build_model(
     stand_ins: bool = False,
     *,
     own: str | None = None,
+    tower_features: int = 0,
     width: float = 1.0,
 ) -> AudioVisualModel:
     """A new model around a visual encoder; of the paper's sizes at the width 1.
 
     Args:
-        bands: Number of bands of an audio frame; None for a model of pictures alone.
+        bands: Number of bands of an audio frame; None for a model without AE.
         visual_encoder: Frozen visual encoder VE; None for a model of sound alone.
         scenes: Number of scenes, C.
         concat: Input of AE's linear layers, see ``AcousticEncoder``.
         own: Class of another acoustic encoder, ``package.module:Class``, whose code is run; None
             for the paper's.
         stand_ins: See ``AudioVisualModel``.
+        tower_features: See ``AudioVisualModel``.
         width: Factor of the widths of hidden layers; another acoustic encoder has its own.
     """
     acoustic: StandardisedEncoder | None = None
     if bands is not None:
         acoustic = build_own(own, bands) if own else AcousticEncoder(bands, concat, width)
-    features = 0 if acoustic is None else acoustic.features
+    features = tower_features + (0 if acoustic is None else acoustic.features)
     features += 0 if visual_encoder is None else visual_encoder.features
     classifier = SceneClassifier(features, scenes, width)
-    return AudioVisualModel(acoustic, visual_encoder, classifier, stand_ins)
+    return AudioVisualModel(acoustic, visual_encoder, classifier, stand_ins, tower_features)
 
 
 _OLD_PREFIXES = {

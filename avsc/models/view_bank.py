@@ -21,7 +21,7 @@ from avsc.models.bank import Bank, Floats, Ints, home
 from avsc.models.bank_version import VERSION
 from avsc.models.view_maker import ViewMaker
 from avsc.models.visual import VisualEncoder
-from avsc.recipe_sections import AugmentRecipe
+from avsc.recipe_augment import AugmentRecipe
 from avsc.store.reader import Store
 
 

@@ -17,7 +17,7 @@ from avsc.data import augment, augment_gpu, rng
 from avsc.data.eval_images import eval_transform, iter_images
 from avsc.data.image_source import ImageSource, Pixels
 from avsc.models.visual import VisualEncoder
-from avsc.recipe_sections import AugmentRecipe
+from avsc.recipe_augment import AugmentRecipe
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

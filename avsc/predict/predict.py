@@ -32,6 +32,7 @@ def predict(
     ve_weights: str | None = None,
     trust_code: bool = False,
     calibrated: bool = False,
+    audio_model: Path | str | None = None,
 ) -> list[SceneTimeline]:
     """The scene of each second of some recordings, and their files where asked for.
 
@@ -45,6 +46,7 @@ def predict(
         trust_code: Whether the class that the run names as its own acoustic encoder may be
             imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+        audio_model: Folder of the pre-trained audio encoder, if it is no longer where it was.
 
     Returns:
         A time-line for each recording; ``to_frame()`` of one is a table.
@@ -63,6 +65,7 @@ def predict(
             ve_weights=ve_weights,
             trust_code=trust_code,
             calibrated=calibrated,
+            audio_model=audio_model,
         )
     )
 
@@ -77,6 +80,7 @@ def predict_each(
     ve_weights: str | None = None,
     trust_code: bool = False,
     calibrated: bool = False,
+    audio_model: Path | str | None = None,
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
@@ -92,13 +96,16 @@ def predict_each(
         trust_code: Whether the class that the run names as its own acoustic encoder may be
             imported, which runs its code.
         calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
+        audio_model: Folder of the pre-trained audio encoder, if it is no longer where it was.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.
     """
     if audio is not None and len(recordings) != 1:
         raise AvscError(f"one sound for {len(recordings)} recordings", "one recording")
-    loaded = Run.open(run, device, ve_weights=ve_weights, trust_code=trust_code)
+    loaded = Run.open(
+        run, device, ve_weights=ve_weights, trust_code=trust_code, audio_model=audio_model
+    )
     if calibrated:
         loaded = with_temperature(loaded, read_calibration(run).temperature)
     predictor = Predictor(loaded)
@@ -175,7 +182,8 @@ def _predict(predictor: Predictor, path: Path, audio: Path | None) -> SceneTimel
         run.manifest.settings.image,
         uses_audio=run.uses_audio,
         uses_images=run.uses_images,
-        may_lack=run.recipe.train.drops,
+        may_lack=frozenset(run.recipe.train.dropped),
+        tower_hz=None if predictor.tower is None else predictor.tower.sample_rate_hz,
     )
     with progress(path.name, recording.expected(), "seconds") as line:
         timeline = predictor.predict(recording, line)

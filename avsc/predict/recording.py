@@ -7,12 +7,12 @@ of its packets are held. Shape legend: H x W pixels.
 import math
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import count, groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import av
 import numpy as np
@@ -40,6 +40,18 @@ class Second:
     number: int  # it begins at so many seconds
     sound: NDArray[np.float32] | None  # [2 (left, right), 16000]
     picture: NDArray[np.uint8] | None  # [H, W, 3], as it would come out of a store
+    # The same sound at the rate of a pre-trained audio encoder, [2, rate].
+    tower_sound: NDArray[np.float32] | None = None
+
+
+class _Sound(NamedTuple):
+    """A second of sound at the store's rate, and at a pre-trained encoder's where there is one."""
+
+    sound: NDArray[np.float32] | None
+    tower_sound: NDArray[np.float32] | None
+
+
+_SILENT = _Sound(None, None)
 
 
 @dataclass
@@ -53,7 +65,8 @@ class Recording:
         picture_end: Number of whole seconds with pictures.
         image: Settings of how pictures are chosen and kept.
         notes: Remarks for a person, added to as it is read.
-        may_lack: Whether seconds may lack their sound or their picture.
+        may_lack: What seconds may lack: ``audio``, ``image``, both or neither.
+        tower_hz: Sampling rate of a pre-trained audio encoder; None for none.
     """
 
     file: Path
@@ -62,14 +75,15 @@ class Recording:
     image: ImageSettings
     picture_end: int = 0
     notes: list[str] = field(default_factory=list)
-    may_lack: bool = False
+    may_lack: frozenset[str] = frozenset()
+    tower_hz: int | None = None
 
     def expected(self) -> int:
         """How many seconds it seems to have, for a progress bar."""
         lengths = [] if self.pictures is None else [len(self.pictures)]
         if self.sound is not None:
             lengths.append(int(_claimed_s(self.sound)))
-        return max(max(lengths) if self.may_lack else min(lengths), 1)
+        return max(max(lengths) if len(self.may_lack) == 2 else min(lengths), 1)
 
     def seconds(self) -> Iterator[Second]:
         """Its seconds in order, as long as there are both sound and pictures (or, for a run that
@@ -100,8 +114,8 @@ class Recording:
     def _pairs(self) -> Iterator[Second]:
         if self.pictures is None:
             assert self.sound is not None
-            for number, sound in enumerate(stream_seconds(self.sound)):
-                yield Second(number, sound, None)
+            for number, sound in enumerate(self._sounds(self.sound)):
+                yield Second(number, sound.sound, None, sound.tower_sound)
         elif self.sound is None:
             for number, picture in zip(self.pictures, self._pictures(), strict=True):
                 yield Second(number, None, picture)
@@ -112,15 +126,19 @@ class Recording:
 
     def _either(self, path: Path, numbers: range) -> Iterator[Second]:
         lacking: list[tuple[int, str]] = []
-        with closing(stream_seconds(path)) as sounds, closing(self._pictures()) as pictures:
+        with closing(self._sounds(path)) as sounds, closing(self._pictures()) as pictures:
             for number in count():
-                sound = next(sounds, None)
+                sound, tower_sound = next(sounds, _SILENT)
                 picture = next(pictures) if number in numbers else None
-                if sound is None and number >= numbers.stop:
+                if sound is None and (number >= numbers.stop or "audio" not in self.may_lack):
                     break
+                if picture is None and "image" not in self.may_lack:
+                    if number >= numbers.stop:
+                        break
+                    continue  # before the first picture
                 if sound is None or picture is None:
                     lacking.append((number, "sound" if sound is None else "picture"))
-                yield Second(number, sound, picture)
+                yield Second(number, sound, picture, tower_sound)
         for what, members in groupby(lacking, key=itemgetter(1)):
             within = [number for number, _ in members]
             self.notes.append(
@@ -129,7 +147,7 @@ class Recording:
             )
 
     def _both(self, path: Path, numbers: range) -> Iterator[Second]:
-        with closing(stream_seconds(path)) as sounds, closing(self._pictures()) as pictures:
+        with closing(self._sounds(path)) as sounds, closing(self._pictures()) as pictures:
             rest = islice(sounds, numbers.start, None)
             for number in numbers:
                 sound = next(rest, None)
@@ -139,11 +157,20 @@ class Recording:
                             f"the sound ends at {clock(number)}: the pictures behind are left out"
                         )
                     return
-                yield Second(number, sound, next(pictures))
+                yield Second(number, sound.sound, next(pictures), sound.tower_sound)
             if next(rest, None) is not None:
                 self.notes.append(
                     f"the pictures end at {clock(numbers.stop)}: the sound behind is left out"
                 )
+
+    def _sounds(self, path: Path) -> Generator[_Sound]:
+        with ExitStack() as stack:
+            sounds = stack.enter_context(closing(stream_seconds(path)))
+            if self.tower_hz is None:
+                yield from (_Sound(sound, None) for sound in sounds)
+                return
+            others = stack.enter_context(closing(stream_seconds(path, self.tower_hz)))
+            yield from map(_Sound, sounds, others)
 
     def _pictures(self) -> Generator[NDArray[np.uint8]]:
         assert self.pictures is not None
@@ -165,7 +192,8 @@ def open_recording(
     *,
     uses_audio: bool,
     uses_images: bool,
-    may_lack: bool = False,
+    may_lack: frozenset[str] = frozenset(),
+    tower_hz: int | None = None,
 ) -> Recording:
     """Finds out what a recording has of what a run needs.
 
@@ -175,7 +203,8 @@ def open_recording(
         image: How the run's store chose and kept pictures.
         uses_audio: Whether the run needs sound.
         uses_images: Whether the run needs pictures.
-        may_lack: Whether the run can do without one of them.
+        may_lack: What the run can do without: ``audio``, ``image``, both or neither.
+        tower_hz: Sampling rate of the run's pre-trained audio encoder; None for none.
 
     Raises:
         AvscError: A file is missing, or ``file`` has no picture that can be used.
@@ -191,14 +220,16 @@ def open_recording(
             remedy = "download or copy it again, and see that it is the recording that comes"
             raise AvscError(f"{path} {wrong}", "a recording", remedy)
     sound = (audio or file) if uses_audio else None
-    recording = Recording(file, sound, None, image, may_lack=may_lack)
+    recording = Recording(file, sound, None, image, may_lack=may_lack, tower_hz=tower_hz)
     if audio is not None and not uses_audio:
         recording.notes.append(f"the run does not use sound: {audio} is left out")
-    if not may_lack:
-        if uses_images:
-            _look(recording)
-        return recording
-    faults = [*_without(recording, "pictures", _look), *_without(recording, "sound", _listen)]
+    faults = []
+    if "image" in may_lack:
+        faults += _without(recording, "pictures", _look)
+    elif uses_images:
+        _look(recording)
+    if "audio" in may_lack:
+        faults += _without(recording, "sound", _listen)
     if len(faults) == 2:
         raise faults[0]
     return recording

@@ -2,7 +2,7 @@
 
 As in ``avsc evaluate``: each second is cut out first, and the probabilities of its audio frames
 are averaged. Shape legend: k seconds of a block, f frames of a second, 2 channels, B bands,
-D features of the visual encoder, C scenes.
+D features of the visual encoder, P of a pre-trained audio encoder, C scenes.
 """
 
 from collections.abc import Iterator
@@ -36,10 +36,17 @@ class Predictor:
 
     Args:
         run: The run, loaded.
+
+    Attributes:
+        tower: Pre-trained audio encoder of the run; None for none.
+
+    Raises:
+        AvscError: That encoder is not where the run found it, or is another one.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.tower = run.audio_tower()
         self._feature = run.recipe.audio.feature
         self._extractor: FeatureExtractor | None = None
         if run.uses_audio:
@@ -95,6 +102,8 @@ class Predictor:
 
     def _score(self, block: list[Second], audio: Floats | None) -> NDArray[np.float64]:
         # -> [k, C]
+        if not self.run.uses_frames:
+            audio = None  # what was computed is for the page's picture of the sound
         frames = 1 if audio is None else audio.shape[1]
         embedding = None
         if self.run.uses_images:
@@ -105,8 +114,19 @@ class Predictor:
         if self.run.recipe.train.drops:
             pairs = [(one.sound is not None, one.picture is not None) for one in block]
             present = np.array(pairs)
-        samples = self.run.samples(frames_of_all, embedding, segment, len(block), present)
+        tower = self._heard(block)
+        samples = self.run.samples(
+            frames_of_all, embedding, segment, len(block), present, tower=tower
+        )
         return np.asarray(segment_probabilities(self.run.model, samples).cpu().numpy())
+
+    def _heard(self, block: list[Second]) -> Floats | None:
+        """Pre-trained embeddings of the sound, [k, P]; silence where there is none."""
+        if self.tower is None:
+            return None
+        silence = np.zeros((2, self.tower.sample_rate_hz), np.float32)
+        sounds = (second.tower_sound for second in block)
+        return self.tower.encode(np.stack([silence if x is None else x for x in sounds]))
 
     def _encoded(self, block: list[Second]) -> Floats:
         """Embeddings of the pictures, [k, D]; zeros where there is none."""
@@ -142,6 +162,5 @@ def _thumbnail(second: Second) -> Thumbnail:
 
 
 def _system(run: Run) -> str:
-    inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
-    inputs += [run.recipe.visual.model] if run.uses_images else []
-    return f"{run.path.resolve().name} ({run.recipe.train.strategy}: {' and '.join(inputs)})"
+    inputs = " and ".join(run.inputs)
+    return f"{run.path.resolve().name} ({run.recipe.train.strategy}: {inputs})"

@@ -8,6 +8,8 @@ A page is data, figures and a template. In the order of reading:
 - ``figures``: the report's figures; ``timeline_figure``: the figure of a time-line
 - ``comparison``: the page of several systems, and reports from predictions alone;
   ``comparison_figures``: its figures
+- ``robustness``: table, figure and page of disturbed systems; ``agreement``: of swapped sounds;
+  ``robustness_figures``: their figures
 - ``tables``: scores as tables; ``table_formats``: tables for a terminal, as Markdown, LaTeX, CSV
   and JSON; ``formatting``: numbers as text
 - ``info``: the content of a store or a run; ``clip_figure``: one clip of a store

@@ -1,4 +1,4 @@
-"""The encoded views beside a store, as ``avsc info`` lists them."""
+"""What is encoded beside a store, as ``avsc info`` lists it: pictures, sound, teachers' answers."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 from avsc.console import byte_size
 from avsc.models.bank_version import VERSION
 
-HEADER = ["views", "encoder", "px", "augmentation", "computed", "size", "folder"]
+HEADER = ["views", "encoder", "px", "content", "computed", "size", "folder"]
 
 
 def banks(store: Path) -> list[list[str]]:
-    """A row for each array of encoded views beside a store: ``HEADER`` names the columns.
+    """A row for each array of embeddings beside a store: ``HEADER`` names the columns.
 
     Args:
         store: Folder of the store.
@@ -33,8 +33,12 @@ def _row(path: Path, described: dict[str, Any]) -> list[str]:
     size = byte_size(sum(sizes))
     chunk = described["chunk_grid"]["configuration"]["chunk_shape"]
     begun = f"{len(sizes)}/{shape[0] * -(-shape[1] // chunk[1])} chunks"
+    if "audio_model" in key:
+        model = f"audio encoder {key['audio_model'][:8]}"
+        return ["1", model, "", "sound", begun, size, path.name]
     if "teacher" in key:
-        return ["1", f"teacher {key['teacher'][:8]}", "", "answers", begun, size, path.name]
+        what = "answers of a teacher"
+        return ["1", f"run {key['teacher'][:8]}", "", what, begun, size, path.name]
     if key["version"] != VERSION:
         what = "of an earlier avsc: not used, may be removed"
         return ["1", key["model"], str(key["image"]["size"]), what, "", size, path.name]

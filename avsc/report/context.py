@@ -180,14 +180,14 @@ def gather(
         contrast: Reliability with the run's temperature, or without it.
     """
     feature: Feature = store.settings.features[0]
-    if run is not None and run.uses_audio:
+    if run is not None and run.uses_frames:
         feature = run.recipe.audio.feature
     official = is_official_test(store.clips[row].id for row in segments.rows)
     protocol = about["protocol"] or "segment"
     scores = summary.scores
     return ReportData(
         title=title,
-        lead=_lead(segments, summary, about["protocol"], run),
+        lead=_lead(segments, summary, about, run),
         summary=summary,
         feature=feature,
         paper=paper.row_of(run.recipe) if run is not None and segments.scenes == SCENES else None,
@@ -242,16 +242,17 @@ def worst(
     return tuple(found)
 
 
-def _lead(segments: Segments, summary: Summary, protocol: str | None, run: "Run | None") -> str:
+def _lead(segments: Segments, summary: Summary, about: dict[str, Any], run: "Run | None") -> str:
+    how = PROTOCOLS[about["protocol"]]
     scored = (
         f"{len(segments.names):,} one-second segments of the {segments.fold} fold "
-        f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {PROTOCOLS[protocol]}."
+        f"({summary.n_clips:,} clips of {summary.n_locations:,} locations), {how}."
     )
+    if about.get("condition"):
+        scored += f" Condition: {about['condition']}."
     if run is None:
         return scored
-    inputs: list[str] = [run.recipe.audio.feature] if run.uses_audio else []
-    inputs += [run.recipe.visual.model] if run.uses_images else []
-    return f"Strategy {run.recipe.train.strategy} with {' and '.join(inputs)}: {scored}"
+    return f"Strategy {run.recipe.train.strategy} with {' and '.join(run.inputs)}: {scored}"
 
 
 def learning(run: Path) -> Learning | None:
@@ -283,6 +284,7 @@ def _facts(
     facts = [
         ("fold", segments.fold),
         ("protocol", about["protocol"] or "of another system"),
+        ("condition", about.get("condition") or "as recorded"),
         ("left out", f"{segments.quarantined} quarantined clips"),
         ("store", f"{about['store']['path']}, {about['store']['sha256'][:12]}"),
     ]

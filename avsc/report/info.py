@@ -14,6 +14,7 @@ from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.report import bank_info, formatting
 from avsc.report.dataset_info import show_dataset
 from avsc.store.finalize import describe, unfinished
@@ -78,6 +79,7 @@ def run_facts(run: Path) -> Facts:
         *_sizes(run),
         ("checkpoints", _checkpoints(run)),
         *_evaluations(run),
+        *_agreements(run),
     ]
 
 
@@ -113,7 +115,7 @@ def _show_store(path: Location) -> None:
     header, rows = clips_by_scene(store.clips, store.status().tolist())
     table("clips (good/all)", header, rows)
     if path.folder is not None and (found := bank_info.banks(path.folder)):
-        table("encoded views (STORE.embeddings)", bank_info.HEADER, found)
+        table("encoded pictures and sound (STORE.embeddings)", bank_info.HEADER, found)
     reasons = store.reasons()
     if reasons:
         tell(f"quarantined ({len(reasons)})")
@@ -197,10 +199,17 @@ def _pictures(settings: StoreSettings) -> str:
 def _inputs(resolved: Recipe) -> Facts:
     inputs = []
     if resolved.train.strategy != "video":
-        inputs.append(("sound", f"{resolved.audio.feature}, concat {resolved.audio.concat}"))
+        inputs += [("sound", sound) for sound in _sound(resolved.audio)]
     if resolved.train.strategy != "audio":
         inputs.append(("picture", f"{resolved.visual.model}, weights {resolved.visual.weights}"))
     return inputs
+
+
+def _sound(audio: AudioRecipe) -> list[str]:
+    """What listens: an acoustic encoder of frames, a pre-trained audio encoder, or both."""
+    own = "" if audio.own_class is None else f", encoder {audio.own_class}"
+    found = [f"{audio.feature}, concat {audio.concat}{own}"] if audio.uses_frames else []
+    return found + ([f"pre-trained encoder {audio.model}"] if audio.uses_tower else [])
 
 
 def _sizes(run: Path) -> Facts:
@@ -215,7 +224,7 @@ def _sizes(run: Path) -> Facts:
     try:
         recorded = manifest.parse(content, str(run))
         wanted = recorded.recipe.visual
-        if recorded.recipe.audio.encoder is not None:
+        if recorded.recipe.audio.own_class is not None:
             return [("size", "not counted: an acoustic encoder of its maker's own")]
         encoder = None
         if recorded.visual is not None:
@@ -269,6 +278,22 @@ def _checkpoints(run: Path) -> str:
     return ", ".join(path.name for path in paths) or "none yet"
 
 
+def _agreements(run: Path) -> Facts:
+    """What `avsc agree` found with the run alone."""
+    found = []
+    for path in sorted((run / results.AGREEMENT).rglob(results.METRICS)):
+        content = results.read_agreement(path.parent)
+        scores = [f"{unit} {100 * content[unit]['f1']:.2f} %" for unit in ("segments", "clips")]
+        words = f"F1 of swapped {' and '.join(scores)} (fold {content['fold']}; {content['swaps']})"
+        found.append((str(path.parent.relative_to(run)), words))
+    return found
+
+
+def _condition(found: dict[str, Any]) -> str:
+    """What the run was not given in an evaluation."""
+    return f", {found['condition']}" if found.get("condition") else ""
+
+
 def _other_store(folder: Path, found: dict[str, Any]) -> str:
     """The store of an evaluation, where it is not the run's own."""
     store = found.get("store") or {}
@@ -286,7 +311,7 @@ def _evaluations(run: Path) -> Facts:
             f"log-loss {formatting.loss(found['log_loss'])}, "
             f"accuracy {formatting.per_cent(found['accuracy'])} % "
             f"({found.get('n_segments')} segments of the fold {found.get('fold')}, "
-            f"protocol {found.get('protocol')}{_other_store(folder, found)})"
+            f"protocol {found.get('protocol')}{_condition(found)}{_other_store(folder, found)})"
         )
         if "seeds" in found:
             scores = f"mean of {found['seeds']['n']} seeds: {scores}"

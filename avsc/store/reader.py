@@ -150,7 +150,8 @@ class Store:
             epoch: Number of the epoch, of which the augmentation of ``train`` is a function.
 
         Raises:
-            AvscError: The store lacks the feature, or the fold has no good clip.
+            AvscError: The store lacks the feature, the fold has no good clip, or the recipe
+                augments sound, which is for the batches of ``avsc train``.
         """
         from avsc.data.triple_dataset import open_dataset
 

@@ -1,14 +1,18 @@
-"""``avsc embed``: a store's images encoded ahead of the runs that use them."""
+"""``avsc embed``: a store's images or its sound, encoded ahead of the runs that use them."""
 
 from pathlib import Path
 
 import numpy as np
 
 from avsc import console
+from avsc.data.clip_sound import ClipSound
 from avsc.data.loader import default_threads
+from avsc.dataset.read import root_of
 from avsc.errors import AvscError
 from avsc.folds import TRAIN, train_and_test
 from avsc.models import visual, visual_weights
+from avsc.models.audio_bank import AudioBank
+from avsc.models.audio_tower import AudioTower, TowerFolder, require_package
 from avsc.models.view_bank import ViewBank
 from avsc.recipe import Recipe
 from avsc.store.reader import Store
@@ -71,3 +75,38 @@ def embed(
                 what = "augmented views" if bank.dtype == np.float16 else "plain view"
                 console.say(f"{bank.views} {what} of {len(rows)} clips: {bank.path}")
     return [bank.path for bank, _ in todo]
+
+
+def embed_sound(
+    store: Path | str, dataset: Path | str, audio_model: Path | str, *, device: str = "auto"
+) -> Path:
+    """Encodes what is missing of the sound of all clips with a frozen audio encoder.
+
+    Args:
+        store: Path of a complete store; the embeddings lie beside it.
+        dataset: Path of the data set that it was prepared from, whose sound is read again.
+        audio_model: Folder of the audio encoder.
+        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Returns:
+        Folder of the array.
+
+    Raises:
+        AvscError: The encoder, the store or the data set cannot be used, or they do not belong
+            together.
+    """
+    require_package()
+    folder = TowerFolder.read(audio_model)
+    opened = Store.open(store)
+    root = root_of(Path(dataset))
+    rows = np.flatnonzero(opened.status() == Status.GOOD)
+    with joined(device) as ranks:
+        tower = AudioTower(folder, ranks.device)
+        sound = ClipSound(opened, root, rows, tower.sample_rate_hz)
+        bank = AudioBank(opened, folder.sha256, folder.path, tower.features)
+        bank.compute(rows, sound, tower, rank=ranks.rank, world=ranks.world)
+        ranks.wait()
+        if ranks.writes:
+            seconds = int(opened.seconds(rows).sum())
+            console.say(f"{seconds:,} seconds of {len(rows)} clips by {folder.name}: {bank.path}")
+    return bank.path

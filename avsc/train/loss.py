@@ -1,8 +1,9 @@
-"""The training loss: cross entropy with the labels, and with a teacher's soft targets; pure.
+"""The training loss: with the labels and a teacher's soft targets, mixed as samples are; pure.
 
 Shape legend: n samples of a batch on this rank, K scenes.
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
@@ -24,20 +25,38 @@ def summed_loss(
     section 2]. KL differs from the paper's cross entropy with q by the entropy of q, which has no
     gradient. Without soft targets it is CE alone. Class weights multiply the whole.
 
+    A sample that is mixed with another one has the losses with the labels and soft targets of both,
+    in their shares: but for terms without a gradient, that with the mixed label and targets.
+
     Args:
         logits: Logits z, [n, K].
-        batch: Labels y and soft targets q, which are probabilities at the temperature T.
+        batch: Labels y, soft targets q, which are probabilities at the temperature T, and mixup.
         class_weights: Weight of each scene, [K]; None for no weights.
         distill: Weight w and temperature T.
     """
-    if batch.targets is None and class_weights is None:
+    if batch.targets is None and batch.mix is None and class_weights is None:
         return cross_entropy(logits, batch.labels, reduction="sum")
-    losses = cross_entropy(logits, batch.labels, reduction="none")
-    if batch.targets is not None:
+    losses = _losses(logits, batch.labels, batch.targets, class_weights, distill)
+    if batch.mix is not None:
+        partner = batch.mix.partner
+        targets = None if batch.targets is None else batch.targets[partner]
+        others = _losses(logits, batch.labels[partner], targets, class_weights, distill)
+        losses = torch.lerp(others, losses, batch.mix.share)
+    return losses.sum()
+
+
+def _losses(
+    logits: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    class_weights: Tensor | None,
+    distill: DistillRecipe,
+) -> Tensor:
+    """Each sample's loss with its label and soft targets, [n]."""
+    losses = cross_entropy(logits, labels, reduction="none")
+    if targets is not None:
         student = log_softmax(logits / distill.temperature, dim=1)
-        divergence = kl_div(student, batch.targets, reduction="none").sum(dim=1)
+        divergence = kl_div(student, targets, reduction="none").sum(dim=1)
         soft = distill.temperature**2 * divergence
         losses = (1 - distill.weight) * losses + distill.weight * soft
-    if class_weights is not None:
-        losses = losses * class_weights[batch.labels]
-    return losses.sum()
+    return losses if class_weights is None else losses * class_weights[labels]

@@ -18,8 +18,8 @@ from avsc.store.schema import StoreSettings
 Role = Literal["best", "last"]
 
 # What may change when a run is resumed: nothing that is computed depends on it. (Where the visual
-# weights lie may change; that they are the same weights is checked apart.)
-_FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights")
+# weights and the audio encoder lie may change; that they are the same is checked apart.)
+_FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights", "audio.model")
 
 
 class _Plain(BaseModel):
@@ -27,7 +27,7 @@ class _Plain(BaseModel):
 
 
 class EncoderManifest(_Plain):
-    """The visual encoder, which a checkpoint names and does not hold."""
+    """A frozen encoder, of images or of sound, which a checkpoint names and does not hold."""
 
     model: str
     sha256: str
@@ -91,13 +91,14 @@ class RunManifest(Manifest):
     scenes: tuple[str, ...]
     world: int
     versions: dict[str, str]
+    audio_tower: EncoderManifest | None = None  # the pre-trained audio encoder
     synthetic: bool = False  # whether the store's clips were made by `avsc synth`
     teachers: tuple[TeacherManifest, ...] = ()
 
     @property
     def bands(self) -> int | None:
-        """Bands of an audio frame; None for a system of pictures alone."""
-        if self.recipe.train.strategy == "video":
+        """Bands of an audio frame; None for a system that uses none."""
+        if not self.recipe.uses_frames:
             return None
         return self.settings.bank(self.recipe.audio.feature).bands
 
@@ -107,6 +108,8 @@ def new_manifest(
     recipe: Recipe,
     encoder: VisualEncoder | None,
     world: int,
+    *,
+    tower: EncoderManifest | None = None,
     teachers: tuple[TeacherManifest, ...] = (),
 ) -> RunManifest:
     """The manifest of a run before its first step.
@@ -116,6 +119,7 @@ def new_manifest(
         recipe: Resolved recipe.
         encoder: Visual encoder; None for a run on sound alone.
         world: Number of processes.
+        tower: Pre-trained audio encoder; None for none.
         teachers: Teachers it learns from.
     """
     names = ("torch", "timm", "numpy", "zarr")
@@ -128,6 +132,7 @@ def new_manifest(
         visual=None if encoder is None else _visual(encoder),
         scenes=store.scenes,
         world=world,
+        audio_tower=tower,
         synthetic=store.is_synthetic,
         teachers=teachers,
         versions={"avsc": __version__} | {name: version(name) for name in names},
@@ -188,6 +193,9 @@ def require_same(there: RunManifest, now: RunManifest) -> None:
     ]
     if len(there.teachers) != len(now.teachers):
         differing.append(f"teachers: {len(there.teachers)}, now {len(now.teachers)}")
+    if there.audio_tower != now.audio_tower:
+        old, new = there.audio_tower, now.audio_tower
+        differing.append(f"pre-trained audio encoder: {old}, asked for {new}")
     if differing:
         raise AvscError(
             "the run cannot be resumed with something else than it was begun with:\n  "

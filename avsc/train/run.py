@@ -14,11 +14,12 @@ from avsc.models.own_encoder import untrusted
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.store.reader import Store
 from avsc.train import checkpoint, load, manifest, run_dir, teacher
 from avsc.train.distributed import Ranks
 from avsc.train.manifest import RunManifest, new_manifest
-from avsc.train.run_data import RunData, read_run_data
+from avsc.train.run_data import RunData, open_tower, read_run_data
 from avsc.train.session import session
 from avsc.train.trainer import Outcome, Trainer, outcome
 
@@ -56,8 +57,9 @@ def train(
     if isinstance(recipe, Path | str):
         recipe = recipes.load(Path(recipe))
     with session(run, recipe, resume=resume, device=device) as (resolved, ranks):
-        if resolved.audio.encoder is not None and recipe is None and not trust_code:
-            raise untrusted(resolved.audio.encoder, run)
+        own = resolved.audio.own_class
+        if own is not None and recipe is None and not trust_code:
+            raise untrusted(own, run)
         return _train(Store.open(store), run, resolved, ranks, trust_code)
 
 
@@ -65,13 +67,15 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
     encoder = _visual_encoder(recipe, ranks.device)
+    tower = None if recipe.train.strategy == "video" else open_tower(store, fold, recipe.audio)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
     there = None if saved is None else manifest.parse(saved.manifest, str(saved.path))
     if there is not None and there.finished:
         teachers = there.teachers  # they may be gone
     else:
         teachers = teacher.teachers_of(recipe, store)
-    now = new_manifest(store, recipe, encoder, ranks.world, teachers)
+    named = None if tower is None else tower.named
+    now = new_manifest(store, recipe, encoder, ranks.world, tower=named, teachers=teachers)
     if there is not None:
         manifest.require_same(there, now)
         if there.finished:
@@ -93,6 +97,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
         encoder,
         ranks,
         targets=targets,
+        sound=None if tower is None else tower.bank,
         elsewhere=run / "embeddings",
         say=tell,
     )
@@ -156,7 +161,7 @@ def _take_acoustic(model: AudioVisualModel, now: RunManifest) -> None:
 
 
 def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> None:
-    audio, wanted = there.recipe.audio, now.recipe.audio
+    audio, wanted = (_trained_part(one.recipe.audio) for one in (there, now))
     if there.bands is None or audio != wanted:
         raise AvscError(
             f"{source} has {'no acoustic encoder' if there.bands is None else f'one of {audio}'}",
@@ -169,11 +174,12 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
             f"one of this run's width, {now.recipe.model.width:g}",
             f"--set model.width={there.recipe.model.width:g}, or choose another --audio-run",
         )
-    bank = there.settings.bank(audio.feature)
-    if bank != now.settings.bank(audio.feature):
+    feature = now.recipe.audio.feature
+    bank = there.settings.bank(feature)
+    if bank != now.settings.bank(feature):
         raise AvscError(
             f"{source} was trained on features of another bank: {bank}",
-            f"{now.settings.bank(audio.feature)}, as the store has them",
+            f"{now.settings.bank(feature)}, as the store has them",
             "train the acoustic encoder on this store",
         )
     old, new = there.recipe.train, now.recipe.train
@@ -190,6 +196,11 @@ def _require_same_sound(there: RunManifest, now: RunManifest, source: str) -> No
         )
 
 
+def _trained_part(audio: AudioRecipe) -> AudioRecipe:
+    """The keys of the acoustic encoder that is trained; what stands beside it may differ."""
+    return audio.model_copy(update={"encoder": audio.own_class, "model": None})
+
+
 def _describe(
     run: Path,
     store: Store,
@@ -202,7 +213,11 @@ def _describe(
     """What is about to happen, for a person."""
     parts = []
     if recipe.train.strategy != "video":
-        parts.append(f"{recipe.audio.feature} ({recipe.train.acoustic_source()} acoustic encoder)")
+        if recipe.audio.uses_frames:
+            trained = recipe.train.acoustic_source()
+            parts.append(f"{recipe.audio.feature} ({trained} acoustic encoder)")
+        if recipe.audio.model is not None:
+            parts.append(f"embeddings of sound by {Path(recipe.audio.model).name}")
     if encoder is not None:
         pictures = {"raw": "raw images", "embedding": "stored embeddings"}
         source = pictures[recipe.train.image_source()]
@@ -211,6 +226,8 @@ def _describe(
         parts.append(f"{encoder.name} at {encoder.config.size} px ({source})")
     processes = f", {ranks.world} processes" if ranks.world > 1 else ""
     notes = list(fold.notes)
+    if recipe.augment_audio.is_on:
+        notes.append(f"sound is augmented: {recipe.augment_audio}")
     lines = [
         f"training {recipe.train.strategy} into {run}: {' and '.join(parts)}, on "
         f"{ranks.device}{processes}",

@@ -1,7 +1,8 @@
 """What a run trains on and is validated on, ready on its device.
 
 Shape legend: C training clips, K validation clips and n segments of these, S seconds of the longest
-clip, f frames of a segment, B bands, D features of the visual encoder, K scenes.
+clip, f frames of a segment, B bands, D features of the visual encoder, P of a pre-trained audio
+encoder, K scenes.
 """
 
 from collections.abc import Callable
@@ -11,17 +12,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avsc.data.encoded_views import EncodedViews, ViewsInMemory, ViewsOnDisk, place_of
 from avsc.data.loader import TripleLoader, default_threads
 from avsc.data.split import Clips, TrainingFold, standardisation
 from avsc.data.training_loader import training_loader
 from avsc.data.triples import within
+from avsc.models.audio_bank import AudioBank
+from avsc.models.audio_tower import TowerFolder
 from avsc.models.view_bank import ViewBank
 from avsc.models.visual import VisualEncoder
 from avsc.recipe import Recipe
+from avsc.recipe_sections import AudioRecipe
 from avsc.store.reader import Store
 from avsc.train.distributed import Ranks
+from avsc.train.manifest import EncoderManifest
 from avsc.train.validate import HeldOutSegments
 
 Floats = NDArray[np.float32]
@@ -35,12 +41,40 @@ class RunData:
         loader: Training batches, of raw images or of stored embeddings.
         held_out: Segments of the validation clips.
         statistics: Mean and standard deviation of the training frames, [2, B] each; None
-            without audio.
+            without frames.
     """
 
     loader: TripleLoader
     held_out: HeldOutSegments
     statistics: tuple[Floats, Floats] | None
+
+
+@dataclass(frozen=True)
+class StoredTower:
+    """A pre-trained audio encoder, and its embeddings of a store's sound."""
+
+    named: EncoderManifest
+    bank: AudioBank
+
+
+def open_tower(store: Store, fold: TrainingFold, audio: AudioRecipe) -> StoredTower | None:
+    """The pre-trained audio encoder that a recipe uses; None where it uses none.
+
+    Args:
+        store: Store whose sound it has encoded.
+        fold: Training fold of the store, whose embeddings must be there.
+        audio: The recipe's section ``audio``.
+
+    Raises:
+        AvscError: There is no such encoder, or it has not encoded the store's sound.
+    """
+    if audio.model is None:
+        return None
+    folder = TowerFolder.read(audio.model)
+    bank = AudioBank(store, folder.sha256, folder.path)
+    bank.require(np.concatenate([fold.train.rows, fold.validation.rows]))
+    named = EncoderManifest(model=folder.kind, sha256=folder.sha256, features=bank.features)
+    return StoredTower(named, bank)
 
 
 def read_run_data(
@@ -51,6 +85,7 @@ def read_run_data(
     ranks: Ranks,
     *,
     targets: Floats | None = None,
+    sound: AudioBank | None = None,
     elsewhere: Path,
     say: Callable[[str], None],
 ) -> RunData:
@@ -63,40 +98,29 @@ def read_run_data(
         encoder: Visual encoder on its device; None for the strategy ``audio``.
         ranks: Processes of the run.
         targets: Soft targets of the training clips, [C, S, K]; None for labels alone.
+        sound: Embeddings of the store's sound by a pre-trained encoder; None for none.
         elsewhere: Folder for embeddings that cannot lie beside the store.
         say: Function that prints the image cache's budget.
 
     Raises:
-        AvscError: The store has not the feature, or something in it is damaged.
+        AvscError: The store has not the feature, embeddings of sound are missing, or something
+            in it is damaged.
     """
-    feature, device = recipe.audio.feature, ranks.device
-    audio = segments = None
-    seconds = within(store.seconds(fold.validation.rows), store.settings.clip_seconds)  # [K, S]
-    if recipe.train.strategy != "video":
-        audio = store.audio(feature, fold.train.rows)
-        cut = store.segments(feature, fold.validation.rows)[seconds]  # [n, f, 2, B]
-        segments = torch.from_numpy(cut).to(device)
-    raw = encoder is not None and recipe.train.image_source() == "raw"
-    encoded = held_out = None
-    if encoder is not None:
-        place = _Place(store, encoder, elsewhere, recipe, ranks)
-        plain = torch.from_numpy(place.plain(fold.validation)[0])
-        held_out = plain[torch.from_numpy(seconds)].to(device)  # [n, D]
-        if recipe.train.views is not None:
-            encoded = place.bank(fold.train, recipe.train.views, say)
-        elif not raw:
-            values = torch.from_numpy(place.plain(fold.train))
-            encoded = ViewsInMemory(values, device, device)
-    streams = encoder is not None and raw and encoded is None
+    place = None if encoder is None else _Place(store, encoder, elsewhere, recipe, ranks)
+    encoded = None if place is None else place.encoded(fold.train, say)
+    audio = None
+    if recipe.uses_frames:
+        audio = store.audio(recipe.audio.feature, fold.train.rows)
     loader = training_loader(
         store,
         fold.train,
         recipe,
         audio=audio,
-        image_size=encoder.config.size if encoder is not None and streams else None,
+        tower=None if sound is None else sound.read_whole(fold.train.rows),  # [C, S, P]
+        image_size=None if encoder is None or encoded is not None else encoder.config.size,
         encoded=encoded,
         targets=targets,
-        device=device,
+        device=ranks.device,
         rank=ranks.rank,
         world=ranks.world,
         reuse_buffers=True,
@@ -104,10 +128,33 @@ def read_run_data(
     )
     return RunData(
         loader,
-        HeldOutSegments(
-            segments, held_out, np.repeat(fold.validation.labels, seconds.sum(axis=1)), ranks
-        ),
+        _held_out(store, fold.validation, recipe, place=place, sound=sound, ranks=ranks),
         None if audio is None else standardisation(audio, store.frames(fold.train.rows)),
+    )
+
+
+def _held_out(
+    store: Store,
+    clips: Clips,
+    recipe: Recipe,
+    *,
+    place: "_Place | None",
+    sound: AudioBank | None,
+    ranks: Ranks,
+) -> HeldOutSegments:
+    """The segments of the validation clips, on the run's device."""
+    seconds = within(store.seconds(clips.rows), store.settings.clip_seconds)  # [K, S]
+
+    def of_segments(values: Floats) -> Tensor:
+        return torch.from_numpy(values[seconds]).to(ranks.device)  # [K, S, ...] -> [n, ...]
+
+    feature = recipe.audio.feature
+    return HeldOutSegments(
+        of_segments(store.segments(feature, clips.rows)) if recipe.uses_frames else None,
+        None if place is None else of_segments(place.plain(clips)[0]),
+        np.repeat(clips.labels, seconds.sum(axis=1)),
+        ranks,
+        None if sound is None else of_segments(sound.read_whole(clips.rows)),
     )
 
 
@@ -125,7 +172,17 @@ class _Place:
         """The plain view, float32 [1, n, S, D]."""
         return np.asarray(self._filled(ViewBank(*self._of), clips).read(clips.rows), np.float32)
 
-    def bank(self, clips: Clips, views: int, say: Callable[[str], None]) -> EncodedViews:
+    def encoded(self, clips: Clips, say: Callable[[str], None]) -> EncodedViews | None:
+        """What training draws from; None where it streams raw images."""
+        train = self.recipe.train
+        if train.views is not None:
+            return self._bank(clips, train.views, say)
+        if train.image_source() == "raw":
+            return None
+        device = self.ranks.device
+        return ViewsInMemory(torch.from_numpy(self.plain(clips)), device, device)
+
+    def _bank(self, clips: Clips, views: int, say: Callable[[str], None]) -> EncodedViews:
         """Augmented views, where they fit."""
         bank = self._filled(ViewBank(*self._of, self.recipe.augment, views), clips)
         settings, device = self.store.settings, self.ranks.device

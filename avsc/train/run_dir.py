@@ -69,7 +69,10 @@ def write_recipe(run: Path, resolved: Recipe) -> None:
 
 def absolute_paths(asked: Recipe) -> Recipe:
     """The recipe with its paths made absolute, so that a run can be opened from anywhere."""
-    visual, train = asked.visual, asked.train
+    audio, visual, train = asked.audio, asked.visual, asked.train
+    if audio.model is not None:
+        path = str(Path(audio.model).expanduser().resolve())
+        audio = audio.model_copy(update={"model": path})
     if visual.weights not in ("pretrained", "random"):
         path = str(Path(visual.weights).expanduser().resolve())
         visual = visual.model_copy(update={"weights": path})
@@ -78,7 +81,9 @@ def absolute_paths(asked: Recipe) -> Recipe:
         train = train.model_copy(update={"audio_run": path})
     teachers = tuple(str(Path(path).expanduser().resolve()) for path in asked.distill.teacher)
     distill = asked.distill.model_copy(update={"teacher": teachers})
-    return asked.model_copy(update={"visual": visual, "train": train, "distill": distill})
+    return asked.model_copy(
+        update={"audio": audio, "visual": visual, "train": train, "distill": distill}
+    )
 
 
 @contextmanager

@@ -204,7 +204,8 @@ def _run(path: Path, store: Store) -> TeacherManifest:
         "weights": results.weights_sha256(path),
         "visual": there.visual and there.visual.model_dump(),
         "image_size": visual.image_size,
-        "audio": audio.model_dump(),
+        "audio": audio.model_dump(exclude={"model"}),
+        "audio_tower": there.audio_tower and there.audio_tower.model_dump(),
     }
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     what = f"{there.recipe.train.strategy}, epoch {there.epoch}"

@@ -1,7 +1,7 @@
 """What is held out of a training, and how a model does on it.
 
 Shape legend: n segments or images, f frames of a segment, 2 channels, B bands, D features of the
-visual encoder, C scenes.
+visual encoder, P of a pre-trained audio encoder, C scenes.
 """
 
 from dataclasses import dataclass
@@ -49,12 +49,14 @@ class HeldOutSegments:
         embedding: Embeddings of the plain images, [n, D]; None without pictures.
         labels: Each segment's scene, [n].
         ranks: Processes of the run; the first one scores.
+        tower: A pre-trained audio encoder's embeddings of the segments, [n, P], or None.
     """
 
     audio: Tensor | None
     embedding: Tensor | None
     labels: NDArray[np.int64]
     ranks: Ranks
+    tower: Tensor | None = None
 
     def validate(self, model: nn.Module) -> ValidationScores:
         """Scores a model by the segment protocol; the same result on every rank."""
@@ -82,13 +84,12 @@ class HeldOutSegments:
     def _samples(self, some_of: slice) -> Samples:
         audio = None if self.audio is None else self.audio[some_of]  # [s, f, 2, B]
         embedding = None if self.embedding is None else self.embedding[some_of]
-        some = audio if audio is not None else embedding
-        assert some is not None
+        tower = None if self.tower is None else self.tower[some_of]
+        some = next(x for x in (audio, embedding, tower) if x is not None)
         frames = 1 if audio is None else audio.shape[1]
         segment = torch.arange(len(some), device=some.device).repeat_interleave(frames)
-        return Samples(
-            None if audio is None else audio.flatten(0, 1), embedding, segment, len(some)
-        )
+        frames_of_all = None if audio is None else audio.flatten(0, 1)
+        return Samples(frames_of_all, embedding, segment, len(some), tower=tower)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from avsc.data import augment, augment_gpu, rng
 from avsc.data.augment import Augmentations
-from avsc.recipe_sections import AugmentRecipe
+from avsc.recipe_augment import AugmentRecipe
 
 Pixels = NDArray[np.uint8]
 

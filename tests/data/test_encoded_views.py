@@ -19,7 +19,8 @@ from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.view_bank import ViewBank
 from avsc.recipe import load
-from avsc.recipe_sections import AugmentRecipe, VisualRecipe
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])

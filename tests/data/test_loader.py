@@ -24,7 +24,7 @@ from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.media import jpeg
 from avsc.recipe import load
-from avsc.recipe_sections import AugmentRecipe
+from avsc.recipe_augment import AugmentRecipe
 from avsc.store.reader import Store
 
 ROWS = np.array([0, 2, 5, 7])

@@ -8,33 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from avsc import recipe
 from avsc.errors import AvscError
 from avsc.evaluate import score
-from avsc.evaluate.condition import Condition, Modality
+from avsc.evaluate.condition import Condition, Modality, picture_numbers
+from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.report.info import run_facts
 from avsc.store.reader import Store
 from avsc.train.load import Run
-from avsc.train.run import train
-
-SETTINGS = (
-    "visual.model=test_resnet.r160_in1k",
-    "visual.weights=random",
-    "visual.image_size=32",
-    "train.batch_size=32",
-    "train.val_fraction=0.3",
-    "train.threads=1",
-    "train.images_per_second=1",
-)
-
-
-@pytest.fixture(scope="module")
-def robust(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A joint run whose training dropped modalities."""
-    path = tmp_path_factory.mktemp("robust") / "run"
-    own = ["train.epochs=12", "train.drop_audio=0.25", "train.drop_image=0.25", "train.shift_s=1"]
-    train(small_store, path, recipe.load(None, [*SETTINGS, *own]), device="cpu")
-    return path
 
 
 @pytest.mark.parametrize("without", ["audio", "image"])
@@ -79,11 +60,10 @@ def test_each_condition_has_its_own_scores_beside_the_runs_own(robust: Path) -> 
 
 
 def test_an_offset_gives_the_picture_of_that_second_of_the_clip() -> None:
-    stored = np.arange(2 * 5, dtype=np.float32).reshape(2, 5, 1)
-    found = Condition(offset_s=2).pictures(stored, np.array([5, 3]))[:, :, 0]
-    assert found.tolist() == [[2, 3, 4, 4, 4], [7, 7, 7, 7, 7]]
-    back = Condition(offset_s=-1).pictures(stored, np.array([5, 3]))[:, :, 0]
-    assert back[0].tolist() == [0, 0, 1, 2, 3]
+    seconds = np.array([5, 3])
+    assert picture_numbers(seconds, 0).tolist() == list(range(8))
+    assert picture_numbers(seconds, 2).tolist() == [2, 3, 4, 4, 4, 7, 7, 7]
+    assert picture_numbers(seconds, -1).tolist() == [0, 0, 1, 2, 3, 5, 5, 6]
 
 
 @pytest.mark.parametrize("strategy", ["joint", "audio"])
@@ -95,3 +75,54 @@ def test_a_run_that_was_not_made_for_it_is_refused(
         evaluate(run, without="image", device="cpu")
     assert str(run) in caught.value.got
     assert not (run / "evaluation").exists()
+
+
+def test_a_run_that_never_lacked_the_modality_in_training_is_refused(
+    small_store: Path, make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", small_store, "joint", settings=("train.drop_audio=0.3",))
+    assert evaluate(run, without="audio", device="cpu", with_report=False).folder
+    with pytest.raises(AvscError) as caught:
+        evaluate(run, without="image", device="cpu")
+    assert "train.drop_image" in caught.value.got
+
+
+def test_the_maps_are_of_what_was_scored(robust: Path) -> None:
+    for without, title in (("audio", "Visual embeddings"), ("image", "Acoustic embeddings")):
+        result = evaluate(robust, without=without, device="cpu")  # type: ignore[arg-type]
+        assert result.folder is not None
+        parts = read_embeddings(result.folder).parts()
+        assert list(parts) == [title]
+        page = (result.folder / "report.html").read_text(encoding="utf-8")
+        assert title in page
+        assert "Audio-visual embeddings" not in page
+        assert f"Condition: without-{without}" in page
+    own = evaluate(robust, device="cpu", with_report=False).folder
+    late = evaluate(robust, device="cpu", with_report=False, offset_s=1).folder
+    assert own is not None
+    assert late is not None
+    whole, shifted = read_embeddings(own), read_embeddings(late)
+    width = whole.acoustic_features
+    assert np.array_equal(whole.joint[:, :width], shifted.joint[:, :width])
+    assert np.array_equal(whole.joint[1::2, width:], shifted.joint[::2, width:])  # 2 s a clip
+
+
+def test_calibrated_probabilities_keep_the_stand_ins(robust: Path) -> None:
+    from avsc.evaluate.temperature import with_temperature
+
+    run = Run.open(robust, "cpu")
+    store = Store.open(run.manifest.store)
+    segments = fold_segments(run, store, "test")
+    scaled = with_temperature(run, 1.0)
+    found, again = (
+        score.score(one, store, segments, "segment", Condition("audio")) for one in (run, scaled)
+    )
+    assert np.array_equal(found, again)
+
+
+def test_info_lists_every_condition(robust: Path) -> None:
+    evaluate(robust, without="audio", device="cpu", with_report=False)
+    evaluate(robust, offset_s=-1, device="cpu", with_report=False)
+    listed = dict(run_facts(robust))
+    assert "without-audio" in listed["evaluation/test-segment-without-audio"]
+    assert "offset-1s" in listed["evaluation/test-segment-offset-1s"]

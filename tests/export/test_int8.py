@@ -15,9 +15,8 @@ from typer.testing import CliRunner
 from avsc.cli.app import app
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
-from avsc.evaluate import evaluation
 from avsc.evaluate.calibrate import calibrate
-from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.evaluation import evaluate, fold_segments
 from avsc.export import int8, onnx_file
 from avsc.export.description import read_description
 from avsc.export.export import export
@@ -144,7 +143,6 @@ def test_a_calibrated_run_is_quantized_with_its_temperature(
 def test_without_a_test_fold_the_validation_clips_are_scored(
     runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fold_segments = evaluation.fold_segments
 
     def none_for_testing(run: Run, store: Store, fold: str) -> Any:
         if fold == "test":

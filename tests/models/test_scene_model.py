@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avsc.data.batch import Mix
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.acoustic import AcousticEncoder, Concat, ResidualBlock, concatenated
@@ -103,6 +104,19 @@ def test_sound_alone_and_pictures_alone_are_the_same_classifier_over_one_part(
     logits = pictures(embedding=torch.randn(2, visual_encoder.features))
     assert logits.shape == (2, 7)
     assert not any("acoustic" in name for name in pictures.state_dict())
+
+
+def test_mixup_mixes_the_embeddings_of_images_raw_or_stored(visual_encoder: VisualEncoder) -> None:
+    model = build_model(64, visual_encoder, 10).eval()
+    audio = torch.randn(3, 2, 64)
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    index = torch.tensor([1, 0, 1])
+    mix = Mix(torch.tensor([1, 0, 1]), torch.tensor([0.9, 0.5, 1.0]))
+    v = visual_encoder(images)[index]
+    blended = torch.stack([0.9 * v[0] + 0.1 * v[1], 0.5 * v[1] + 0.5 * v[0], v[2]])
+    wanted = model.embed(audio, embedding=blended)
+    torch.testing.assert_close(model.embed(audio, images, index, mix=mix), wanted)
+    torch.testing.assert_close(model.embed(audio, embedding=v, mix=mix), wanted)
 
 
 def test_the_frozen_encoder_is_in_the_model_and_in_nothing_that_is_trained_or_kept(

@@ -20,7 +20,8 @@ from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
 from avsc.models.view_bank import ViewBank
 from avsc.models.view_maker import ViewMaker, view_draws
-from avsc.recipe_sections import AugmentRecipe, TrainRecipe, VisualRecipe
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import TrainRecipe, VisualRecipe
 from avsc.store.reader import Store
 
 
@@ -295,7 +296,8 @@ from pathlib import Path
 import numpy as np
 from avsc.models import visual_weights, view_maker
 from avsc.models.view_bank import ViewBank
-from avsc.recipe_sections import AugmentRecipe, VisualRecipe
+from avsc.recipe_augment import AugmentRecipe
+from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
 encode, calls = view_maker.ViewMaker.encode, []
 def stuck(self, *given):

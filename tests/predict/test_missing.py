@@ -74,3 +74,23 @@ def test_a_file_of_neither_is_refused(tmp_path: Path, robust: Path) -> None:
 def test_other_runs_need_both(dataset: Path, runs: Callable[[str], Path]) -> None:
     with pytest.raises(AvscError):
         _predict(runs("joint"), dataset / f"{CLIPS[1]}.mp4")
+
+
+@pytest.mark.parametrize("dropped", ["audio", "image"])
+def test_a_run_that_learnt_to_do_without_one_needs_the_other(
+    dropped: str,
+    store: Path,
+    dataset: Path,
+    make_run: MakeRun,
+    recording: MakeRecording,
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", store, "joint", settings=(f"drop_{dropped}=0.3",))
+    video, wav = dataset / f"{CLIPS[1]}.mp4", dataset / f"{CLIPS[1]}.wav"
+    can, cannot = (video, wav) if dropped == "audio" else (wav, video)
+    assert len(_predict(run, can).probabilities) == 3
+    with pytest.raises(AvscError):
+        _predict(run, cannot)
+    late = _predict(run, recording("late.mkv", 4, 3, late_s=2))  # pictures 2 to 6, sound 0 to 3
+    first, count = (2, 4) if dropped == "audio" else (0, 3)
+    assert (late.first, len(late.probabilities)) == (first, count)

@@ -1,0 +1,150 @@
+"""``avsc agree``: swapped sounds found by a run's own answers, or by those of two runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, f1_score
+
+from avsc import recipe as recipes
+from avsc.data.split import training_fold
+from avsc.errors import AvscError
+from avsc.evaluate.agree import agree
+from avsc.evaluate.evaluation import evaluate
+from avsc.report.info import run_facts
+from avsc.store.reader import Store
+
+MakeRun = Callable[..., Path]
+
+
+def _table(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "agreement.csv", sep="\t")
+
+
+def test_the_files_have_what_was_found(robust: Path) -> None:
+    found = agree([robust], device="cpu")
+    assert found.folder == robust / "agreement"
+    table, metrics = _table(found.folder), json.loads((found.folder / "metrics.json").read_text())
+    scenes = [[name.split("-")[0] for name in table[column]] for column in ("filename", "sound")]
+    swapped = [one != other for one, other in zip(*scenes, strict=True)]
+    assert (table.truth == "swapped").tolist() == swapped
+    said = table.decision == "swapped"
+    assert (said == (table.agreement < metrics["segments"]["threshold"])).all()
+    assert metrics["segments"]["f1"] == pytest.approx(f1_score(swapped, said))
+    precision = average_precision_score(swapped, -table.agreement)
+    assert metrics["segments"]["average_precision"] == pytest.approx(precision)
+    assert metrics["segments"]["n"] == len(table)
+    assert metrics["clips"]["n"] == len(table) / 2  # 2 s a clip
+    assert found.segments.average_precision > 0.6  # of 0.5 by chance
+    assert f"{100 * found.clips.f1:.2f} %" in dict(run_facts(robust))["agreement"]
+    before = (found.folder / "agreement.csv").read_bytes()
+    assert agree([robust], device="cpu").folder == found.folder
+    assert (found.folder / "agreement.csv").read_bytes() == before
+
+
+def test_the_agreement_is_of_the_runs_own_predictions(robust: Path) -> None:
+    table = _table(agree([robust], device="cpu").folder).set_index("filename")
+    alone = []
+    for without in ("image", "audio"):
+        folder = evaluate(robust, device="cpu", without=without, with_report=False).folder
+        assert folder is not None
+        alone.append(pd.read_csv(folder / "predictions.csv", sep="\t", index_col=0).iloc[:, 1:])
+    sound, picture = alone
+    expected = (sound.loc[table.sound].to_numpy() * picture.loc[table.index].to_numpy()).sum(axis=1)
+    assert table.agreement.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_runs_of_one_modality_answer_in_any_order(
+    small_store: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    ear = make_run(tmp_path / "ear", small_store, "audio", seed=1)
+    eye = make_run(tmp_path / "eye", small_store, "video", seed=2)
+    tables = [
+        _table(agree(list(pair), out=tmp_path / f"{k}", device="cpu").folder)
+        for k, pair in enumerate([(ear, eye), (eye, ear)])
+    ]
+    assert tables[0].equals(tables[1])
+    assert not (ear / "agreement").exists()
+
+
+def test_a_list_and_another_seed_have_their_own_folders(robust: Path, tmp_path: Path) -> None:
+    names = _table(agree([robust], device="cpu").folder).filename
+    ids = sorted({name.rpartition("_")[0] for name in names})
+    list_ = tmp_path / "mine.txt"
+    list_.write_text("\n".join(f"['{clip}.mp4', '{clip.split('-')[0]}']" for clip in ids[:3]))
+    found = agree([robust], swaps=list_, device="cpu")
+    other = agree([robust], seed=1, device="cpu")
+    assert {found.folder, other.folder} == {
+        robust / "agreement" / "mine",
+        robust / "agreement" / "seed1",
+    }
+    table = _table(found.folder)
+    assert set(table.filename[table.truth == "swapped"].str.rpartition("_")[0]) == set(ids[:3])
+    assert found.clips.swapped == 3
+
+
+@pytest.mark.parametrize(
+    ("strategies", "settings"),
+    [
+        (("joint",), ()),
+        (("audio",), ()),
+        (("video", "video"), ()),
+        (("joint",), ("train.drop_audio=0.3",)),
+    ],
+)
+def test_runs_that_cannot_answer_by_one_modality_are_refused(
+    small_store: Path,
+    make_run: MakeRun,
+    tmp_path: Path,
+    strategies: tuple[str, ...],
+    settings: tuple[str, ...],
+) -> None:
+    runs = [
+        make_run(tmp_path / str(k), small_store, name, settings=settings)
+        for k, name in enumerate(strategies)
+    ]
+    with pytest.raises(AvscError) as caught:
+        agree(runs, out=tmp_path / "out", device="cpu")
+    assert all(str(run) in caught.value.got for run in runs)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_threshold_is_never_chosen_on_what_is_scored(
+    robust: Path, small_store: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    for fold in ("train", "all", "validation"):
+        with pytest.raises(AvscError) as caught:
+            agree([robust], fold=fold, out=tmp_path / "out", device="cpu")
+        assert "validation" in caught.value.got
+    own = agree([robust], device="cpu").segments.threshold
+    assert agree([robust], device="cpu", out=tmp_path / "out").segments.threshold == own
+
+
+def test_two_runs_need_clips_that_both_held_out(
+    small_store: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    store = Store.open(small_store)
+    few = ("train.val_fraction=0.2", "train.val_split=clip")
+
+    def held_out(seed: int) -> set[int]:
+        recipe = recipes.load(None, [*few, f"train.seed={seed}"]).train
+        return set(training_fold(store, recipe).validation.rows.tolist())
+
+    apart = next(seed for seed in range(1, 500) if not held_out(0) & held_out(seed))
+    ear, eye = (
+        make_run(tmp_path / name, small_store, name, settings=(*few, f"train.seed={seed}"))
+        for name, seed in (("audio", 0), ("video", apart))
+    )
+    with pytest.raises(AvscError) as caught:
+        agree([ear, eye], out=tmp_path / "two", device="cpu")
+    assert str(eye) in caught.value.got
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_folder_of_seeds_is_refused(small_store: Path, make_run: MakeRun, tmp_path: Path) -> None:
+    make_run(tmp_path / "s/seed-0", small_store, "video")
+    with pytest.raises(AvscError) as caught:
+        agree([tmp_path / "s"], device="cpu")
+    assert "seed-0" in caught.value.remedy
