@@ -10,6 +10,7 @@ import pytest
 import timm
 
 from avsc import recipe, recipe_files
+from avsc.data.batch import Inputs
 from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.results import EVALUATION, read_metrics
 from avsc.export.export import export
@@ -65,7 +66,7 @@ def _same_probabilities(run: Path, model: Path) -> None:
     image = random.integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
     with torch.inference_mode():
         embedding = opened.visual_encoder(torch.from_numpy(image))
-        logits = opened.model(torch.from_numpy(audio), embedding=embedding)
+        logits = opened.model(Inputs(torch.from_numpy(audio), embedding=embedding))
     (found,) = onnxruntime.InferenceSession(model).run(
         ["probabilities"], {"audio": audio, "image": image}
     )

@@ -26,18 +26,22 @@ class Mix(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """A model's inputs of a batch; None for an input that the model does not use.
+    """A model's inputs of n samples; None for an input that the model does not use.
 
     The image comes either as ``images`` to encode or as the ``embedding`` of the stored image.
     """
 
-    audio: Tensor | None  # float32 [n, 2, B]
+    audio: Tensor | None = None  # float32 [n, 2, B]
     images: Tensor | None = None  # uint8 [m, 3, Z, Z]
     image_index: Tensor | None = None  # int64 [n] each sample's image among the m
     embedding: Tensor | None = None  # float32 [n, D]
     present: Tensor | None = None  # bool [n, 2] sound and image; None: all samples have both
     mix: Mix | None = None  # of all embeddings; ``audio`` is mixed already
     tower: Tensor | None = None  # float32 [n, P] a pre-trained encoder's embedding of the sound
+
+    def mixed(self, embedding: Tensor) -> Tensor:
+        """Embeddings of all samples, mixed where there is a mix."""
+        return embedding if self.mix is None else self.mix.of(embedding)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from avsc.data.batch import Inputs
 from avsc.models.scene_model import AudioVisualModel
 from avsc.models.visual import Execution, ImageConfig
 
@@ -46,7 +47,7 @@ class System(nn.Module):
                 encoder, which is not part of the system; for a run with such an encoder.
         """
         embedding = None if self.visual_encoder is None else self.visual_encoder(image)
-        logits = self.model(audio, embedding=embedding, tower=audio_embedding)
+        logits = self.model(Inputs(audio, embedding=embedding, tower=audio_embedding))
         return torch.softmax(logits, dim=1)
 
     def shapes(self) -> "Shapes":

@@ -6,6 +6,7 @@ Shape legend: n images, Z x Z pixels, C scenes of the image set.
 import torch
 from torch import Tensor, nn
 
+from avsc.data.batch import Inputs
 from avsc.models.visual import Execution, VisualEncoder
 
 
@@ -36,29 +37,15 @@ class ImageClassifier(nn.Module):
             self.backbone.to(memory_format=torch.channels_last)
         return self
 
-    def forward(  # noqa: PLR0917  the fields of Inputs
-        self,
-        audio: None,
-        images: Tensor,
-        image_index: Tensor | None = None,
-        embedding: None = None,
-        present: None = None,
-        mix: None = None,
-        tower: None = None,
-    ) -> Tensor:
-        """Logits of a batch's inputs, float32 [n, C].
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Logits of a batch's images, float32 [n, C].
 
         Args:
-            audio: None: there is no sound.
-            images: Images, uint8 [m, 3, Z, Z].
-            image_index: Each sample's image among the m, int64 [n]; None for the images in order.
-            embedding: None: nothing is encoded beforehand.
-            present: None: no image is missing.
-            mix: None: no image is mixed with another.
-            tower: None: there is no sound.
+            inputs: Images; without an index of each sample's image they are the samples in order.
         """
-        del audio, embedding, present, mix, tower
-        images = images if image_index is None else images[image_index]
+        assert inputs.images is not None
+        images = inputs.images
+        images = images if inputs.image_index is None else images[inputs.image_index]
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bf16):
             logits: Tensor = self.head(self.backbone(images * self.scale + self.shift))
         return logits.float()

@@ -40,7 +40,7 @@ def segment_probabilities(model: AudioVisualModel, samples: Samples) -> Tensor:
 @torch.inference_mode()
 def logits_of(model: AudioVisualModel, samples: Samples) -> Tensor:
     """The scenes' logits of each sample, float32 [m, C], of a model in evaluation mode."""
-    logits: Tensor = model(*_inputs(samples))
+    logits: Tensor = model(_inputs(samples))
     return logits
 
 
@@ -58,7 +58,7 @@ def segment_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
 @torch.inference_mode()
 def sample_embeddings(model: AudioVisualModel, samples: Samples) -> Tensor:
     """Each sample's e = AE(a) ++ VE(v), float32 [m, 1024 + D], of a model in evaluation mode."""
-    return model.embed(*_inputs(samples))
+    return model.embed(_inputs(samples))
 
 
 def _inputs(samples: Samples) -> Inputs:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from avsc.data.batch import Mix
+from avsc.data.batch import Inputs
 from avsc.models.acoustic import DROPOUT, AcousticEncoder, Concat, StandardisedEncoder, scaled
 from avsc.models.own_encoder import build_own
 from avsc.models.visual import VisualEncoder
@@ -79,59 +79,42 @@ class AudioVisualModel(nn.Module):
         trained = 0 if self.acoustic_encoder is None else self.acoustic_encoder.features
         return trained + self.tower_features
 
-    def embed(  # noqa: PLR0917  the fields of Inputs
-        self,
-        audio: Tensor | None = None,
-        images: Tensor | None = None,
-        image_index: Tensor | None = None,
-        embedding: Tensor | None = None,
-        present: Tensor | None = None,
-        mix: Mix | None = None,
-        tower: Tensor | None = None,
-    ) -> Tensor:
+    def embed(self, inputs: Inputs) -> Tensor:
         """Equation (1): e = AE(a) ++ VE(v), float32 [n, 1024 + D].
 
         A pre-trained encoder's embedding of the sound stands behind AE(a), or in its place. With
         stand-ins, a missing sound or image is replaced by the learnt embedding.
-
-        Args:
-            audio: Audio frames a, float32 [n, 2, B], mixed already where there is a mix; not for a
-                model of pictures alone.
-            images: Images v, uint8 [m, 3, Z, Z].
-            image_index: Each sample's image among the m, int64 [n]; None for one image a sample.
-            embedding: VE(v) where it is stored, float32 [n, D], instead of images.
-            present: Whether each sample has its sound and its image, bool [n, 2]; None for both.
-            mix: Mixup of the samples' VE(v) and pre-trained embeddings; None for none.
-            tower: The pre-trained encoder's embedding of the sound, float32 [n, P].
         """
         parts = []
         if self.sound_features:
-            trained = None if self.acoustic_encoder is None else self.acoustic_encoder(audio)
-            frozen = tower if tower is None or mix is None else mix.of(tower)
-            sound = torch.cat([x for x in (trained, frozen) if x is not None], dim=1)
-            parts.append(self._or_stand_in("audio", sound, present))
+            parts.append(self._or_stand_in("audio", self._sound(inputs), inputs.present))
         if self.visual_encoder is not None:
-            if embedding is None:
-                embedding = self.visual_encoder(images)
-                embedding = embedding if image_index is None else embedding[image_index]
-            embedding = embedding if mix is None else mix.of(embedding)
-            parts.append(self._or_stand_in("image", embedding, present))
+            parts.append(self._or_stand_in("image", self._image(inputs), inputs.present))
         return torch.cat(parts, dim=1)
 
-    def forward(  # noqa: PLR0917  the fields of Inputs
-        self,
-        audio: Tensor | None = None,
-        images: Tensor | None = None,
-        image_index: Tensor | None = None,
-        embedding: Tensor | None = None,
-        present: Tensor | None = None,
-        mix: Mix | None = None,
-        tower: Tensor | None = None,
-    ) -> Tensor:
-        """Equation (2): the scenes' logits SC(e), float32 [n, C], of the arguments of ``embed``."""
-        joint = self.embed(audio, images, image_index, embedding, present, mix, tower)
-        logits: Tensor = self.classifier(joint)
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Equation (2): the scenes' logits SC(e), float32 [n, C]."""
+        logits: Tensor = self.classifier(self.embed(inputs))
         return logits
+
+    def _sound(self, inputs: Inputs) -> Tensor:
+        """AE(a) and the pre-trained encoder's embedding, those that there are."""
+        parts = []
+        if self.acoustic_encoder is not None:
+            parts.append(self.acoustic_encoder(inputs.audio))
+        if inputs.tower is not None:
+            parts.append(inputs.mixed(inputs.tower))
+        return torch.cat(parts, dim=1)
+
+    def _image(self, inputs: Inputs) -> Tensor:
+        """VE(v), encoded here or beforehand."""
+        embedding = inputs.embedding
+        if embedding is None:
+            assert self.visual_encoder is not None
+            embedding = self.visual_encoder(inputs.images)
+            if inputs.image_index is not None:
+                embedding = embedding[inputs.image_index]
+        return inputs.mixed(embedding)
 
     def _or_stand_in(self, name: str, values: Tensor, present: Tensor | None) -> Tensor:
         if self.stand_ins is None or present is None:

@@ -73,7 +73,7 @@ class Optimization:
 
     def step(self, batch: Batch) -> Tensor:
         """One step on a batch; its loss, correct answers and gradient norm, [3] on the device."""
-        logits = self.model(*batch.inputs)
+        logits = self.model(batch.inputs)
         loss = summed_loss(logits, batch, self.class_weights, self.distill)
         self.optimizer.zero_grad(set_to_none=True)
         # Ranks average their gradients: this makes them those of the whole batch's mean.

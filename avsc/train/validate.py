@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avsc import metrics
+from avsc.data.batch import Inputs
 from avsc.data.eval_images import iter_eval_images
 from avsc.data.image_folder import LabelledImages
 from avsc.models.image_classifier import ImageClassifier
@@ -122,7 +123,7 @@ class HeldOutImages:
         sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1, top-5, images
         model.eval()
         for first, some in iter_eval_images(mine, len(mine), 1, self.config, threads=self.threads):
-            logits = model(None, some.to(device))
+            logits = model(Inputs(images=some.to(device)))
             sums += _sums(logits, labels[first : first + len(some)])
         loss, top1, top5, count = self.ranks.summed(sums).tolist()
         return ValidationScores(loss / count, top1 / count, top5 / count)

@@ -152,7 +152,7 @@ def measure_steps(store: Path, size: Size, device: torch.device) -> float:
             began_s = time.perf_counter()
             for batch in batches:
                 optimizer.zero_grad(set_to_none=True)
-                cross_entropy(stepping(*batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
+                cross_entropy(stepping(batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             _settle(device)
             took_s = time.perf_counter() - began_s

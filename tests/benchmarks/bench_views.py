@@ -166,7 +166,7 @@ def bare_epoch_s(loader: TripleLoader, model: AudioVisualModel, epoch: int) -> f
     began_s = time.perf_counter()
     for batch in there:
         work.optimizer.zero_grad(set_to_none=True)
-        cross_entropy(model(*batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
+        cross_entropy(model(batch.inputs), batch.labels).backward()  # type: ignore[no-untyped-call]
         work.optimizer.step()
     return time.perf_counter() - began_s
 

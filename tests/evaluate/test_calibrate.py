@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from avsc import metrics
 from avsc.cli import app as cli
+from avsc.data.batch import Inputs
 from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
@@ -81,9 +82,9 @@ def test_evaluate_applies_it_beside_the_plain_evaluation(run: Path) -> None:
     audio = torch.zeros(1, 2, 290)
     assert loaded.visual_encoder is not None
     embedding = torch.zeros(1, loaded.visual_encoder.features)
-    logits = Run.open(run, "cpu").model(audio, embedding=embedding)
+    logits = Run.open(run, "cpu").model(Inputs(audio, embedding=embedding))
     torch.testing.assert_close(
-        loaded.model(audio, embedding=embedding), logits / fitted.temperature
+        loaded.model(Inputs(audio, embedding=embedding)), logits / fitted.temperature
     )
     before = read_predictions(plain.folder / "predictions.csv").probabilities
     after = read_predictions(scaled.folder / "predictions.csv").probabilities
@@ -175,7 +176,7 @@ def test_a_prediction_has_it_where_it_is_asked_for(run: Path) -> None:
     embedding = random.standard_normal((1, loaded.visual_encoder.features)).astype(np.float32)
     samples = loaded.samples(frames, embedding, np.zeros(3, np.int64), 1)
     scaled = with_temperature(loaded, fitted.temperature)
-    logits = loaded.model(samples.audio, embedding=samples.embedding[samples.segment])  # type: ignore[index]
+    logits = loaded.model(Inputs(samples.audio, embedding=samples.embedding[samples.segment]))  # type: ignore[index]
     wanted = softmax(logits.detach().double().numpy() / fitted.temperature, axis=1).mean(axis=0)
     found = segment_probabilities(scaled.model, samples)[0].numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5)

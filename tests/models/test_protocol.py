@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from avsc.data.batch import Inputs
 from avsc.models import visual_weights
 from avsc.models.protocol import Samples, segment_embeddings, segment_probabilities
 from avsc.models.scene_model import AudioVisualModel, build_model
@@ -39,7 +40,9 @@ def test_a_segment_has_the_float64_mean_of_its_frames_softmax(
     assert samples.embedding is not None
     for segment in range(3):
         frames = [
-            model(samples.audio[k : k + 1], embedding=samples.embedding[segment : segment + 1])
+            model(
+                Inputs(samples.audio[k : k + 1], embedding=samples.embedding[segment : segment + 1])
+            )
             for k in (samples.segment == segment).nonzero().flatten().tolist()
         ]
         by_hand = np.mean([torch.softmax(one.double(), 1).numpy() for one in frames], axis=(0, 1))

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsc.data.batch import Mix
+from avsc.data.batch import Inputs, Mix
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.acoustic import AcousticEncoder, Concat, ResidualBlock, concatenated
@@ -89,10 +89,10 @@ def test_figure_1_is_the_encoders_side_by_side_under_the_classifier(
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     index = torch.tensor([1, 0, 1])
     a, v = model.acoustic_encoder(audio), visual_encoder(images)[index]
-    joint = model.embed(audio, images, index)
+    joint = model.embed(Inputs(audio, images, index))
     torch.testing.assert_close(joint, torch.cat([a, v], dim=1))
-    torch.testing.assert_close(model(audio, images, index), model.classifier(joint))
-    torch.testing.assert_close(model(audio, embedding=v), model.classifier(joint))
+    torch.testing.assert_close(model(Inputs(audio, images, index)), model.classifier(joint))
+    torch.testing.assert_close(model(Inputs(audio, embedding=v)), model.classifier(joint))
 
 
 def test_sound_alone_and_pictures_alone_are_the_same_classifier_over_one_part(
@@ -101,7 +101,7 @@ def test_sound_alone_and_pictures_alone_are_the_same_classifier_over_one_part(
     assert build_model(64, None, 10).classifier[0].in_features == 1024
     pictures = build_model(None, visual_encoder, 7)
     assert pictures.classifier[0].in_features == visual_encoder.features
-    logits = pictures(embedding=torch.randn(2, visual_encoder.features))
+    logits = pictures(Inputs(embedding=torch.randn(2, visual_encoder.features)))
     assert logits.shape == (2, 7)
     assert not any("acoustic" in name for name in pictures.state_dict())
 
@@ -114,9 +114,9 @@ def test_mixup_mixes_the_embeddings_of_images_raw_or_stored(visual_encoder: Visu
     mix = Mix(torch.tensor([1, 0, 1]), torch.tensor([0.9, 0.5, 1.0]))
     v = visual_encoder(images)[index]
     blended = torch.stack([0.9 * v[0] + 0.1 * v[1], 0.5 * v[1] + 0.5 * v[0], v[2]])
-    wanted = model.embed(audio, embedding=blended)
-    torch.testing.assert_close(model.embed(audio, images, index, mix=mix), wanted)
-    torch.testing.assert_close(model.embed(audio, embedding=v, mix=mix), wanted)
+    wanted = model.embed(Inputs(audio, embedding=blended))
+    torch.testing.assert_close(model.embed(Inputs(audio, images, index, mix=mix)), wanted)
+    torch.testing.assert_close(model.embed(Inputs(audio, embedding=v, mix=mix)), wanted)
 
 
 def test_the_frozen_encoder_is_in_the_model_and_in_nothing_that_is_trained_or_kept(
@@ -141,7 +141,7 @@ def test_a_frozen_acoustic_encoder_does_not_move_while_the_classifier_trains() -
     before = {k: v.clone() for k, v in model.state_dict().items() if k.startswith("acoustic")}
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.1)
-    model(torch.randn(8, 2, 64)).square().sum().backward()
+    model(Inputs(torch.randn(8, 2, 64))).square().sum().backward()
     optimizer.step()
     after = model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from avsc.data.batch import Batch
+from avsc.data.batch import Batch, Inputs
 from avsc.recipe_sections import TrainRecipe
 from avsc.train.distributed import Ranks
 from avsc.train.epoch import balanced_weights
@@ -40,11 +40,12 @@ def test_a_step_descends_the_weighted_loss() -> None:
     weights = torch.from_numpy(balanced_weights(labels.numpy()))
 
     class Linear(nn.Linear):
-        def forward(self, audio: torch.Tensor, *_: object) -> torch.Tensor:
-            return super().forward(audio)
+        def forward(self, inputs: Inputs) -> torch.Tensor:  # type: ignore[override]
+            assert inputs.audio is not None
+            return super().forward(inputs.audio)
 
     model = Linear(5, 4)
-    losses = cross_entropy(model(audio), labels, reduction="none") * weights[labels]
+    losses = cross_entropy(model(Inputs(audio)), labels, reduction="none") * weights[labels]
     (wanted,) = torch.autograd.grad(losses.mean(), [model.weight])
     batch = Batch(0, 8, np.arange(8), labels, audio, None, torch.arange(8))
     recipe = TrainRecipe(class_weights="balanced")

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from avsc import recipe as recipes
-from avsc.data.batch import Mix
+from avsc.data.batch import Inputs, Mix
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
 from avsc.evaluate.evaluation import evaluate, fold_segments
@@ -180,7 +180,9 @@ def test_without_sound_neither_encoder_counts() -> None:
     model = build_model(24, _Eye(), 3, stand_ins=True, tower_features=5).eval()  # type: ignore[arg-type]
     present = torch.tensor([[name != "audio" for name in MODALITIES]]).expand(4, 2)
     image = torch.randn(1, 7).expand(4, 7)
-    logits = model(torch.randn(4, 2, 24), embedding=image, present=present, tower=torch.randn(4, 5))
+    logits = model(
+        Inputs(torch.randn(4, 2, 24), embedding=image, present=present, tower=torch.randn(4, 5))
+    )
     assert torch.equal(logits, logits[:1].expand(4, 3))
 
 
@@ -189,7 +191,7 @@ def test_mixup_mixes_what_a_pretrained_encoder_gives_as_all_else() -> None:
     model = build_model(None, _Eye(), 3, tower_features=5).eval()  # type: ignore[arg-type]
     heard, seen = torch.randn(4, 5), torch.randn(4, 7)
     mix = Mix(torch.tensor([1, 0, 3, 2]), torch.tensor([0.9, 0.6, 0.5, 1.0]))
-    found = model.embed(embedding=seen, mix=mix, tower=heard)
+    found = model.embed(Inputs(embedding=seen, mix=mix, tower=heard))
     share = mix.share[:, None]
     for part, columns in ((heard, found[:, :5]), (seen, found[:, 5:])):
         expected = share * part + (1 - share) * part[mix.partner]
@@ -266,7 +268,9 @@ def test_an_export_takes_the_embedding_of_sound_as_an_input(
         inputs["audio"] = torch.randn(3, 2, 24)
     model = Run.open(run, "cpu").model
     with torch.no_grad():
-        expected = model(inputs.get("audio"), tower=inputs["audio_embedding"]).softmax(dim=1)
+        expected = model(Inputs(inputs.get("audio"), tower=inputs["audio_embedding"])).softmax(
+            dim=1
+        )
         if form == "onnx":
             import onnxruntime
 
