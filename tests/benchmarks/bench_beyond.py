@@ -218,9 +218,9 @@ def main(folder: Path, seeds: list[int]) -> None:
         "",
         *table(losses),
         "",
-        "Soft targets have the weight 0.5 and the temperature 2, those of `audio of ensemble` 0.9 and "
-        "1. `random AST` is a small encoder of random weights: it shows what a tower costs that "
-        "has learnt nothing.",
+        "Soft targets have the weight 0.5 and the temperature 2, those of `audio of ensemble` 0.9 "
+        "and 1. `random AST` is a small encoder of random weights, which has learnt nothing: what "
+        "it costs.",
         "",
         *disturbed(folder),
         *agreement(folder),
