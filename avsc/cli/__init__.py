@@ -1,6 +1,6 @@
 """The ``avsc`` command. Its modules parse, call one function and print; ``app`` runs them."""
 
-# Registers the commands; their order is that of `avsc --help`.
+# Registers the commands.
 from avsc.cli import (
     data,
     demo,
@@ -15,7 +15,18 @@ from avsc.cli import (
     store,
     train,
 )
-from avsc.cli.app import main
+from avsc.cli.app import app, main
+
+IN_ORDER = (  # of `avsc --help`: as one meets them
+    *("demo", "synth", "download"),
+    *("prepare", "info", "verify"),
+    *("train", "evaluate", "compare", "recipe", "pretrain", "embed"),
+    *("score", "calibrate", "ensemble", "robustness", "agree", "reproduce"),
+    *("predict", "export"),
+)
+app.registered_commands.sort(
+    key=lambda one: IN_ORDER.index(one.name or getattr(one.callback, "__name__", ""))
+)
 
 __all__ = [
     "data",
