@@ -15,7 +15,8 @@ from avsc.cli import (
     store,
     train,
 )
-from avsc.cli.app import app, main
+from avsc.cli.app import app as _avsc
+from avsc.cli.app import main
 
 IN_ORDER = (  # of `avsc --help`: as one meets them
     *("demo", "synth", "download"),
@@ -24,7 +25,7 @@ IN_ORDER = (  # of `avsc --help`: as one meets them
     *("score", "calibrate", "ensemble", "robustness", "agree", "reproduce"),
     *("predict", "export"),
 )
-app.registered_commands.sort(
+_avsc.registered_commands.sort(
     key=lambda one: IN_ORDER.index(one.name or getattr(one.callback, "__name__", ""))
 )
 
