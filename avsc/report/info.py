@@ -238,7 +238,7 @@ def _sizes(run: Path) -> Facts:
         (
             f"size of {part.name}",
             f"{part.parameters:,} parameters, {byte_size(part.size)}, "
-            f"{part.multiply_adds / 1e6:,.1f} million multiply-adds a {part.unit}",
+            f"{part.multiply_adds / 1e6:,.1f} million multiply-adds per {part.unit}",
         )
         for part in sizes
     ]

@@ -43,8 +43,8 @@ def notes(found: Robustness) -> list[str]:
         for one in found.systems
     ]
     lines.append(
-        "no sound 25: in 25 % of the seconds, the same ones for every system; those of a smaller "
-        "share are among those of a larger one; without a number in all"
+        "no sound, no image: in so many % of the seconds, the same ones for every system, those of "
+        "a smaller share among those of a larger one; without a number in all"
     )
     if any(one.kind == "offset" for one in found.disturbances):
         lines.append(
