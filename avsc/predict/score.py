@@ -41,7 +41,7 @@ class Predictor:
         tower: Pre-trained audio encoder of the run; None for none.
 
     Raises:
-        AvscError: That encoder is not where the run found it, or is another one.
+        AvscError: The folder of that encoder has moved or changed.
     """
 
     def __init__(self, run: Run) -> None:
