@@ -28,7 +28,8 @@ EarAndEye = Annotated[
     typer.Argument(
         metavar="RUN [RUN]",
         help="Folder of a run with train.drop_audio and train.drop_image; or those of two runs, "
-        "one on sound and one on pictures.",
+        "one on sound and one on pictures. Of folders of seeds (RUN/seed-0, ...), two are paired "
+        "by the number of the seed.",
         show_default=False,
     ),
 ]
@@ -73,7 +74,7 @@ AgreementOut = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Write here instead of RUN/agreement/. Two runs need it.",
+        help="Write here instead of RUN/agreement/; each seed into DIR/seed-N/. Two runs need it.",
     ),
 ]
 Share = Annotated[
@@ -179,7 +180,8 @@ def agree(
     picture alone are compared. Their agreement is the sum over the scenes of p(scene | sound)
     p(scene | picture); below a threshold, which is chosen on validation clips that are swapped in
     the same manner, a second counts as swapped. Writes agreement.csv (a row a second),
-    metrics.json and agreement.html.
+    metrics.json and agreement.html. A folder of seeds is scored seed by seed, with the same swaps,
+    and shown as mean and standard deviation; each seed has its own files and threshold.
 
     avsc agree runs/robust
 
@@ -187,6 +189,7 @@ def agree(
 
     avsc agree runs/robust --swaps vadd_10_manipulated.txt --sounds vadd_10_swaps.txt
     """
+    from avsc.evaluate.agree import Swapping
     from avsc.evaluate.agree import agree as measure
     from avsc.report import agreement as report
     from avsc.report.table_formats import print_tables
@@ -202,16 +205,13 @@ def agree(
         out=out,
         store=store,
         fold=fold,
-        share=share,
-        seed=seed,
-        swaps=swaps,
-        sounds=sounds,
+        swapping=Swapping(share, seed, swaps, sounds),
         device=device,
         ve_weights=ve_weights,
         trust_code=trust_code,
     )
-    page = report.write_page(found)
-    print_tables([report.table(found)], form, report.notes(found))
+    page = report.write_pages(found)
+    print_tables(report.tables(found, form), form, report.notes(found))
     say(f"written to {found.folder}: open {page.name} there")
     say(f"next: {shlex.join(['avsc', 'robustness', *map(str, runs)])}")
 

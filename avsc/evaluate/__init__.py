@@ -12,8 +12,9 @@ Runs and stores
 - ``condition``: segments without a modality or with another second's picture; ``encoded``: stored
   embeddings joined in any way
 - ``robustness``: systems under ``disturbances``: missing, late and swapped sounds and pictures
-- ``agree``: finds swapped sounds; ``agreement``: its arithmetic; ``swaps`` and ``swap_lists``:
-  whose sound each clip has
+- ``agree``: finds swapped sounds, by ``answers`` of one modality alone; ``agreement``: its
+  arithmetic, ``agreement_files``: what it writes; ``swaps`` and ``swap_lists``: whose sound each
+  clip has
 - ``temperature``: one temperature for a run's logits; ``calibrate``: the command that fits it
 - ``environment``: software and machine
 

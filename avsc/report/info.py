@@ -51,8 +51,8 @@ def show(path: Path | str) -> None:
 
 
 def _show_seeds(folder: Path, seeds: Sequence[Path]) -> None:
-    """A folder of seeds: its evaluations, which are means, and each seed's run."""
-    facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
+    """A folder of seeds: its scores, which are means, and each seed's run."""
+    facts(f"{len(seeds)} seeds in {folder}", [*_evaluations(folder), *_agreements(folder)])
     for run in seeds:
         facts(f"run {run}", run_facts(run))
 
@@ -279,12 +279,14 @@ def _checkpoints(run: Path) -> str:
 
 
 def _agreements(run: Path) -> Facts:
-    """What `avsc agree` found with the run alone."""
+    """What `avsc agree` found with the run alone, or with the runs of a folder of seeds."""
     found = []
     for path in sorted((run / results.AGREEMENT).rglob(results.METRICS)):
         content = results.read_agreement(path.parent)
         scores = [f"{unit} {100 * content[unit]['f1']:.2f} %" for unit in ("segments", "clips")]
         words = f"F1 of swapped {' and '.join(scores)} (fold {content['fold']}; {content['swaps']})"
+        if "seeds" in content:
+            words = f"mean of {content['seeds']['n']} seeds: {words}"
         found.append((str(path.parent.relative_to(run)), words))
     return found
 
