@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights, TableForm, TrustCode
+from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm, TrustCode
 from avsc.console import say
 
 Number = TypeVar("Number", int, float)
@@ -116,6 +116,7 @@ def robustness(
     device: Device = "auto",
     ve_weights: MovedWeights = None,
     trust_code: TrustCode = False,
+    calibrated: Calibrated = False,
     out: RobustnessOut = None,
     form: TableForm = "table",
 ) -> None:
@@ -125,7 +126,7 @@ def robustness(
     with train.drop_audio and train.drop_image uses what it learnt for that; another one is given
     the mean embedding of its validation clips; a run of one modality that lacks it answers with
     equal probabilities. With swapped sounds, first the scene of the picture counts, then the
-    sound's.
+    sound's. --calibrated applies each run's temperature to all of it.
 
     avsc robustness runs/robust runs/joint runs/pipeline runs/audio runs/video --out robustness
     """
@@ -146,11 +147,12 @@ def robustness(
         device=device,
         ve_weights=ve_weights,
         trust_code=trust_code,
+        calibrated=calibrated,
     )
     print_tables([report.table(found, form)], form, report.notes(found))
     if out is not None:
         say(f"written to {report.write(found, out)}")
-    robust = [one.path for one in found.systems if one.robust and one.seeds == 1]
+    robust = [one.path for one in found.systems if one.robust]
     if robust:
         say(f"next: avsc agree {shlex.quote(str(robust[0]))}")
     elif out is None:

@@ -8,6 +8,7 @@ Shape legend: m samples (frames), n segments, C scenes.
 
 import copy
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -142,6 +143,36 @@ def require_unseen(fitted: Calibrated, clips: Iterable[str], run: Path) -> None:
             f"on, such as {seen[0]}",
             "clips that are no validation clips of the run",
             "score the test fold, or leave --calibrated out",
+        )
+
+
+def at_own_temperature(run: "Run", clips: Iterable[str]) -> "Run":
+    """The run with its logits divided by the temperature that it keeps.
+
+    Args:
+        run: Calibrated run.
+        clips: Ids of the clips that are scored.
+
+    Raises:
+        AvscError: The run keeps no temperature, or one that was fitted on some of the clips.
+    """
+    fitted = read_calibration(run.path)
+    require_unseen(fitted, clips, run.path)
+    return with_temperature(run, fitted.temperature)
+
+
+def require_calibrated(runs: Iterable[Path]) -> None:
+    """Refuses trained runs that keep no temperature, all at once.
+
+    Raises:
+        AvscError: Some of the runs are not calibrated.
+    """
+    without = [run for run in runs if results.weights_sha256(run) and not has_calibration(run)]
+    if without:
+        raise AvscError(
+            f"not calibrated: {', '.join(map(str, without))}",
+            f"a temperature of each run, in RUN/{CALIBRATION}",
+            "; ".join(f"avsc calibrate {shlex.quote(str(run))}" for run in without),
         )
 
 

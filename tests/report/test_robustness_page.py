@@ -26,7 +26,7 @@ def _system(name: str, level: float, disturbances: int) -> System:
         Measured(level + k / 9, 0.9 - k / 20, Interval(0.1, 3.0), Interval(0.2, 1.0), None, None)
         for k in range(disturbances)
     )
-    return System(name, Path(name), "joint", 1, "learnt stand-ins", True, scores)
+    return System(name, Path(name), "joint", 1, "learnt stand-ins", True, (), scores)
 
 
 @pytest.fixture
