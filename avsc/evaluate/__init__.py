@@ -4,7 +4,8 @@ Runs and stores
 
 - ``evaluation``: the commands: scores a run, or another system's predictions, and writes files;
   ``cross_validation``: runs of several folds as one; ``evaluate_seeds``: a folder of seeds
-- ``segments``: the one-second segments of a fold
+- ``segments``: the one-second segments of a fold; ``scored_fold``: those that a run is scored on;
+  ``scored_run``: the run on these
 - ``score``: the probabilities of a run for each segment
 - ``summary``: all scores of these probabilities, and ``metrics.json``
 - ``bootstrap``: 95 % intervals by resampling locations

@@ -26,8 +26,8 @@ from avsc.evaluate.agreement import (
 )
 from avsc.evaluate.agreement_files import Agreed, write, write_mean
 from avsc.evaluate.answers import Answers, Pair, members_of, open_pair
-from avsc.evaluate.evaluation import FOLD, VALIDATION
 from avsc.evaluate.results import AGREEMENT, weights_sha256
+from avsc.evaluate.scored_fold import FOLD, VALIDATION
 from avsc.evaluate.segments import Segments, require_labelled, require_same
 from avsc.evaluate.swap_lists import listed_swaps, read_lines
 from avsc.evaluate.swaps import Swaps, draw_swaps, scene_of

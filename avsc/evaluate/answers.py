@@ -18,9 +18,8 @@ from avsc.errors import AvscError
 from avsc.evaluate import score
 from avsc.evaluate.agreement import agreement
 from avsc.evaluate.condition import NAMES, Modality, has_stand_in
-from avsc.evaluate.disturbances import own_store
 from avsc.evaluate.encoded import Encoded, learnt
-from avsc.evaluate.evaluation import VALIDATION, fold_segments
+from avsc.evaluate.scored_fold import VALIDATION, fold_segments, own_store
 from avsc.evaluate.seeds import seed_folders
 from avsc.evaluate.segments import Segments, require_same
 from avsc.evaluate.swaps import Swaps

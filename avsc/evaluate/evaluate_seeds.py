@@ -10,7 +10,8 @@ from avsc import files
 from avsc.console import say
 from avsc.evaluate import results
 from avsc.evaluate.compare import Comparison, compare
-from avsc.evaluate.evaluation import VALIDATION, Result, evaluate
+from avsc.evaluate.evaluation import Result, evaluate
+from avsc.evaluate.scored_fold import VALIDATION
 from avsc.evaluate.seeds import Spread, seed_folders
 from avsc.evaluate.summary import as_json, known
 

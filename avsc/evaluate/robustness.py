@@ -14,12 +14,12 @@ from avsc.errors import AvscError
 from avsc.evaluate import bootstrap, disturbances
 from avsc.evaluate.bootstrap import Interval
 from avsc.evaluate.disturbances import OFFSETS_S, SHARES, Disturbance
-from avsc.evaluate.evaluation import fold_segments
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.evaluate.seeds import seed_folders, std
 from avsc.evaluate.segments import Segments, require_labelled, require_same
 from avsc.evaluate.swaps import scene_of
 from avsc.evaluate.systems import names_of
-from avsc.evaluate.temperature import at_own_temperature, read_calibration, require_calibrated
+from avsc.evaluate.temperature import own_temperature, require_calibrated, with_temperature
 from avsc.metrics import Probabilities
 from avsc.store.reader import Store
 from avsc.train.load import Run
@@ -185,6 +185,7 @@ def robustness(
     systems: list[System] = []
     for name, path, runs in zip(names_of(paths), paths, members, strict=True):
         of_seeds: list[list[Probabilities]] = []
+        temperatures: list[float] = []
         for member in runs:
             run = Run.open(member, device, ve_weights=ve_weights, trust_code=trust_code)
             opened = Store.open(store or run.manifest.store)
@@ -193,16 +194,18 @@ def robustness(
                 plan = _plan(segments, shares, offsets_s, seed)
             require_same(plan.segments, segments, paths[0], member)
             if calibrated:
-                run = at_own_temperature(run, [opened.clips[row].id for row in segments.rows])
+                clips = [opened.clips[row].id for row in segments.rows]
+                temperatures.append(own_temperature(member, clips))
+                run = with_temperature(run, temperatures[-1])
             of_seeds.append(disturbances.disturbed(run, opened, segments, plan.disturbances, seed))
         assert plan is not None
-        systems.append(_system(name, path, run, runs if calibrated else [], plan.measure(of_seeds)))
+        systems.append(_system(name, path, run, temperatures, plan.measure(of_seeds)))
     assert plan is not None
     return plan.found(systems)
 
 
 def _system(
-    name: str, path: Path, run: Run, calibrated: Sequence[Path], scores: tuple[Measured, ...]
+    name: str, path: Path, run: Run, temperatures: Sequence[float], scores: tuple[Measured, ...]
 ) -> System:
     """A system, of whose seeds ``run`` is one."""
     return System(
@@ -212,7 +215,7 @@ def _system(
         max(len(seed_folders(path)), 1),
         disturbances.gaps(run),
         disturbances.is_robust(run),
-        tuple(read_calibration(one).temperature for one in calibrated),
+        tuple(temperatures),
         scores,
     )
 

@@ -146,19 +146,19 @@ def require_unseen(fitted: Calibrated, clips: Iterable[str], run: Path) -> None:
         )
 
 
-def at_own_temperature(run: "Run", clips: Iterable[str]) -> "Run":
-    """The run with its logits divided by the temperature that it keeps.
+def own_temperature(run: Path, clips: Iterable[str]) -> float:
+    """The temperature that a run keeps, for clips that it was not fitted on.
 
     Args:
-        run: Calibrated run.
+        run: Folder of the run.
         clips: Ids of the clips that are scored.
 
     Raises:
-        AvscError: The run keeps no temperature, or one that was fitted on some of the clips.
+        AvscError: The run keeps none, or one that was fitted on some of the clips.
     """
-    fitted = read_calibration(run.path)
-    require_unseen(fitted, clips, run.path)
-    return with_temperature(run, fitted.temperature)
+    fitted = read_calibration(run)
+    require_unseen(fitted, clips, run)
+    return fitted.temperature
 
 
 def require_calibrated(runs: Iterable[Path]) -> None:

@@ -24,7 +24,7 @@ from avsc import console, files, metrics
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
 from avsc.evaluate import environment, score
-from avsc.evaluate.evaluation import FOLD, VALIDATION, fold_segments
+from avsc.evaluate.scored_fold import FOLD, VALIDATION, fold_segments
 from avsc.evaluate.segments import Segments
 from avsc.export.onnx_file import quiet
 from avsc.export.system import AUDIO, AUDIO_EMBEDDING, IMAGE, PROBABILITIES

@@ -14,8 +14,9 @@ from avsc.evaluate import disturbances, score
 from avsc.evaluate.calibrate import calibrate
 from avsc.evaluate.disturbances import Disturbance
 from avsc.evaluate.encoded import Encoded
-from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.robustness import Measured, Robustness, robustness
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.evaluate.segments import Segments
 from avsc.evaluate.swaps import draw_swaps, scene_of
 from avsc.report import robustness as report

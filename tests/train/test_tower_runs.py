@@ -14,9 +14,10 @@ from avsc import recipe as recipes
 from avsc.data.batch import Inputs, Mix
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
-from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.predictions import read_predictions
 from avsc.evaluate.robustness import robustness
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.export.export import export
 from avsc.export.weights import read_system
 from avsc.models.audio_bank import AudioBank
