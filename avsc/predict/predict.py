@@ -15,8 +15,8 @@ from avsc.console import progress, say
 from avsc.errors import AvscError
 from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.predict.formats import as_json, csv_header, csv_lines
+from avsc.predict.predictor import Predictor
 from avsc.predict.recording import open_recording
-from avsc.predict.score import Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.report.pages import timeline_page
 from avsc.train.load import Run

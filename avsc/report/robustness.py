@@ -100,6 +100,7 @@ def page(found: Robustness) -> str:
         "table": (shown.header(), shown.cells()),
         "notes": notes(found),
         "fewest": FEWEST_LOCATIONS,
+        "calibrated": _calibrated(found),
     }
     return render("robustness.html", values)
 
