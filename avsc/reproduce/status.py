@@ -96,23 +96,25 @@ def require_seeds(request: Request, out: Path) -> None:
         recipe, _, seed = run.name.partition("/")
         requested.setdefault(recipe, set()).add(seed)
     several = request.options.seeds is not None
-    faults: list[str] = []
+    faults: dict[str, str] = {}
+    remedies: set[str] = set()
     for recipe, seeds in requested.items():
         folder = run_folder(out, recipe)
+        others = [path.name for path in seed_folders(folder) if path.name not in seeds]
         if several and (folder / run_dir.CONFIG).is_file():
-            faults.append(f"{folder}: one run, without seeds")
-        elif others := [path.name for path in seed_folders(folder) if path.name not in seeds]:
-            if not several or recipe in rows:
-                faults.append(f"{folder}: {', '.join(others)}")
-    if not faults:
-        return
-    alone = any(fault.endswith("without seeds") for fault in faults)
-    raise AvscError(
-        f"{out} has other seeds than are requested:\n  " + "\n  ".join(faults),
-        f"{request.options.seeds} seeds of each row" if several else "one run of each row",
-        f"{'leave --seeds out' if alone else 'request those seeds too (--seeds N)'}, or choose "
-        "another --out",
-    )
+            faults[recipe] = "one run, without seeds"
+            remedies.add("leave --seeds out")
+        elif others and (recipe in rows or not several):
+            faults[recipe] = ", ".join(others)
+            remedies.add("request those seeds too (--seeds N)")
+    if faults:
+        listed = "".join(f"\n  {run_folder(out, one)}: {fault}" for one, fault in faults.items())
+        raise AvscError(
+            f"{out} has other seeds than are requested:{listed}",
+            f"{request.options.seeds} seeds of each row" if several else "one run of each row",
+            # One command cannot do both.
+            f"{f'{remedies.pop()}, or ' if len(remedies) == 1 else ''}choose another --out",
+        )
 
 
 def _with_audio_run(run: PlannedRun, out: Path) -> Recipe:
