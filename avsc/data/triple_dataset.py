@@ -25,6 +25,7 @@ from avsc.folds import TRAIN, train_and_test
 from avsc.media import jpeg
 from avsc.models.visual_weights import expected_image
 from avsc.recipe import Recipe
+from avsc.scenes import UNLABELLED
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from avsc.models.visual import ImageConfig
 
 VALIDATION, EVERY = "validation", "all"
-UNLABELLED = -1
 
 
 class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
