@@ -11,6 +11,7 @@ Shape legend: n segments, C scenes.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -244,9 +245,19 @@ def _mean(seeds: Sequence[Agreed], task: Task, folder: Path) -> Agreed:
         clips=mean_detection([one.clips for one in seeds], means, task.swaps.swapped, of_clips),
         scores=np.concatenate(scores),
         swapped=np.tile(task.swapped, len(seeds)),
-        about={key: seeds[0].about[key] for key in ("store", "versions")},
+        about=seeds[0].about
+        | {"runs": {name: _runs(seeds, name) for name in seeds[0].about["runs"]}},
         seeds=tuple(seeds),
     )
+
+
+def _runs(seeds: Sequence[Agreed], name: str) -> dict[str, Any]:
+    """The folder of the seeds' runs, and the digest of each one's weights."""
+    runs = [one.about["runs"][name] for one in seeds]
+    return {
+        "path": str(Path(runs[0]["path"]).parent),
+        "weights_sha256": [run["weights_sha256"] for run in runs],
+    }
 
 
 def _require_unseen(scored: Segments, chosen_on: Segments) -> None:

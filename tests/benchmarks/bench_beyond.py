@@ -18,6 +18,7 @@ import numpy as np
 from avsc import recipe as recipes
 from avsc.evaluate import results
 from avsc.evaluate.agree import agree
+from avsc.evaluate.agreement_files import UNITS
 from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.robustness import robustness
 from avsc.export.export import export
@@ -169,15 +170,16 @@ def disturbed(folder: Path) -> list[str]:
 
 
 def agreement(folder: Path) -> list[str]:
-    """A line on how well swapped sounds are found, for each seed."""
-    robust = [run_of(folder, "joint robust", seed) for seed in SEEDS]
-    singles = [[run_of(folder, name, seed) for name in ("audio", "video")] for seed in SEEDS]
+    """A line on how well swapped sounds are found; means over seeds."""
     lines = ["| swapped sounds found by | F1 of seconds, % | F1 of clips, % |", "|---|---:|---:|"]
-    for name, runs in (("joint robust", [[one] for one in robust]), ("audio and video", singles)):
-        found = [agree(some, out=folder / "agreement", device="cpu") for some in runs]
-        scores = [[100 * getattr(one, kind).f1 for one in found] for kind in ("segments", "clips")]
-        cells = [f"{np.mean(some):.1f} ± {np.std(some, ddof=1):.1f}" for some in scores]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for names in (["joint robust"], ["audio", "video"]):
+        systems = [run_of(folder, name, 0).parent for name in names]
+        found = agree(systems, out=folder / "agreement" / "-".join(names), device="cpu")
+        cells = []
+        for unit in UNITS:
+            scores, deviation = found.spread(unit, "f1")
+            cells.append(f"{100 * np.mean(scores):.1f} ± {100 * deviation:.1f}")
+        lines.append(f"| {' and '.join(names)} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 

@@ -16,7 +16,9 @@ from avsc.data.split import training_fold
 from avsc.errors import AvscError
 from avsc.evaluate.agree import Swapping, agree
 from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.results import weights_sha256
 from avsc.evaluate.seeds import seed_folders
+from avsc.report import agreement as report
 from avsc.report.info import run_facts
 from avsc.store.reader import Store
 
@@ -189,6 +191,11 @@ def test_seeds_are_scored_one_by_one_and_the_mean_is_written(
         assert content[unit]["n"] == each[0].n
         assert content[unit]["threshold"] is None
     assert content["seeds"]["runs"] == ["seed-0", "seed-1"]
+    sound = content["runs"]["sound"]
+    assert sound["path"] == str(seeds["both" if "both" in names else "audio"])
+    assert sound["weights_sha256"] == [
+        weights_sha256(Path(sound["path"]) / name) for name in ("seed-0", "seed-1")
+    ]
     for k, one in enumerate(found.seeds):
         assert one.folder == tmp_path / "all" / f"seed-{k}"
         for file in ("agreement.csv", "metrics.json"):
@@ -208,6 +215,21 @@ def test_the_command_shows_each_seed_and_writes_beside_the_runs(seeds: dict[str,
         assert (place / "agreement" / "agreement.html").is_file()
     shown = CliRunner().invoke(app, ["info", str(folder)]).stdout
     assert f"{100 * content['clips']['f1']:.2f} %" in shown
+
+
+def test_a_single_seed_has_no_deviation(seeds: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "seed-1").symlink_to(seeds["both"] / "seed-1")
+    found = agree([tmp_path / "one"], out=tmp_path / "out", device="cpu")
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert content["seeds"]["clips"]["f1_std"] is None
+    assert (
+        content["clips"]["f1_interval"]
+        == json.loads((tmp_path / "out" / "seed-1" / "metrics.json").read_text())["clips"][
+            "f1_interval"
+        ]
+    )
+    assert report.write_pages(found).is_file()
 
 
 def test_seeds_that_do_not_pair_are_named_together(seeds: dict[str, Path], tmp_path: Path) -> None:
