@@ -20,7 +20,7 @@ from avsc.evaluate.agreement import agreement
 from avsc.evaluate.condition import NAMES, Modality, has_stand_in
 from avsc.evaluate.encoded import Encoded, learnt
 from avsc.evaluate.scored_fold import VALIDATION, fold_segments, own_store
-from avsc.evaluate.seeds import seed_folders
+from avsc.evaluate.seeds import trained_seeds
 from avsc.evaluate.segments import Segments, require_same
 from avsc.evaluate.swaps import Swaps
 from avsc.metrics import Probabilities
@@ -48,7 +48,7 @@ def members_of(paths: Sequence[Path]) -> list[Members]:
     Raises:
         AvscError: The seeds of two folders do not pair.
     """
-    of_seeds = [{path.name: path for path in seed_folders(folder)} for folder in paths]
+    of_seeds = [{path.name: path for path in trained_seeds(folder)} for folder in paths]
     if not any(of_seeds):
         return [Members("", tuple(paths))]
     if not all(of_seeds):

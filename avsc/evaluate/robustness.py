@@ -15,7 +15,7 @@ from avsc.evaluate import bootstrap, disturbances
 from avsc.evaluate.bootstrap import Interval
 from avsc.evaluate.disturbances import OFFSETS_S, SHARES, Disturbance
 from avsc.evaluate.scored_fold import fold_segments
-from avsc.evaluate.seeds import seed_folders, std
+from avsc.evaluate.seeds import seed_folders, std, trained_seeds
 from avsc.evaluate.segments import Segments, require_labelled, require_same
 from avsc.evaluate.swaps import scene_of
 from avsc.evaluate.systems import names_of
@@ -179,7 +179,7 @@ def robustness(
         AvscError: A run or the store cannot be used, the runs are of different segments, or some
             are not calibrated or were calibrated on these.
     """
-    members = [seed_folders(path) or [path] for path in paths]
+    members = [trained_seeds(path) or [path] for path in paths]
     _require_usable(paths, members, calibrated)
     plan: Plan | None = None
     systems: list[System] = []
@@ -231,7 +231,7 @@ def _require_usable(
     if len({path.resolve() for path in paths}) < len(paths):
         raise AvscError("a run is named twice", "each system once", "leave one of them out")
     if calibrated:
-        require_calibrated(run for runs in members for run in runs)
+        require_calibrated(dict(zip(paths, members, strict=True)))
 
 
 def _plan(

@@ -9,7 +9,7 @@ Shape legend: m samples (frames), n segments, C scenes.
 import copy
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,18 +161,25 @@ def own_temperature(run: Path, clips: Iterable[str]) -> float:
     return fitted.temperature
 
 
-def require_calibrated(runs: Iterable[Path]) -> None:
+def require_calibrated(systems: Mapping[Path, Sequence[Path]]) -> None:
     """Refuses trained runs that keep no temperature, all at once.
+
+    Args:
+        systems: Folder of each system, a run or a folder of seeds, and of its runs.
 
     Raises:
         AvscError: Some of the runs are not calibrated.
     """
-    without = [run for run in runs if results.weights_sha256(run) and not has_calibration(run)]
+    without = {
+        folder: left
+        for folder, runs in systems.items()
+        if (left := [str(r) for r in runs if results.weights_sha256(r) and not has_calibration(r)])
+    }
     if without:
         raise AvscError(
-            f"not calibrated: {', '.join(map(str, without))}",
+            f"not calibrated: {', '.join(run for left in without.values() for run in left)}",
             f"a temperature of each run, in RUN/{CALIBRATION}",
-            "; ".join(f"avsc calibrate {shlex.quote(str(run))}" for run in without),
+            "; ".join(f"avsc calibrate {shlex.quote(str(folder))}" for folder in without),
         )
 
 

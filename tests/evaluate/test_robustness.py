@@ -182,6 +182,13 @@ def test_a_calibrated_run_has_the_scores_of_evaluate_under_every_disturbance(
 def test_runs_that_are_not_calibrated_are_named_together(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
+    (tmp_path / "s").mkdir()
+    for seed, name in enumerate(("joint", "audio")):
+        (tmp_path / "s" / f"seed-{seed}").symlink_to(runs[name])
+    with pytest.raises(AvscError) as caught:
+        robustness([tmp_path / "s"], device="cpu", calibrated=True)
+    assert str(tmp_path / "s" / "seed-1") in caught.value.got
+    assert caught.value.remedy == f"avsc calibrate {tmp_path / 's'}"
     with pytest.raises(AvscError) as caught:
         robustness(list(runs.values()), device="cpu", calibrated=True)
     for run in runs.values():
