@@ -99,7 +99,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
         encoder,
         ranks,
         targets=targets,
-        sound=None if tower is None else tower.bank,
+        tower=tower,
         elsewhere=run / "embeddings",
         say=tell,
     )
