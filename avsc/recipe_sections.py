@@ -323,6 +323,11 @@ class DistillRecipe(Section):
         description="temperature of the soft targets: the logits of teacher and student are "
         "divided by it",
     )
+    unlabelled: bool = Field(
+        default=False,
+        description="whether the store's clips without a scene are training clips too, with the "
+        "teacher's soft targets alone",
+    )
 
     @field_validator("teacher", mode="before")
     @classmethod
@@ -331,3 +336,12 @@ class DistillRecipe(Section):
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
             raise ValueError(f"distill.teacher is {given!r}; it takes a list of paths")
         return tuple(names)
+
+    @model_validator(mode="after")
+    def _taught(self) -> "DistillRecipe":
+        if self.unlabelled and not self.teacher:
+            raise ValueError(
+                "distill.unlabelled needs a teacher, which says what the unlabelled clips are: set "
+                "distill.teacher (--teacher)"
+            )
+        return self

@@ -29,6 +29,7 @@ from avsc.models.audio_bank import AudioBank
 from avsc.models.audio_tower import TowerFolder
 from avsc.models.visual_weights import expected_image
 from avsc.recipe import Recipe
+from avsc.scenes import UNLABELLED
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from avsc.models.visual import ImageConfig
 
 VALIDATION, EVERY = "validation", "all"
-UNLABELLED = -1
 
 
 class TripleDataset(Dataset[tuple[Tensor, ...]]):

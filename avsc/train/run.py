@@ -7,7 +7,7 @@ import torch
 
 from avsc import recipe as recipes
 from avsc.console import say
-from avsc.data.split import TrainingFold, training_fold
+from avsc.data.split import TrainingFold, training_fold, with_unlabelled
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
 from avsc.models.own_encoder import untrusted
@@ -66,6 +66,8 @@ def train(
 def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bool) -> Outcome:
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
+    if recipe.distill.unlabelled:
+        fold = with_unlabelled(store, fold, recipe.train.fold)
     encoder = _visual_encoder(recipe, ranks.device)
     tower = None if recipe.train.strategy == "video" else open_tower(store, fold, recipe.audio)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
