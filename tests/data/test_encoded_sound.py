@@ -1,10 +1,13 @@
 """A fold's triples with a pre-trained audio encoder's embeddings, as a PyTorch data set."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 import torch
 from torch.utils.data import DataLoader
 
@@ -37,15 +40,12 @@ def recipe(quick: MakeRecipe) -> Recipe:
 def test_the_fourth_part_is_the_embedding_of_the_second_of_the_frame(
     base: Path, store: Store, recipe: Recipe, fold: str
 ) -> None:
-    import soundfile
-    import soxr
-
     triples = store.dataset(fold, recipe)
     data = store.dataset(fold, recipe, audio_model=base / "ast")
     split = training_fold(store, recipe.train)
-    rows = {"train": split.train.rows, "validation": split.validation.rows}.get(fold)
-    if rows is None:
-        rows = [row for row, clip in enumerate(store.clips) if fold in (clip.fold, "all")]
+    rows = [row for row, clip in enumerate(store.clips) if fold in (clip.fold, "all")]
+    if fold in ("train", "validation"):
+        rows = (split.train if fold == "train" else split.validation).rows.tolist()
     second = timebase.second_of_frames(56)
     assert len(data) == len(triples) == 56 * len(rows)
     for index in (0, 56, len(data) - 1):
@@ -92,8 +92,6 @@ def test_sound_that_is_not_encoded_is_said_with_the_command(
 def test_a_chunk_that_is_damaged_later_is_no_embedding(
     base: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
-    import shutil
-
     for name in ("store", "store.embeddings"):
         shutil.copytree(base / name, tmp_path / name)
     store = Store.open(tmp_path / "store")
