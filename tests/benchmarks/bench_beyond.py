@@ -9,6 +9,7 @@ complete is used again.
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class System:
         settings: Settings beside the common ones.
         beside: Name of the system that it is compared with; "" for a system of the paper.
         teacher: Name of the system that teaches it, of the same seed; "" for none.
+        store: Name of its store.
     """
 
     name: str
@@ -53,6 +55,7 @@ class System:
     settings: tuple[str, ...] = ()
     beside: str = ""
     teacher: str = ""
+    store: str = "store.zarr"
 
 
 ROBUST = ("train.drop_audio=0.2", "train.drop_image=0.2", "train.shift_s=3")
@@ -104,15 +107,12 @@ def recipe_of(folder: Path, system: System, seed: int) -> Recipe:
         settings.append(f"train.audio_run={run_of(folder, 'audio', seed)}")
     if "AST" in system.name:
         settings.append(f"audio.model={folder / 'ast'}")
-    recipe = recipes.load(None, settings)
-    if not system.teacher:
-        return recipe
-    of_all = system.teacher.endswith("*")
-    teacher = run_of(folder, system.teacher.removesuffix(" *"), seed)
-    teachers = (str(teacher.parent if of_all else teacher),)
-    return recipe.model_copy(
-        update={"distill": recipe.distill.model_copy(update={"teacher": teachers})}
-    )
+    if system.teacher:
+        teacher = run_of(folder, system.teacher.removesuffix(" *"), seed)
+        settings.append(
+            f"distill.teacher={teacher.parent if system.teacher.endswith('*') else teacher}"
+        )
+    return recipes.load(None, settings)
 
 
 def score(folder: Path, system: System, seed: int) -> float:
@@ -120,7 +120,7 @@ def score(folder: Path, system: System, seed: int) -> float:
     run = run_of(folder, system.name, seed)
     if results.current_metrics(run) is None:
         train(
-            folder / "store.zarr", run, recipe_of(folder, system, seed), resume=True, device="cpu"
+            folder / system.store, run, recipe_of(folder, system, seed), resume=True, device="cpu"
         )
         evaluate(run, device="cpu", with_report=False)
     return float(results.read_metrics(run / results.EVALUATION)["log_loss"])
@@ -138,13 +138,13 @@ def losses_of(folder: Path, system: System) -> list[float]:
     return [score(folder, system, seed) for seed in SEEDS]
 
 
-def table(losses: dict[str, list[float]]) -> list[str]:
+def table(systems: Sequence[System], losses: dict[str, list[float]]) -> list[str]:
     """Lines of the systems and of what each part changes."""
     lines = [
         "| system | log-loss | beside | change, seed by seed | helps |",
         "|---|---:|---|---:|---:|",
     ]
-    for system in SYSTEMS:
+    for system in systems:
         found = np.array(losses[system.name])
         shown = f"| {system.name} | {found.mean():.3f} ± {found.std(ddof=1):.3f} "
         if not system.beside:
@@ -216,7 +216,7 @@ def main(folder: Path, seeds: list[int]) -> None:
         f"a bank of 8 views, {EPOCHS} epochs, {len(SEEDS)} seeds (mean ± standard deviation), test "
         "log-loss. A change is that to the system beside it, of the same seed.",
         "",
-        *table(losses),
+        *table(SYSTEMS, losses),
         "",
         "Soft targets have the weight 0.5 and the temperature 2, those of `audio of ensemble` 0.9 "
         "and 1. `random AST` is a small encoder of random weights, which has learnt nothing: what "
