@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MakeRun = Callable[..., Path]
+MakeStore = Callable[..., Path]
 MakeRecipe = Callable[..., "Recipe"]
 MakeClips = Callable[..., list[StoredClip]]
 MakeClipData = Callable[..., ClipData]
@@ -53,29 +54,6 @@ TINY_ENCODER = (
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("avsc", deadline=None)
 hypothesis.settings.load_profile("avsc")
-
-
-class MakeStore(Protocol):
-    """The type of the fixture ``make_store``."""
-
-    def __call__(
-        self,
-        path: Path,
-        n_clips: int = 12,
-        *,
-        clip_seconds: int = 10,
-        features: tuple[Feature, ...] = FEATURES,
-        partition_clips: int = 4,
-        clips_per_location: int = 1,
-        size: tuple[int, int] = (48, 64),
-        quarantined: Iterable[int] = (),
-        unlabelled: Iterable[int] = (),
-        seed: int = 0,
-        learnable: bool = False,
-        settings: StoreSettings | None = None,
-        complete: bool = True,
-        scenes: Sequence[str] = SCENES,
-    ) -> Path: ...
 
 
 @pytest.fixture(scope="session")

@@ -143,19 +143,24 @@ class Bank:
                 found[view] |= rows == row
         return found
 
-    def read(self, rows: Ints) -> Floats:
-        """The embeddings of some clips, [V, n, S, D]; NaN behind a clip's end.
-
-        Raises:
-            AvscError: Some are not there, or no longer.
-        """
+    def stored(self, rows: Ints) -> Floats | None:
+        """The embeddings of some clips, as ``read`` gives them; None where some are missing."""
         found = np.empty((self.views, len(rows), *self._array.shape[2:]), self.dtype)
         for partition in np.unique(rows // self._clips).tolist():
             members = rows // self._clips == partition
             stored = self._chunks(partition)
             found[:, members] = stored[:, rows[members] - partition * self._clips]
         there = within(self.store.seconds(rows), found.shape[2])  # [n, S]
-        if np.isnan(found[:, there, 0]).any():
+        return None if np.isnan(found[:, there, 0]).any() else found
+
+    def read(self, rows: Ints) -> Floats:
+        """The embeddings of some clips, [V, n, S, D]; NaN behind a clip's end.
+
+        Raises:
+            AvscError: Some are not there, or no longer.
+        """
+        found = self.stored(rows)
+        if found is None:
             raise AvscError(
                 f"{self.path} lacks embeddings that were there: it is damaged, or was removed",
                 f"{self.views} views of {len(rows)} clips",

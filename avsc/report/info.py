@@ -207,8 +207,8 @@ def _inputs(resolved: Recipe) -> Facts:
 
 def _sound(audio: AudioRecipe) -> list[str]:
     """What listens: an acoustic encoder of frames, a pre-trained audio encoder, or both."""
-    own = "" if audio.own_class is None else f", encoder {audio.own_class}"
-    found = [f"{audio.feature}, concat {audio.concat}{own}"] if audio.uses_frames else []
+    trained = f"encoder {audio.own_class}" if audio.own_class else f"concat {audio.concat}"
+    found = [f"{audio.feature}, {trained}"] if audio.uses_frames else []
     return found + ([f"pre-trained encoder {audio.model}"] if audio.uses_tower else [])
 
 

@@ -92,12 +92,12 @@ def test_unlabelled_clips_of_a_location_of_the_test_fold_are_left_out(
 ) -> None:
     """Two clips a location: one of them is unlabelled, in a test location and in another."""
     kwargs = {"settings": store_settings, "size": (36, 64), "clips_per_location": 2}
-    labelled = Store.open(make_store(tmp_path / "labelled", 60, **kwargs))  # type: ignore[arg-type]
+    labelled = Store.open(make_store(tmp_path / "labelled", 60, **kwargs))
     tested = next(row for row, clip in enumerate(labelled.clips) if clip.fold == "test")
     trained = next(row for row, clip in enumerate(labelled.clips) if clip.fold == "train")
     for rows, wanted in (([tested, trained], [trained]), ([tested], None)):
         path = tmp_path / f"of {len(rows)}"
-        store = Store.open(make_store(path, 60, unlabelled=rows, **kwargs))  # type: ignore[arg-type]
+        store = Store.open(make_store(path, 60, unlabelled=rows, **kwargs))
         fold = training_fold(store, quick().train)
         if wanted is None:
             with pytest.raises(AvscError) as caught:
