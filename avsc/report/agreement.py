@@ -60,7 +60,7 @@ def _seeds(found: Agreed, form: Form) -> Table:
         rows.append(("mean ± std", *means))
     return Table(
         "seeds",
-        f"{len(names)} seeds",
+        "over seeds",
         (
             Column("seed", "seed"),
             *(
