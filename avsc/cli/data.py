@@ -2,16 +2,16 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from avsc.cli.app import app
+from avsc.cli.options import FIRST_LOOK, Edition
 from avsc.console import byte_size, say, table
-from avsc.dataset.manifests import Edition
 
 
-@app.command(rich_help_panel="A first look, and data sets")
+@app.command(rich_help_panel=FIRST_LOOK)
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to make; run again to complete it.")],
     *,
@@ -26,7 +26,7 @@ def synth(
         int, typer.Option(min=0, help="Random seed; another one makes another data set.")
     ] = 0,
     edition: Annotated[
-        Edition,
+        Literal["development", "evaluation"],
         typer.Option(
             metavar="EDITION",
             help="development, or evaluation: one-second files with numbers for names and no"
@@ -57,7 +57,7 @@ def synth(
     say(f"next: avsc prepare {shlex.quote(str(out))} STORE")
 
 
-@app.command(rich_help_panel="A first look, and data sets")
+@app.command(rich_help_panel=FIRST_LOOK)
 def download(
     out: Annotated[Path, typer.Argument(help="Folder of the data set; run again to go on.")],
     *,
@@ -68,12 +68,7 @@ def download(
             show_default="all but examples",
         ),
     ] = None,
-    edition: Annotated[
-        Edition,
-        typer.Option(
-            metavar="EDITION", help="development has labels and folds; evaluation has neither."
-        ),
-    ] = "development",
+    edition: Edition = "development",
     base_url: Annotated[
         str | None,
         typer.Option(envvar="AVSC_BASE_URL", help="A mirror of the archives instead of Zenodo."),

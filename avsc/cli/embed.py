@@ -21,47 +21,52 @@ from avsc.cli.options import (
 )
 from avsc.console import say
 
+Dataset = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DATASET",
+        help="With --audio-model: what `avsc prepare` made the store from. Its sound is read "
+        "again.",
+        show_default=False,
+    ),
+]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="K",
+        help="Number of augmented views of each training image, as train.views of the runs "
+        "that will use them; a bank with fewer grows. Without it, the plain images alone.",
+        rich_help_panel=RECIPE,
+    ),
+]
+AudioModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Encode sound instead of images, with the pre-trained audio encoder in this "
+        "folder: an AST or CLAP model as transformers saves them (config.json, "
+        "preprocessor_config.json, model.safetensors).",
+        rich_help_panel=RECIPE,
+    ),
+]
+OnlyViews = Annotated[
+    bool,
+    typer.Option("--only-views", help="Leave the plain images out.", rich_help_panel=HOW),
+]
+
 
 @app.command(rich_help_panel=STAGE_2)
 def embed(
     store: Store,
-    dataset: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="DATASET",
-            help="With --audio-model: what `avsc prepare` made the store from. Its sound is read "
-            "again.",
-            show_default=False,
-        ),
-    ] = None,
+    dataset: Dataset = None,
     *,
-    views: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="K",
-            help="Number of augmented views of each training image, as train.views of the runs "
-            "that will use them; a bank with fewer grows. Without it, the plain images alone.",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None,
-    audio_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Encode sound instead of images, with the pre-trained audio encoder in this "
-            "folder: an AST or CLAP model as transformers saves them (config.json, "
-            "preprocessor_config.json, model.safetensors).",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None,
+    views: Views = None,
+    audio_model: AudioModel = None,
     recipe: RecipeSource = None,
     settings: Settings = None,
     ve_weights: EncoderWeights = None,
-    only: Annotated[
-        bool,
-        typer.Option("--only-views", help="Leave the plain images out.", rich_help_panel=HOW),
-    ] = False,
+    only: OnlyViews = False,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:

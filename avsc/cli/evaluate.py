@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm, TrustCode
+from avsc.cli.options import (
+    STAGE_2,
+    Calibrated,
+    Device,
+    MovedWeights,
+    ScoredFold,
+    ScoredStore,
+    TableForm,
+    TrustCode,
+)
 from avsc.console import say
 
 if TYPE_CHECKING:
     from avsc.evaluate.evaluate_seeds import SeedsResult
     from avsc.evaluate.evaluation import Result
 
-RUN, FILE, BOTH = "Scoring a run", "Scoring another system's file", "What is scored"
+RUN, FILE = "Scoring a run", "Scoring another system's file"
 
 Runs = Annotated[
     list[Path] | None,
@@ -23,24 +32,6 @@ Runs = Annotated[
         help="The folder that `avsc train --out` made; or those of all folds of a store, with "
         "--out: their test folds are scored as one.",
         show_default=False,
-    ),
-]
-StorePath = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="STORE",
-        help="The store to score on; by default the one the run was trained on.",
-        rich_help_panel=BOTH,
-    ),
-]
-Fold = Annotated[
-    str,
-    typer.Option(
-        help="The fold: test, train, all, or the name of one of several. test is the fold that the "
-        "run left out; in a store of the unlabelled evaluation edition it is every clip. "
-        "validation: the clips of the training fold that the run held out.",
-        rich_help_panel=BOTH,
     ),
 ]
 Protocol = Annotated[
@@ -98,8 +89,8 @@ def evaluate(
     runs: Runs = None,
     *,
     predictions: PredictionsFile = None,
-    store: StorePath = None,
-    fold: Fold = "test",
+    store: ScoredStore = None,
+    fold: ScoredFold = "test",
     protocol: Protocol = "segment",
     device: Device = "auto",
     ve_weights: MovedWeights = None,

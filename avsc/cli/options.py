@@ -1,7 +1,7 @@
 """Options that several commands share, each defined once, and the titles of help's panels."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -14,7 +14,9 @@ STAGE_1 = "Stage 1: from clips to a store"
 STAGE_2 = "Stage 2: from a store to scores"
 TRAINED_RUN = "A trained run at work"
 # Groups of options in a command's help.
-RECIPE, HOW = "What is trained", "How it runs"
+RECIPE, SCORED, HOW = "What is trained", "What is scored", "How it runs"
+
+Number = TypeVar("Number", int, float)
 
 
 def _parse_part(text: str) -> Part:
@@ -22,6 +24,21 @@ def _parse_part(text: str) -> Part:
         return Part.parse(text)
     except AvscError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def numbers(option: str, text: str, kind: type[Number], wanted: str) -> list[Number]:
+    """Numbers that an option gives as one text, with commas between.
+
+    Args:
+        option: Name of the option.
+        text: Text of the option.
+        kind: Kind of the numbers.
+        wanted: What the option takes, for the message of a wrong one.
+    """
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text}: {wanted}", param_hint=option) from None
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of `avsc train`.")]
@@ -38,6 +55,34 @@ StoreOption = Annotated[
         "--store",
         metavar="STORE",
         help="Store of `avsc prepare`: a folder, or an address (s3://...).",
+    ),
+]
+ScoredStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="The store to score on; by default the one each run was trained on.",
+        rich_help_panel=SCORED,
+    ),
+]
+ScoredFold = Annotated[
+    str,
+    typer.Option(
+        "--fold",
+        help="The fold: test, train, all, or the name of one of several. test is the fold that the "
+        "run left out; in a store of the unlabelled evaluation edition it is every clip. "
+        "validation: the clips of the training fold that the run held out.",
+        rich_help_panel=SCORED,
+    ),
+]
+MovedStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help="The store the run was trained on, if it was moved since.",
+        rich_help_panel=HOW,
     ),
 ]
 Edition = Annotated[

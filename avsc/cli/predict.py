@@ -1,62 +1,109 @@
 """Commands that use a trained run."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import HOW, TRAINED_RUN, Calibrated, Device, MovedWeights, Run, TrustCode
+from avsc.cli.options import (
+    HOW,
+    TRAINED_RUN,
+    Calibrated,
+    Device,
+    MovedStore,
+    MovedWeights,
+    Run,
+    TrustCode,
+)
 from avsc.console import byte_size, say, table, tell
 
 if TYPE_CHECKING:
     from avsc.predict.timeline import SceneTimeline
 
+Recordings = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE ...",
+        help="Videos of any length; sound files for a run trained on sound alone.",
+    ),
+]
+Sound = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="WAV", help="A file with the sound, if the video has none (one FILE only)."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write NAME.csv, NAME.json and NAME.html (a page with pictures, curves and "
+        "sound along time) of each FILE into this folder.",
+    ),
+]
+Form = Annotated[
+    Literal["table", "csv", "json"],
+    typer.Option(
+        "--format",
+        help="What is printed: a table (seconds, or stretches of one scene if it is long), "
+        "CSV with a line a second, or JSON with a line a FILE.",
+    ),
+]
+MovedModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder of the pre-trained audio encoder (audio.model), if it was moved since the "
+        "run was trained.",
+        rich_help_panel=HOW,
+    ),
+]
+ModelForm = Annotated[
+    Literal["onnx", "safetensors"],
+    typer.Option(
+        "--format",
+        help="onnx: one file that onnxruntime runs without PyTorch. safetensors: the weights, "
+        "for avsc or your own PyTorch code.",
+    ),
+]
+ExportOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where to; by default RUN/export/onnx or .../safetensors, "
+        "with --quantize .../onnx-int8, and with --calibrated .../onnx-calibrated.",
+    ),
+]
+WithEncoder = Annotated[
+    bool,
+    typer.Option(
+        "--encoder/--no-encoder",
+        help="Whether safetensors holds the visual encoder's weights too, or names them only.",
+    ),
+]
+Quantize = Annotated[
+    Literal["int8"] | None,
+    typer.Option(
+        help="Let an ONNX file compute with 8-bit integers, a quarter of the bytes. The "
+        "validation clips in the run's store calibrate it; the loss of accuracy on the test fold "
+        "is measured and kept in quantization.json and README.md.",
+    ),
+]
+
 
 @app.command(rich_help_panel=TRAINED_RUN)
 def predict(
     run: Run,
-    recordings: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE ...",
-            help="Videos of any length; sound files for a run trained on sound alone.",
-        ),
-    ],
+    recordings: Recordings,
     *,
-    audio: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="WAV", help="A file with the sound, if the video has none (one FILE only)."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write NAME.csv, NAME.json and NAME.html (a page with pictures, curves and "
-            "sound along time) of each FILE into this folder.",
-        ),
-    ] = None,
-    form: Annotated[
-        Literal["table", "csv", "json"],
-        typer.Option(
-            "--format",
-            help="What is printed: a table (seconds, or stretches of one scene if it is long), "
-            "CSV with a line a second, or JSON with a line a FILE.",
-        ),
-    ] = "table",
+    audio: Sound = None,
+    out: Out = None,
+    form: Form = "table",
     device: Device = "auto",
     ve_weights: MovedWeights = None,
-    audio_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder of the pre-trained audio encoder (audio.model), if it was moved since the "
-            "run was trained.",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
+    audio_model: MovedModel = None,
     trust_code: TrustCode = False,
     calibrated: Calibrated = False,
 ) -> None:
@@ -67,7 +114,6 @@ def predict(
 
     avsc predict runs/joint walk.mp4 --out walk
     """
-    from avsc.predict import formats
     from avsc.predict.predict import predict_each
 
     if audio is not None and len(recordings) > 1:
@@ -83,6 +129,13 @@ def predict(
         trust_code=trust_code,
         audio_model=audio_model,
     )
+    _show(timelines, form)
+
+
+def _show(timelines: "Iterable[SceneTimeline]", form: str) -> None:
+    """Prints each recording as soon as it is scored."""
+    from avsc.predict import formats
+
     for number, timeline in enumerate(timelines):
         if form == "json":
             print(formats.json_text(timeline))
@@ -90,61 +143,22 @@ def predict(
             header = [formats.csv_header(timeline.scenes)] if number == 0 else []
             print("\n".join([*header, *formats.csv_lines(timeline)]))
         else:
-            _show(timeline)
-
-
-def _show(timeline: "SceneTimeline") -> None:
-    from avsc.predict import formats
-
-    table(timeline.file.name, *formats.table(timeline))
-    tell(formats.footer(timeline))
+            table(timeline.file.name, *formats.table(timeline))
+            tell(formats.footer(timeline))
 
 
 @app.command(rich_help_panel=TRAINED_RUN)
 def export(
     run: Run,
     *,
-    form: Annotated[
-        Literal["onnx", "safetensors"],
-        typer.Option(
-            "--format",
-            help="onnx: one file that onnxruntime runs without PyTorch. safetensors: the weights, "
-            "for avsc or your own PyTorch code.",
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where to; by default RUN/export/onnx or .../safetensors, "
-            "with --quantize .../onnx-int8, and with --calibrated .../onnx-calibrated.",
-        ),
-    ] = None,
-    encoder: Annotated[
-        bool,
-        typer.Option(
-            "--encoder/--no-encoder",
-            help="Whether safetensors holds the visual encoder's weights too, or names them only.",
-        ),
-    ] = True,
+    form: ModelForm,
+    out: ExportOut = None,
+    encoder: WithEncoder = True,
     ve_weights: MovedWeights = None,
     trust_code: TrustCode = False,
     calibrated: Calibrated = False,
-    quantize: Annotated[
-        Literal["int8"] | None,
-        typer.Option(
-            help="Let an ONNX file compute with 8-bit integers, a quarter of the bytes. The run's "
-            "validation clips calibrate it; the loss of accuracy on the test fold is measured and "
-            "kept in quantization.json and README.md.",
-        ),
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STORE",
-            help="The run's store, for --quantize, if it was moved since the run was trained.",
-        ),
-    ] = None,
+    quantize: Quantize = None,
+    store: MovedStore = None,
 ) -> None:
     """Write the whole model: audio frame and image in, probabilities of scenes out.
 

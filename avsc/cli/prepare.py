@@ -270,7 +270,9 @@ def prepare(
     if mono is not None:
         settings = settings.model_copy(update={"mono": mono})
     profile = None if cluster is None else read_profile(cluster)
-    if dry_run:
+    if finalise:
+        say(run.finalise(store, max_bad).text(store))
+    elif dry_run:
         plan = dry.describe(
             dataset,
             store,
@@ -281,11 +283,8 @@ def prepare(
             retry_bad=retry_bad,
         )
         print(plan)
-        return
-    summary = (
-        run.finalise(store, max_bad)
-        if finalise
-        else run.prepare(
+    else:
+        summary = run.prepare(
             dataset,
             store,
             settings,
@@ -296,5 +295,4 @@ def prepare(
             retry_bad=retry_bad,
             clip_timeout_s=clip_timeout,
         )
-    )
-    say(summary.text(store))
+        say(summary.text(store))

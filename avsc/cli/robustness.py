@@ -2,15 +2,23 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Calibrated, Device, MovedWeights, TableForm, TrustCode
+from avsc.cli.options import (
+    STAGE_2,
+    Calibrated,
+    Device,
+    MovedWeights,
+    ScoredFold,
+    ScoredStore,
+    TableForm,
+    TrustCode,
+    numbers,
+)
 from avsc.console import say
-
-Number = TypeVar("Number", int, float)
 
 DISTURBED, SWAPPED = "How they are disturbed", "How sounds are swapped"
 
@@ -33,15 +41,6 @@ EarAndEye = Annotated[
         show_default=False,
     ),
 ]
-StorePath = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="STORE",
-        help="The store to score on; by default the one each run was trained on.",
-    ),
-]
-Fold = Annotated[str, typer.Option(help="The fold to score on, as `avsc evaluate` takes it.")]
 Missing = Annotated[
     str,
     typer.Option(
@@ -108,8 +107,8 @@ SoundsFile = Annotated[
 def robustness(
     runs: Systems,
     *,
-    store: StorePath = None,
-    fold: Fold = "test",
+    store: ScoredStore = None,
+    fold: ScoredFold = "test",
     missing: Missing = "0.25,0.5,0.75,1",
     offsets: Offsets = None,
     seed: Seed = 0,
@@ -134,15 +133,16 @@ def robustness(
     from avsc.report import robustness as report
     from avsc.report.table_formats import print_tables
 
-    shares = _numbers(missing, "--missing", float)
+    shares = numbers("--missing", missing, float, "numbers such as 0.25,0.5,1")
     if not all(0 < share <= 1 for share in shares):
         raise typer.BadParameter(f"--missing {missing}: shares above 0 and up to 1")
+    wanted = "whole numbers such as 1,2,4"
     found = measure(
         runs,
         store=store,
         fold=fold,
         shares=shares,
-        offsets_s=None if offsets is None else _numbers(offsets, "--offsets", int),
+        offsets_s=None if offsets is None else numbers("--offsets", offsets, int, wanted),
         seed=seed,
         device=device,
         ve_weights=ve_weights,
@@ -164,8 +164,8 @@ def robustness(
 def agree(
     runs: EarAndEye,
     *,
-    store: StorePath = None,
-    fold: Fold = "test",
+    store: ScoredStore = None,
+    fold: ScoredFold = "test",
     share: Share = 0.5,
     seed: Seed = 0,
     swaps: SwapsFile = None,
@@ -216,11 +216,3 @@ def agree(
     print_tables(report.tables(found, form), form, report.notes(found))
     say(f"written to {found.folder}: open {page.name} there")
     say(f"next: {shlex.join(['avsc', 'robustness', *map(str, runs)])}")
-
-
-def _numbers(text: str, option: str, kind: type[Number]) -> list[Number]:
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError:
-        words = "whole numbers such as 1,2,4" if kind is int else "numbers such as 0.25,0.5,1"
-        raise typer.BadParameter(f"{option} {text}: {words}") from None

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 import typer
 
 from avsc.cli.app import app
-from avsc.cli.options import STAGE_2, Device, MovedWeights, Run, TableForm, TrustCode
+from avsc.cli.options import (
+    STAGE_2,
+    Device,
+    MovedStore,
+    MovedWeights,
+    Run,
+    TableForm,
+    TrustCode,
+    numbers,
+)
 
 Systems = Annotated[
     list[Path],
@@ -49,8 +58,6 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write metrics.json and report.html of each system here."),
 ]
-
-
 Members = Annotated[
     list[Path],
     typer.Argument(
@@ -82,12 +89,6 @@ Validation = Annotated[
 Mean = Annotated[
     Literal["arithmetic", "geometric"],
     typer.Option(help="Mean of the probabilities; the geometric one is normalised again."),
-]
-RunStore = Annotated[
-    str | None,
-    typer.Option(
-        "--store", metavar="STORE", help="The store the run was trained on, if it was moved."
-    ),
 ]
 
 
@@ -173,7 +174,7 @@ def ensemble(
 def calibrate(
     run: Run,
     *,
-    store: RunStore = None,
+    store: MovedStore = None,
     device: Device = "auto",
     ve_weights: MovedWeights = None,
     trust_code: TrustCode = False,
@@ -204,9 +205,5 @@ def _weights(text: str) -> "list[float] | Literal['equal', 'fit']":
         return "equal"
     if text == "fit":
         return "fit"
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(
-            f"--weights {text}: equal, fit, or numbers such as 0.5,0.3,0.2"
-        ) from None
+    wanted = "equal, fit, or numbers such as 0.5,0.3,0.2"
+    return numbers("--weights", text, float, wanted)

@@ -116,13 +116,8 @@ def train(
         "train.threads": threads,
     }
     merged = _recipe(out, recipe, settings, shortcuts, resume=resume)
-    if merged.audio.own_class is not None and not trust_code:
-        from avsc.models.own_encoder import untrusted
-        from avsc.recipe import load
-
-        # What the command line names itself is trusted; what the run's folder adds is data.
-        if load(recipe, settings or ()).audio.own_class != merged.audio.own_class:
-            raise untrusted(merged.audio.own_class, out)
+    if not trust_code:
+        _refuse_untrusted(out, merged, recipe, settings)
     if seeds is not None:
         from avsc.train.seeds import train_seeds
 
@@ -187,6 +182,21 @@ def _recipe(
     if resume and source is None and (out / run_dir.CONFIG).is_file():
         source = str(out / run_dir.CONFIG)
     return load(source, [*(settings or []), *as_settings(shortcuts)])
+
+
+def _refuse_untrusted(
+    out: Path, merged: "Recipe", source: str | None, settings: list[str] | None
+) -> None:
+    """Refuses a class of one's own that the run's folder alone names.
+
+    What the command line names itself is trusted; what the run's folder adds is data.
+    """
+    from avsc.models.own_encoder import untrusted
+    from avsc.recipe import load
+
+    own = merged.audio.own_class
+    if own is not None and load(source, settings or ()).audio.own_class != own:
+        raise untrusted(own, out)
 
 
 def as_settings(shortcuts: Mapping[str, object]) -> list[str]:

@@ -60,16 +60,7 @@ def export(
     """
     words = [form, quantize, "calibrated" if calibrated else None]
     folder = out or run / "export" / "-".join(word for word in words if word)
-    if quantize is not None and form != "onnx":
-        raise AvscError(
-            f"quantization to {quantize} of a {form} file",
-            "the form onnx, whose runtime computes with 8-bit integers",
-            f"avsc export {shlex.quote(str(run))} --format onnx --quantize {quantize}",
-        )
-    if form == "onnx":
-        from avsc.export import onnx_file
-
-        onnx_file.require_packages()
+    _check_form(run, form, quantize)
     loaded = Run.open(run, "cpu", ve_weights=ve_weights, trust_code=trust_code)
     temperature = read_calibration(run).temperature if calibrated else None
     if temperature is not None:
@@ -88,6 +79,20 @@ def export(
     write_description(folder, description)
     files.write_text(folder / README, model_card(loaded, description, model, found))
     return folder
+
+
+def _check_form(run: Path, form: Form, quantize: str | None) -> None:
+    """Refuses what no file of this form can be, or what cannot be written here, before the work."""
+    if quantize is not None and form != "onnx":
+        raise AvscError(
+            f"quantization to {quantize} of a {form} file",
+            "the form onnx, whose runtime computes with 8-bit integers",
+            f"avsc export {shlex.quote(str(run))} --format onnx --quantize {quantize}",
+        )
+    if form == "onnx":
+        from avsc.export import onnx_file
+
+        onnx_file.require_packages()
 
 
 def _write_onnx(path: Path, run: Run, system: System, store: Store | None) -> "Quantization | None":

@@ -1,11 +1,12 @@
 """An ONNX file with 8-bit integers for weights and activations, calibrated on a run's own clips.
 
-Static quantization, symmetric int8, a scale for each output channel of a weight, ranges of
-activations by their minima and maxima over calibration samples. The last layer and every softmax
-stay in float32: they are small, and 8 bits know no small probability. Other ways were tried on the
-demo's joint run: dynamic quantization of the linear layers leaves the convolutions of the visual
-encoder in float32; unsigned activations, or convolutions and linear layers alone, overflow in the
-16-bit sums of processors without VNNI and cost one to three points of accuracy.
+Static quantization, a scale for each output channel of a weight, ranges of activations by their
+minima and maxima over calibration samples. Activations and weights are unsigned, the weights around
+the zero point 128: processors without VNNI add products of unsigned and signed bytes in 16 bits,
+which overflow, and of two unsigned ones in 32 bits. That overflow was nearly all of the loss. The
+last layer and every softmax stay in float32: they are small, and 8 bits know no small probability.
+
+Other ways, measured: the section on int8 of ``tests/benchmarks/RESULTS.md``.
 
 Shape legend: f frames of a second, B bands, Z pixels of a side, C scenes, n segments.
 """
@@ -37,6 +38,8 @@ Feeds = dict[str, NDArray[Any]]
 
 QUANTIZATION = "quantization.json"
 CALIBRATION_SAMPLES = 200
+# Channels of zeros get the zero point of all others: onnxruntime is slow where they differ.
+SMALLEST_RANGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ def _calibration(run: Run, store: Store, segments: Segments, count: int) -> Iter
 
 def _static(content: bytes, samples: Iterable[Feeds]) -> bytes:
     """Static quantization by onnxruntime, which works on files."""
-    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -192,8 +195,16 @@ def _static(content: bytes, samples: Iterable[Feeds]) -> bytes:
         whole, ready, small = (Path(folder) / f"{name}.onnx" for name in ("a", "b", "c"))
         whole.write_bytes(content)
         quant_pre_process(whole, ready, skip_symbolic_shape=True)  # folds normalisation
-        exact = _kept_exact(ready)
-        quantize_static(ready, small, Reader(), per_channel=True, nodes_to_exclude=exact)
+        quantize_static(
+            ready,
+            small,
+            Reader(),
+            per_channel=True,
+            nodes_to_exclude=_kept_exact(ready),
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QUInt8,
+            extra_options={"WeightSymmetric": True, "MinimumRealRange": SMALLEST_RANGE},
+        )
         return small.read_bytes()
 
 

@@ -2,7 +2,8 @@
 
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,13 +119,11 @@ def prepare(
             mark_incomplete(store)
             mine = clips_in(share(partition_count(count, settings), part), count, settings)
             work = Work(data.root, there, proof, count, settings, clip_timeout_s)
-            try:
-                with progress("prepare", mine, "clips", done=mine - prepared) as line:
-                    _do(work, clips, to_do, _reporter(line), workers=workers, cluster=cluster)
-            except BaseException:
-                # Workers are killed, not asked: what they had begun lies about.
-                _remove_partial(work, to_do)
-                raise
+            with (
+                _without_partial(work, to_do),
+                progress("prepare", mine, "clips", done=mine - prepared) as line,
+            ):
+                _do(work, clips, to_do, _reporter(line), workers=workers, cluster=cluster)
         return _conclude(store, part, max_bad, prepared)
 
 
@@ -182,11 +181,17 @@ def _reporter(line: ProgressLine) -> Report:
     return report
 
 
-def _remove_partial(work: Work, partitions: Sequence[int]) -> None:
-    specs = array_specs(work.clips, work.settings)
-    for partition in partitions:
-        for name in (record_name(partition), *(spec.shard_name(partition) for spec in specs)):
-            work.store.remove_leftovers(name)
+@contextmanager
+def _without_partial(work: Work, partitions: Sequence[int]) -> Iterator[None]:
+    """Removes what was begun if the work ends early: workers are killed, not asked."""
+    try:
+        yield
+    except BaseException:
+        specs = array_specs(work.clips, work.settings)
+        for partition in partitions:
+            for name in (record_name(partition), *(spec.shard_name(partition) for spec in specs)):
+                work.store.remove_leftovers(name)
+        raise
 
 
 def finalise(store: Path | str, max_bad: int = 0) -> Summary:

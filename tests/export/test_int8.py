@@ -89,7 +89,7 @@ def test_int8_is_a_fraction_of_the_bytes_and_takes_batches_of_any_size(
     assert found["int8"]["n_bytes"] == path.stat().st_size < found["float32"]["n_bytes"] / 2.5
     # Convolutions and linear layers alike.
     weights = [one for one in onnx.load(path).graph.initializer if len(one.dims) > 1]
-    small = [one for one in weights if one.data_type == onnx.TensorProto.INT8]
+    small = [one for one in weights if one.data_type == onnx.TensorProto.UINT8]
     assert {len(one.dims) for one in small} >= ({2, 4} if strategy == "video" else {2, 3})
     session = onnxruntime.InferenceSession(path)
     run = Run.open(runs[strategy], "cpu")
@@ -101,6 +101,23 @@ def test_int8_is_a_fraction_of_the_bytes_and_takes_batches_of_any_size(
         np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
     assert json.loads(session.get_modelmeta().custom_metadata_map["scenes"]) == list(SCENES)
     assert read_description(exports[strategy]).quantization == "int8"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_processor_is_given_signed_weights_whose_sums_overflow(
+    exports: dict[str, Path], strategy: str
+) -> None:
+    """AVX2 adds products of unsigned and signed bytes in 16 bits; zero points must be equal."""
+    import onnx
+
+    graph = onnx.load(exports[strategy] / "model.onnx").graph
+    stored = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    scaled = [node.input for node in graph.node if node.op_type == "DequantizeLinear"]
+    weights = [names for names in scaled if names[0] in stored and stored[names[0]].ndim > 1]
+    assert weights
+    for name, _scale, zero_point in weights:
+        assert stored[name].dtype == np.uint8
+        assert set(np.unique(stored[zero_point])) == {128}
 
 
 def test_the_cards_code_runs_as_it_stands_and_names_the_loss(
