@@ -249,6 +249,7 @@ def _teachers(resolved: Recipe) -> Facts:
     if not distill.teacher:
         return []
     how = f"weight {distill.weight:g}, temperature {distill.temperature:g}"
+    how += "; unlabelled clips too" * distill.unlabelled
     return [("teacher", f"{', '.join(distill.teacher)}; {how}")]
 
 

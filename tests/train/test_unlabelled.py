@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from avsc import recipe as recipes
+from avsc.cli.app import app
 from avsc.data.split import training_fold, with_unlabelled
 from avsc.errors import AvscError
 from avsc.evaluate.evaluation import evaluate
@@ -85,6 +87,8 @@ def test_a_student_of_unlabelled_clips_trains_on_them_and_is_a_run_like_others(
     frames = Store.open(mixed_store).frames(np.array(UNLABELLED_ROWS[1:])).sum()
     assert _samples(student) == _samples(without) + frames
     assert evaluate(student, device="cpu", with_report=False).summary is not None
+    shown = [CliRunner().invoke(app, ["info", str(run)]).output for run in (student, without)]
+    assert ["unlabelled clips too" in " ".join(output.split()) for output in shown] == [True, False]
 
 
 def test_unlabelled_clips_of_a_location_of_the_test_fold_are_left_out(
