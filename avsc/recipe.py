@@ -60,7 +60,8 @@ class Recipe(Section):
         if not self.audio.uses_frames and (self.train.acoustic or self.train.audio_run):
             raise ValueError(
                 "audio.encoder = pretrained stands in the place of the acoustic encoder: leave "
-                "train.acoustic and train.audio_run out, or set audio.encoder = both"
+                "train.acoustic and train.audio_run out, or set audio.encoder = both (beside ae) "
+                "or your own class"
             )
         return self
 

@@ -36,14 +36,14 @@ class AudioRecipe(Section):
     encoder: str | None = Field(
         default=None,
         description="acoustic encoder: ae, the paper's, which is trained; pretrained, the frozen "
-        "one in audio.model, whose embeddings `avsc embed` keeps; both; or the class of your own, "
-        "package.module:Class, a torch.nn.Module from [n, 2, bands] to [n, D] made with `bands`; "
-        "unset: ae",
+        "one in audio.model, whose embeddings `avsc embed` keeps; both of these; or the class of "
+        "your own, package.module:Class, a torch.nn.Module from [n, 2, bands] to [n, D] made with "
+        "`bands`, alone or, with audio.model, beside the pretrained one; unset: ae",
     )
     model: str | None = Field(
         default=None,
         description="folder of the pretrained audio encoder (AST or CLAP, as transformers saves "
-        "them), for audio.encoder = pretrained or both",
+        "them), for audio.encoder = pretrained, both or the class of your own",
     )
 
     @field_validator("encoder", mode="before")
@@ -55,26 +55,27 @@ class AudioRecipe(Section):
     def _agrees(self) -> "AudioRecipe":
         module, _, name = (self.encoder or "").partition(":")
         parts = [*module.split("."), name]
-        if not (self.encoder is None or self.uses_tower or all(map(str.isidentifier, parts))):
+        needs_model = self.encoder in ("pretrained", "both")
+        if not (self.encoder is None or needs_model or all(map(str.isidentifier, parts))):
             raise ValueError(
                 f"audio.encoder is {self.encoder!r}; it takes ae, pretrained, both or "
                 "package.module:Class"
             )
-        if self.uses_tower and self.model is None:
+        if needs_model and self.model is None:
             raise ValueError(
                 f"audio.encoder = {self.encoder} needs the encoder's folder: set audio.model"
             )
-        if self.model is not None and not self.uses_tower:
+        if self.model is not None and self.encoder is None:
             raise ValueError(
-                "audio.model is for audio.encoder = pretrained or both: set one of them, or leave "
-                "audio.model out"
+                "audio.model is for audio.encoder = pretrained, both (beside ae) or "
+                "package.module:Class: set one of them, or leave audio.model out"
             )
         return self
 
     @property
     def uses_tower(self) -> bool:
-        """Whether there is a pre-trained, frozen audio encoder."""
-        return self.encoder in ("pretrained", "both")
+        """Whether there is a pre-trained, frozen audio encoder, alone or beside another."""
+        return self.model is not None
 
     @property
     def uses_frames(self) -> bool:
@@ -322,6 +323,11 @@ class DistillRecipe(Section):
         description="temperature of the soft targets: the logits of teacher and student are "
         "divided by it",
     )
+    unlabelled: bool = Field(
+        default=False,
+        description="whether the store's clips without a scene are training clips too, with the "
+        "teacher's soft targets alone",
+    )
 
     @field_validator("teacher", mode="before")
     @classmethod
@@ -330,3 +336,12 @@ class DistillRecipe(Section):
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
             raise ValueError(f"distill.teacher is {given!r}; it takes a list of paths")
         return tuple(names)
+
+    @model_validator(mode="after")
+    def _taught(self) -> "DistillRecipe":
+        if self.unlabelled and not self.teacher:
+            raise ValueError(
+                "distill.unlabelled needs a teacher, which says what the unlabelled clips are: set "
+                "distill.teacher (--teacher)"
+            )
+        return self

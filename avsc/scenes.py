@@ -24,6 +24,7 @@ SCENES = (
     "street_traffic",
     "tram",
 )
+UNLABELLED = -1  # in the place of a scene's index
 # The other columns of the tables in which each scene has a column of its name.
 COLUMNS = ("filename", "scene_label", "file", "second", "scene", "probability")
 SHOWN = 5  # names in a message

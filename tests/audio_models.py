@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from avsc.dataset.read import read_dataset
 from avsc.prepare.clip import prepare_clip
@@ -26,7 +27,7 @@ from avsc.store.writer import write_partition
 from tests.prepare.conftest import write_mp4, write_table
 
 RATE_HZ = 48_000
-AST_FEATURES, CLAP_FEATURES = 16, 12
+AST_FEATURES, CLAP_FEATURES, OWN_FEATURES = 16, 12, 9
 
 
 def save_ast(folder: Path, seed: int = 0, window: int = 128) -> Path:
@@ -136,6 +137,29 @@ def prepare_here(dataset: Path, store: Path, clip_seconds: int = 10) -> Path:
                 writer.add(row, prepare_clip(found.root, clip, settings), clip.seconds)
     mark_complete(store)
     return store
+
+
+def make_encoded(base: Path, clips: int = 12) -> Path:
+    """Makes ``base / "tau"``, its store ``store``, an encoder ``ast`` and the embeddings by it."""
+    from avsc.train.embed import embed_sound
+
+    make_tau(base / "tau", clips)
+    prepare_here(base / "tau", base / "store")
+    save_ast(base / "ast")
+    embed_sound(base / "store", base / "tau", base / "ast", device="cpu")
+    return base
+
+
+def sound_of(base: Path, encoder: str) -> list[str]:
+    """Settings of a run on what ``make_encoded`` made."""
+    return ["audio.feature=fbank", f"audio.encoder={encoder}", f"audio.model={base / 'ast'}"]
+
+
+class Small(nn.Sequential):
+    """Somebody's own acoustic encoder."""
+
+    def __init__(self, bands: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(2 * bands, OWN_FEATURES), nn.ReLU())
 
 
 def ast_by_hand(folder: Path, mono: NDArray[np.float32]) -> NDArray[np.float32]:

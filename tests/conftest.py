@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MakeRun = Callable[..., Path]
+MakeStore = Callable[..., Path]
 MakeRecipe = Callable[..., "Recipe"]
 MakeClips = Callable[..., list[StoredClip]]
 MakeClipData = Callable[..., ClipData]
@@ -55,35 +56,14 @@ hypothesis.settings.register_profile("avsc", deadline=None)
 hypothesis.settings.load_profile("avsc")
 
 
-class MakeStore(Protocol):
-    """The type of the fixture ``make_store``."""
-
-    def __call__(
-        self,
-        path: Path,
-        n_clips: int = 12,
-        *,
-        clip_seconds: int = 10,
-        features: tuple[Feature, ...] = FEATURES,
-        partition_clips: int = 4,
-        clips_per_location: int = 1,
-        size: tuple[int, int] = (48, 64),
-        quarantined: Iterable[int] = (),
-        seed: int = 0,
-        learnable: bool = False,
-        settings: StoreSettings | None = None,
-        complete: bool = True,
-        scenes: Sequence[str] = SCENES,
-    ) -> Path: ...
-
-
 @pytest.fixture(scope="session")
 def make_store() -> MakeStore:
     """Makes a small store through the real writer; returns its path.
 
-    Scenes take turns; every third location of a scene is in the test fold. ``quarantined`` are
-    rows; ``learnable`` makes sound and picture depend on the scene; ``settings`` replaces
-    everything that describes arrays; clips of other ``scenes`` than TAU's have numbers for ids.
+    Scenes take turns; every third location of a scene is in the test fold. ``quarantined`` and
+    ``unlabelled`` are rows, the latter of clips without scene and fold; ``learnable`` makes sound
+    and picture depend on the scene; ``settings`` replaces everything that describes arrays; clips
+    of other ``scenes`` than TAU's have numbers for ids.
     """
     return _make_store
 
@@ -146,6 +126,7 @@ def _make_store(
     clips_per_location: int = 1,
     size: tuple[int, int] = (48, 64),
     quarantined: Iterable[int] = (),
+    unlabelled: Iterable[int] = (),
     seed: int = 0,
     learnable: bool = False,
     settings: StoreSettings | None = None,
@@ -159,8 +140,10 @@ def _make_store(
         image=ImageSettings(short_side=min(size)),
     )
     clips = _clips(n_clips, clips_per_location, scenes)
-    bad = set(quarantined)
-    open_for_writing(path, clips, settings, scenes)
+    bad, known = set(quarantined), list(clips)
+    for row in unlabelled:
+        known[row] = clips[row]._replace(scene="", fold="")
+    open_for_writing(path, known, settings, scenes)
     for partition in range(partition_count(n_clips, settings)):
         with write_partition(path, n_clips, settings, partition) as writer:
             for row in partition_range(partition, n_clips, settings):

@@ -14,8 +14,9 @@ from avsc.recipe import Recipe
         {"encoder": "both"},
         {"model": "models/ast"},
         {"encoder": "ae", "model": "models/ast"},
-        {"encoder": "a.b:C", "model": "models/ast"},
+        {"encoder": "neither"},
         {"encoder": "neither", "model": "models/ast"},
+        {"encoder": "a:b:C", "model": "models/ast"},
     ],
 )
 def test_keys_that_contradict_each_other_are_named(audio: dict[str, str]) -> None:
@@ -44,3 +45,20 @@ def test_in_place_of_a_pretrained_encoder_there_are_no_frames_to_encode(
 def test_ae_is_the_papers_encoder_as_unset_is() -> None:
     assert Recipe(audio={"encoder": "ae"}) == Recipe()
     assert recipes.load(None, ["audio.encoder=ae"]) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("audio", "frames", "tower", "own"),
+    [
+        ({}, True, False, None),
+        ({"encoder": "pretrained", "model": "m"}, False, True, None),
+        ({"encoder": "both", "model": "m"}, True, True, None),
+        ({"encoder": "a.b:C"}, True, False, "a.b:C"),
+        ({"encoder": "a.b:C", "model": "m"}, True, True, "a.b:C"),
+    ],
+)
+def test_a_model_stands_beside_the_encoder_that_is_named(
+    audio: dict[str, str], frames: bool, tower: bool, own: str | None
+) -> None:
+    found = Recipe(audio=audio).audio
+    assert (found.uses_frames, found.uses_tower, found.own_class) == (frames, tower, own)

@@ -56,7 +56,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "first", ["avsc.train.load", "avsc.evaluate.compare", "avsc.predict.score"]
+    "first", ["avsc.train.load", "avsc.evaluate.compare", "avsc.predict.predictor"]
 )
 def test_functions_can_be_called_whatever_was_imported_before(first: str) -> None:
     code = f"""

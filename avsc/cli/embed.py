@@ -79,8 +79,9 @@ def embed(
     must be those of the runs, and so must the device's kind where precision is auto.
 
     With --audio-model it encodes the sound of DATASET instead, each second by itself, with a frozen
-    encoder that was trained on much more sound than a store has. Runs with audio.encoder=pretrained
-    or both use these embeddings in place of the acoustic encoder, or beside it.
+    encoder that was trained on much more sound than a store has. Runs with audio.model=FOLDER use
+    these embeddings in place of the acoustic encoder (audio.encoder=pretrained), beside the paper's
+    (both) or beside your own (package.module:Class).
 
     It can be stopped at any moment; the same command goes on. Started several times at once, also
     by torchrun, the processes share the work.

@@ -9,6 +9,7 @@ import typer
 from avsc.cli.app import app
 from avsc.cli.options import (
     STAGE_2,
+    Calibrated,
     Device,
     MovedWeights,
     ScoredFold,
@@ -35,7 +36,8 @@ EarAndEye = Annotated[
     typer.Argument(
         metavar="RUN [RUN]",
         help="Folder of a run with train.drop_audio and train.drop_image; or those of two runs, "
-        "one on sound and one on pictures.",
+        "one on sound and one on pictures. Of folders of seeds (RUN/seed-0, ...), two are paired "
+        "by the number of the seed.",
         show_default=False,
     ),
 ]
@@ -71,7 +73,7 @@ AgreementOut = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Write here instead of RUN/agreement/. Two runs need it.",
+        help="Write here instead of RUN/agreement/; each seed into DIR/seed-N/. Two runs need it.",
     ),
 ]
 Share = Annotated[
@@ -113,6 +115,7 @@ def robustness(
     device: Device = "auto",
     ve_weights: MovedWeights = None,
     trust_code: TrustCode = False,
+    calibrated: Calibrated = False,
     out: RobustnessOut = None,
     form: TableForm = "table",
 ) -> None:
@@ -122,7 +125,7 @@ def robustness(
     with train.drop_audio and train.drop_image uses what it learnt for that; another one is given
     the mean embedding of its validation clips; a run of one modality that lacks it answers with
     equal probabilities. With swapped sounds, first the scene of the picture counts, then the
-    sound's.
+    sound's. --calibrated applies each run's temperature to all of it.
 
     avsc robustness runs/robust runs/joint runs/pipeline runs/audio runs/video --out robustness
     """
@@ -144,11 +147,12 @@ def robustness(
         device=device,
         ve_weights=ve_weights,
         trust_code=trust_code,
+        calibrated=calibrated,
     )
     print_tables([report.table(found, form)], form, report.notes(found))
     if out is not None:
         say(f"written to {report.write(found, out)}")
-    robust = [one.path for one in found.systems if one.robust and one.seeds == 1]
+    robust = [one.path for one in found.systems if one.robust]
     if robust:
         say(f"next: avsc agree {shlex.quote(str(robust[0]))}")
     elif out is None:
@@ -178,7 +182,8 @@ def agree(
     picture alone are compared. Their agreement is the sum over the scenes of p(scene | sound)
     p(scene | picture); below a threshold, which is chosen on validation clips that are swapped in
     the same manner, a second counts as swapped. Writes agreement.csv (a row a second),
-    metrics.json and agreement.html.
+    metrics.json and agreement.html. A folder of seeds is scored seed by seed, with the same swaps,
+    and shown as mean and standard deviation; each seed has its own files and threshold.
 
     avsc agree runs/robust
 
@@ -186,6 +191,7 @@ def agree(
 
     avsc agree runs/robust --swaps vadd_10_manipulated.txt --sounds vadd_10_swaps.txt
     """
+    from avsc.evaluate.agree import Swapping
     from avsc.evaluate.agree import agree as measure
     from avsc.report import agreement as report
     from avsc.report.table_formats import print_tables
@@ -201,15 +207,12 @@ def agree(
         out=out,
         store=store,
         fold=fold,
-        share=share,
-        seed=seed,
-        swaps=swaps,
-        sounds=sounds,
+        swapping=Swapping(share, seed, swaps, sounds),
         device=device,
         ve_weights=ve_weights,
         trust_code=trust_code,
     )
-    page = report.write_page(found)
-    print_tables([report.table(found)], form, report.notes(found))
+    page = report.write_pages(found)
+    print_tables(report.tables(found, form), form, report.notes(found))
     say(f"written to {found.folder}: open {page.name} there")
     say(f"next: {shlex.join(['avsc', 'robustness', *map(str, runs)])}")

@@ -182,7 +182,8 @@ def calibrate(
     """Fit one temperature for a run's probabilities on its validation clips, and keep it there.
 
     The run's logits are divided by it, which makes over-confident probabilities milder. `evaluate`,
-    `predict` and `export` apply it with --calibrated. A folder of seeds is calibrated seed by seed.
+    `robustness`, `predict` and `export` apply it with --calibrated. A folder of seeds is calibrated
+    seed by seed.
 
     avsc calibrate runs/joint && avsc evaluate runs/joint --calibrated
     """

@@ -70,16 +70,10 @@ def size_of(source: ImageSource, clip: int, second: int, item: Item) -> tuple[in
 
 
 def decoded(source: ImageSource, clip: int, second: int, item: Item) -> Pixels:
-    """Decodes an image to uint8 [H, W, 3].
-
-    Args:
-        source: The source of the image.
-        clip: Position of its clip in the fold.
-        second: Second of its clip.
-        item: The image as the source gave it.
+    """Decodes an image to uint8 [H, W, 3]; see ``size_of`` for the arguments.
 
     Raises:
-        AvscError: They cannot be decoded; the source's name for the image is in the message.
+        AvscError: It cannot be decoded; the source's name for the image is in the message.
     """
     if isinstance(item, np.ndarray):
         return item

@@ -7,15 +7,16 @@ held-out counts closer to the share. The test fold is never read here.
 Shape legend: n clips, F frames, 2 channels, B bands.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avsc.data.triples import within
 from avsc.errors import AvscError
-from avsc.folds import NAMED, TRAIN, split_clips, train_and_test
+from avsc.folds import NAMED, TEST, TRAIN, split_clips, train_and_test
 from avsc.recipe_sections import TrainRecipe
+from avsc.scenes import UNLABELLED
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 
@@ -32,7 +33,7 @@ class Clips:
 
     Attributes:
         rows: Row of each clip in the store, [n].
-        labels: Index of each clip's scene, [n].
+        labels: Index of each clip's scene, ``UNLABELLED`` for a clip without one, [n].
     """
 
     rows: Ints
@@ -88,6 +89,43 @@ def training_fold(store: Store, recipe: TrainRecipe) -> TrainingFold:
     return TrainingFold(
         Clips(rows[~held], labels[~held]), Clips(rows[held], labels[held]), tuple(notes)
     )
+
+
+def with_unlabelled(store: Store, fold: TrainingFold, held_out: str | None) -> TrainingFold:
+    """Adds the clips without a scene to those to train on: a teacher alone tells what they are.
+
+    Clips of a location of the test fold are left out: a score is of places that were never seen.
+
+    Args:
+        store: The store.
+        fold: Its training fold.
+        held_out: Name of the fold that the run leaves out (``train.fold``).
+
+    Raises:
+        AvscError: There are no such clips.
+    """
+    seen, good = train_and_test(store.clips, held_out), store.status() == Status.GOOD
+    tested = {(clip.city, clip.location) for clip in seen if clip.fold == TEST and clip.location}
+    nameless = [row for row, clip in enumerate(seen) if good[row] and not clip.scene]
+    added = [row for row in nameless if (seen[row].city, seen[row].location) not in tested]
+    if not added:
+        left_out = f"; {len(nameless)} are of locations of the test fold" if nameless else ""
+        raise AvscError(
+            f"{store.place} has no unlabelled clip to learn from{left_out}",
+            "good clips without a scene, of other locations than the test fold's",
+            "leave the cell of their scene in clips.csv empty and prepare the table again, or leave"
+            " distill.unlabelled out",
+        )
+    notes = [f"{len(added)} unlabelled clips are added, which the teacher alone explains"]
+    if len(added) < len(nameless):
+        notes.append(
+            f"{len(nameless) - len(added)} unlabelled clips of locations of the test fold are left"
+            " out"
+        )
+    rows = np.concatenate([fold.train.rows, np.array(added, np.int64)])
+    labels = np.concatenate([fold.train.labels, np.full(len(added), UNLABELLED)])
+    order = np.argsort(rows)
+    return replace(fold, train=Clips(rows[order], labels[order]), notes=(*fold.notes, *notes))
 
 
 def _absent(store: Store, present: set[str], recipe: TrainRecipe) -> list[str]:

@@ -10,9 +10,11 @@ from avsc import console
 from avsc.data import image_cache, triples
 from avsc.data.augment_audio import SoundAugmentation, sound_statistics
 from avsc.data.encoded_views import EncodedViews
+from avsc.data.image_cache import DeviceImages
 from avsc.data.image_source import ImageSource, StoredImages
 from avsc.data.loader import TripleLoader, default_threads
 from avsc.data.split import Clips
+from avsc.data.triples import Triples, Views
 from avsc.recipe import Recipe
 from avsc.store.reader import Store
 
@@ -38,12 +40,10 @@ def training_loader(
     Args:
         store: The store of the clips.
         clips: The training clips.
-        recipe: Its ``train`` (seed, batch size, cache, threads, shared images), ``augment`` and
-            ``augment_audio`` sections count.
+        recipe: Recipe whose sections ``train``, ``augment`` and ``augment_audio`` count.
         audio: See ``TripleLoader``.
         tower: See ``TripleLoader``.
-        image_size: Side of the visual encoder's input in pixels; None for batches without raw
-            images.
+        image_size: Side of the images in pixels; None for batches without raw images.
         encoded: See ``TripleLoader``.
         targets: See ``TripleLoader``.
         device: See ``TripleLoader``.
@@ -53,43 +53,68 @@ def training_loader(
         say: Function that prints the budget of the image cache.
 
     Raises:
-        AvscError: There are too few clips, the cache of the recipe does not fit, or an image is
-            damaged.
+        AvscError: There are too few clips, the cache does not fit, or an image is damaged.
     """
-    frames = store.frames(clips.rows)
-    every = triples.training_triples(clips.rows, clips.labels, frames)
-    sound = None
-    if audio is not None and recipe.augment_audio.is_on:
-        bank = store.settings.bank(recipe.audio.feature)
-        statistics = sound_statistics(audio, frames)
-        sound = SoundAugmentation(recipe.augment_audio, bank, statistics.to(device))
-    source: ImageSource | None = None
-    # Frames that share an image share a view; those of plain images share it in any case.
-    shares = image_size is not None or recipe.train.views is not None
-    if image_size is not None:
-        threads = recipe.train.threads or default_threads()
-        shape = (len(clips.rows), store.settings.clip_seconds)
-        stored = StoredImages(store, clips.rows)
-        source = image_cache.cached(
-            stored, shape, recipe.train, device=torch.device(device), threads=threads, say=say
-        )
+    every = triples.training_triples(clips.rows, clips.labels, store.frames(clips.rows))
     return TripleLoader(
         every,
-        triples.views(every, recipe.train.images_per_second if shares else None),
+        _shared_views(every, recipe, image_size),
         seed=recipe.train.seed,
         batch_size=recipe.train.batch_size,
         audio=audio,
         tower=tower,
-        source=source,
+        source=_images(store, clips, recipe, image_size, device=device, say=say),
         encoded=encoded,
         targets=targets,
         side=image_size or 0,
         recipe=recipe.augment,
         disturbed=recipe.train,
-        sound=sound,
+        sound=_augmentation(store, clips, recipe, audio, device=device),
         device=device,
         rank=rank,
         world=world,
         threads=recipe.train.threads,
         reuse_buffers=reuse_buffers,
     )
+
+
+def _shared_views(every: Triples, recipe: Recipe, image_size: int | None) -> Views:
+    """Which triples share a view; those of plain images share it in any case."""
+    has_views = image_size is not None or recipe.train.views is not None
+    return triples.views(every, recipe.train.images_per_second if has_views else None)
+
+
+def _images(
+    store: Store,
+    clips: Clips,
+    recipe: Recipe,
+    image_size: int | None,
+    *,
+    device: torch.device | str,
+    say: Callable[[str], None],
+) -> ImageSource | DeviceImages | None:
+    """The raw images, kept where the recipe's cache has room for them."""
+    if image_size is None:
+        return None
+    threads = recipe.train.threads or default_threads()
+    shape = (len(clips.rows), store.settings.clip_seconds)
+    stored = StoredImages(store, clips.rows)
+    return image_cache.cached(
+        stored, shape, recipe.train, device=torch.device(device), threads=threads, say=say
+    )
+
+
+def _augmentation(
+    store: Store,
+    clips: Clips,
+    recipe: Recipe,
+    audio: NDArray[np.float32] | None,
+    *,
+    device: torch.device | str,
+) -> SoundAugmentation | None:
+    """The augmentation of the frames; None where they stay as they are."""
+    if audio is None or not recipe.augment_audio.is_on:
+        return None
+    bank = store.settings.bank(recipe.audio.feature)
+    statistics = sound_statistics(audio, store.frames(clips.rows))
+    return SoundAugmentation(recipe.augment_audio, bank, statistics.to(device))

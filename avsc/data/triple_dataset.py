@@ -3,11 +3,13 @@
 ``avsc train`` streams its batches with ``avsc.data.loader``, which is faster; item i of an epoch
 here is triple i there, with the same augmented image.
 
-Shape legend: T triples, 2 channels, B bands, Z the side of an image.
+Shape legend: C clips, T triples, 2 channels, B bands, Z the side of an image, S seconds of the
+longest clip, P features of a pre-trained audio encoder.
 """
 
 import os
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -23,8 +25,11 @@ from avsc.data.split import Clips, training_fold
 from avsc.errors import AvscError
 from avsc.folds import TRAIN, train_and_test
 from avsc.media import jpeg
+from avsc.models.audio_bank import AudioBank
+from avsc.models.audio_tower import TowerFolder
 from avsc.models.visual_weights import expected_image
 from avsc.recipe import Recipe
+from avsc.scenes import UNLABELLED
 from avsc.store.reader import Store
 from avsc.store.schema import Status
 
@@ -32,11 +37,13 @@ if TYPE_CHECKING:
     from avsc.models.visual import ImageConfig
 
 VALIDATION, EVERY = "validation", "all"
-UNLABELLED = -1
 
 
-class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
+class TripleDataset(Dataset[tuple[Tensor, ...]]):
     """Aligned triples: audio frame float32 [2, B], image uint8 [3, Z, Z], label int64 [].
+
+    With a pre-trained audio encoder, an item has a fourth part: float32 [P], its embedding of the
+    second of sound that holds the frame's centre.
 
     Triples go clip by clip and frame by frame; each frame's image is that of the second that holds
     its centre, and a label is the scene's place in ``store.scenes`` (-1 where it is unknown). The
@@ -50,6 +57,10 @@ class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         recipe: Recipe with feature, seed, shared images and augmentation.
         image: Size, crop and interpolation of the images.
         epoch: Number of the epoch, of which the augmentation is a function.
+        tower: Pre-trained audio encoder; None for none.
+
+    Raises:
+        AvscError: That encoder's embeddings of the clips are not all there.
     """
 
     def __init__(
@@ -61,6 +72,7 @@ class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         *,
         image: "ImageConfig",
         epoch: int = 0,
+        tower: TowerFolder | None = None,
     ) -> None:
         self.fold, self.recipe, self.epoch = fold, recipe, epoch
         self._store, self._process = store, os.getpid()
@@ -70,18 +82,22 @@ class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         views = triples.views(self._triples, recipe.train.images_per_second)
         self._view = np.empty(len(self._triples), np.int64)  # [T] each triple's augmented image
         self._view[views.members] = np.repeat(np.arange(len(views)), np.diff(views.bounds))
+        self._tower = tower
+        self._heard = self._embeddings()
 
     def __len__(self) -> int:
         return len(self._triples)
 
     def __repr__(self) -> str:
+        tower = "" if self._tower is None else f"sound by {self._tower.name}, "
         return (
             f"TripleDataset({len(self):,} triples of the fold {self.fold!r}, "
-            f"{self.recipe.audio.feature}, images of {self._image.size} px, epoch {self.epoch})"
+            f"{self.recipe.audio.feature}, {tower}images of {self._image.size} px, "
+            f"epoch {self.epoch})"
         )
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Triple ``index``: frame, image and label.
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        """Triple ``index``: frame, image and label; then the embedding of sound, if there is one.
 
         Raises:
             IndexError: There is no such triple.
@@ -94,11 +110,21 @@ class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         frame = store.audio(self.recipe.audio.feature, [row])[0, found.frame[number]]
         picture = jpeg.decode(store.jpeg(row, second))
         image = self._augmented(picture, number) if self._is_augmented else self._plain(picture)
-        return (
+        triple = (
             torch.from_numpy(frame.copy()),  # alone: the clip's other frames are not kept
             torch.from_numpy(image).permute(2, 0, 1).contiguous(),
             torch.tensor(found.label[number]),
         )
+        if self._heard is None:
+            return triple
+        return (*triple, torch.from_numpy(self._heard[found.clip[number], second].copy()))
+
+    def _embeddings(self) -> NDArray[np.float32] | None:
+        """The pre-trained encoder's embeddings of the clips, [C, S, P]."""
+        if self._tower is None:
+            return None
+        bank = AudioBank(self._store, self._tower.sha256, self._tower.path)
+        return bank.read_whole(self._triples.rows)
 
     def _opened(self) -> Store:
         """The store, opened anew in a process that was forked."""
@@ -127,14 +153,18 @@ class TripleDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return out
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_process": None}  # the store of a pickle is its reader's own
+        # The store of a pickle is its reader's own, and embeddings are read again.
+        return self.__dict__ | {"_process": None, "_heard": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._process = os.getpid()
+        self._heard = self._embeddings()
 
 
-def open_dataset(store: Store, fold: str, recipe: Recipe | None, epoch: int) -> TripleDataset:
+def open_dataset(
+    store: Store, fold: str, recipe: Recipe | None, epoch: int, audio_model: Path | str | None
+) -> TripleDataset:
     """The triples of a fold of a store; see ``Store.dataset`` for the arguments."""
     resolved = recipe or Recipe()
     if resolved.audio.feature not in store.settings.features:
@@ -149,9 +179,14 @@ def open_dataset(store: Store, fold: str, recipe: Recipe | None, epoch: int) -> 
             "triples with the frames of the store, each with one label: that is what a dataset has",
             "leave out augment_audio here; `avsc train` applies it to whole batches",
         )
-    image = expected_image(resolved.visual)
     return TripleDataset(
-        store, fold, _clips(store, fold, resolved), resolved, image=image, epoch=epoch
+        store,
+        fold,
+        _clips(store, fold, resolved),
+        resolved,
+        image=expected_image(resolved.visual),
+        epoch=epoch,
+        tower=None if audio_model is None else TowerFolder.read(audio_model),
     )
 
 

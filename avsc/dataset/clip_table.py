@@ -1,7 +1,8 @@
 """A table of recordings, ``clips.csv``: columns video and scene, and others that may be there.
 
 Separated by commas, semicolons or tabs; any line ends, with or without a byte order mark. Paths are
-relative to the table. ``start`` and ``end`` are seconds, or minutes and hours before colons.
+relative to the table. ``start`` and ``end`` are seconds, or minutes and hours before colons. A
+recording with an empty scene is unlabelled and in no fold: students learn from it.
 """
 
 import csv
@@ -61,6 +62,12 @@ def list_table(path: Path) -> Listing:
     _check_folds(recordings, faults)
     unknown = [name for name in header if name not in REQUIRED + OPTIONAL and name]
     notes = [f"columns that mean nothing here: {', '.join(unknown)}"] if unknown else []
+    unlabelled = sum(not recording.scene for recording in recordings)
+    if unlabelled:
+        notes.append(
+            f"{unlabelled} of {len(recordings)} recordings have no scene, so they are in no fold:"
+            " students can learn from them (distill.unlabelled)"
+        )
     ordered = sorted(recordings, key=lambda recording: recording.id)
     return Listing(files.root, "a table", tuple(ordered), tuple(notes), tuple(faults.found))
 
@@ -143,9 +150,14 @@ def _recording(row: Row, files: _Files, faults: _Faults) -> Recording | None:
             "put quotation marks around a cell with a comma in it",
         )
         return None
-    for column in REQUIRED:
-        if not row[column]:
-            faults.add(f"no {column}", f"a {column} in each row", "fill it in, or remove the row")
+    if not row["video"]:
+        faults.add("no video", "a video in each row", "fill it in, or remove the row")
+    if not row["scene"] and row.get("fold"):
+        faults.add(
+            f"no scene, in the fold {row['fold']}",
+            "a scene for each recording of a fold",
+            "fill it in; or empty the cell of the fold too, if the scene is not known",
+        )
     video = files.find("video", row["video"]) if row["video"] else ""
     audio = files.find("audio", row["audio"]) if row.get("audio") else video
     start_s = _time(row.get("start", ""), "start", faults) or 0.0

@@ -91,7 +91,8 @@ def put_into_folds(
 
     Args:
         clips: The clips; ``fold`` is that of the data set.
-        refused: Ids of clips that will be refused; they are in no fold of a split.
+        refused: Ids of clips that will be refused; they are in no fold of a split, as unlabelled
+            ones.
         own: Whether the data set has folds of its own.
         asked: The split that the user asked for; None for the data set's folds, or the usual
             split where it has none.
@@ -103,7 +104,7 @@ def put_into_folds(
         return Folds(tuple(clips), None, _own_notes(clips))
     split = asked or USUAL_SPLIT
     bad = set(refused)
-    rows = [row for row, clip in enumerate(clips) if clip.id not in bad]
+    rows = [row for row, clip in enumerate(clips) if clip.scene and clip.id not in bad]
     used = [clips[row] for row in rows]
     if not used:
         return Folds(tuple(clips), split, ())
@@ -169,7 +170,8 @@ def _own_notes(clips: Sequence[StoredClip]) -> tuple[str, ...]:
     named = [f"{fold or 'no fold'} {sum(c.fold == fold for c in clips)}" for fold in folds]
     notes = [f"folds of the data set, clips: {', '.join(named)}"]
     if TRAIN in folds:
-        absent = {clip.scene for clip in clips} - {c.scene for c in clips if c.fold == TRAIN}
+        labelled = {clip.scene for clip in clips if clip.scene}
+        absent = labelled - {clip.scene for clip in clips if clip.fold == TRAIN}
         if absent:
             notes.append(f"the training fold has no clip of {_some(sorted(absent))}")
     return tuple(notes)

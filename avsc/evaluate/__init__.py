@@ -4,7 +4,8 @@ Runs and stores
 
 - ``evaluation``: the commands: scores a run, or another system's predictions, and writes files;
   ``cross_validation``: runs of several folds as one; ``evaluate_seeds``: a folder of seeds
-- ``segments``: the one-second segments of a fold
+- ``segments``: the one-second segments of a fold; ``scored_fold``: those that a run is scored on;
+  ``scored_run``: the run on these
 - ``score``: the probabilities of a run for each segment
 - ``summary``: all scores of these probabilities, and ``metrics.json``
 - ``bootstrap``: 95 % intervals by resampling locations
@@ -12,8 +13,9 @@ Runs and stores
 - ``condition``: segments without a modality or with another second's picture; ``encoded``: stored
   embeddings joined in any way
 - ``robustness``: systems under ``disturbances``: missing, late and swapped sounds and pictures
-- ``agree``: finds swapped sounds; ``agreement``: its arithmetic; ``swaps`` and ``swap_lists``:
-  whose sound each clip has
+- ``agree``: finds swapped sounds, by ``answers`` of one modality alone; ``agreement``: its
+  arithmetic, ``agreement_files``: what it writes; ``swaps`` and ``swap_lists``: whose sound each
+  clip has
 - ``temperature``: one temperature for a run's logits; ``calibrate``: the command that fits it
 - ``environment``: software and machine
 

@@ -4,11 +4,11 @@ The answer is the probability that the scenes of sound and picture agree, where 
 nothing of the other: the sum over the scenes of p(scene | sound) p(scene | picture). Seconds below
 a threshold are said to be swapped.
 
-Shape legend: n rows (segments or clips), C scenes, G classes, L locations, R resamples.
+Shape legend: n rows (segments or clips), C scenes, G classes, L locations, R resamples, S seeds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ class Detection:
     Attributes:
         n: Number of rows.
         swapped: Number of swapped rows.
-        threshold: Agreement below which a row is said to be swapped.
+        threshold: Agreement below which a row is said to be swapped; None for the mean of several
+            seeds, each of which has its own.
         f1: F1 of the swapped rows.
         f1_interval: Its 95 % interval by resampling locations.
         precision: Share of the rows said to be swapped that are.
@@ -41,7 +42,7 @@ class Detection:
 
     n: int
     swapped: int
-    threshold: float
+    threshold: float | None
     f1: float
     f1_interval: Interval
     precision: float
@@ -49,6 +50,11 @@ class Detection:
     f1_matching: float
     average_precision: float
     f1_always: float
+
+    def below(self, scores: Floats) -> Bools:
+        """Whether each row is said to be swapped, [n], by its agreement, [n]."""
+        assert self.threshold is not None
+        return np.asarray(scores < self.threshold, np.bool_)
 
 
 def agreement(sound: Probabilities, picture: Probabilities, classes: Ints | None = None) -> Floats:
@@ -95,20 +101,47 @@ def detect(scores: Floats, swapped: Bools, threshold: float, locations: Sequence
     """
     from sklearn.metrics import average_precision_score
 
-    said = scores < threshold
-    cells = _cells(swapped, said)
+    cells = _cells(swapped, scores < threshold)
     right, missed, false, kept = cells.sum(axis=0).tolist()
     return Detection(
         n=len(scores),
         swapped=int(swapped.sum()),
         threshold=threshold,
         f1=_f1(right, missed, false),
-        f1_interval=_f1_interval(cells, locations),
+        f1_interval=_f1_interval([cells], locations),
         precision=right / max(right + false, 1.0),
         recall=right / max(right + missed, 1.0),
         f1_matching=_f1(kept, false, missed),
         average_precision=float(average_precision_score(swapped, -scores)),
         f1_always=_f1(float(swapped.sum()), 0.0, float((~swapped).sum())),
+    )
+
+
+def mean_detection(
+    seeds: Sequence[Detection], scores: Sequence[Floats], swapped: Bools, locations: Sequence[str]
+) -> Detection:
+    """The mean of the scores of several seeds; its interval is that of the mean F1.
+
+    Args:
+        seeds: Detection of each seed, S.
+        scores: Agreement of each row by each seed, S times [n].
+        swapped: Whether each row is swapped, [n].
+        locations: Location of each row's picture, n; empty text where unknown.
+    """
+
+    def mean(score: str) -> float:
+        return float(np.mean([getattr(one, score) for one in seeds]))
+
+    cells = [_cells(swapped, one.below(some)) for one, some in zip(seeds, scores, strict=True)]
+    return replace(
+        seeds[0],
+        threshold=None,
+        f1=mean("f1"),
+        f1_interval=_f1_interval(cells, locations),
+        precision=mean("precision"),
+        recall=mean("recall"),
+        f1_matching=mean("f1_matching"),
+        average_precision=mean("average_precision"),
     )
 
 
@@ -128,14 +161,18 @@ def _f1(right: float, missed: float, false: float) -> float:
     return 2 * right / max(2 * right + missed + false, 1.0)
 
 
-def _f1_interval(cells: Floats, locations: Sequence[str]) -> Interval:
+def _f1_interval(cells: Sequence[Floats], locations: Sequence[str]) -> Interval:
+    """The interval of the F1, mean over the cells of each seed, [n, 4]."""
     names, where = np.unique(np.asarray(locations, np.str_), return_inverse=True)
     if len(names) < bootstrap.FEWEST_LOCATIONS:
         return UNKNOWN
-    sums = np.zeros((len(names), cells.shape[1]))  # [L, 4]
-    np.add.at(sums, where, cells)
-    right, missed, false, _ = (bootstrap.draw(len(names)) @ sums).T  # [R] each
-    values = 2 * right / np.maximum(2 * right + missed + false, 1.0)
+    drawn = bootstrap.draw(len(names))
+    of_seeds = []
+    for some in cells:
+        sums = np.zeros((len(names), some.shape[1]))  # [L, 4]
+        np.add.at(sums, where, some)
+        right, missed, false, _ = (drawn @ sums).T  # [R] each
+        of_seeds.append(2 * right / np.maximum(2 * right + missed + false, 1.0))
     tail = (1 - bootstrap.LEVEL) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(np.mean(of_seeds, axis=0), [tail, 1 - tail])
     return Interval(float(low), float(high))

@@ -33,7 +33,7 @@ def calibrate(
         AvscError: The run or the store cannot be used, or the store is not the run's own.
     """
     from avsc.evaluate import score
-    from avsc.evaluate.evaluation import VALIDATION, fold_segments
+    from avsc.evaluate.scored_fold import VALIDATION, fold_segments
     from avsc.store.reader import Store
     from avsc.train.load import Run
 

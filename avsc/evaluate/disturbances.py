@@ -21,6 +21,7 @@ from avsc.data import rng
 from avsc.evaluate import score
 from avsc.evaluate.condition import NAMES, Modality, has_stand_in, picture_numbers
 from avsc.evaluate.encoded import Encoded, learnt
+from avsc.evaluate.scored_fold import VALIDATION, fold_segments, own_store
 from avsc.evaluate.segments import Segments
 from avsc.evaluate.swaps import Swaps, draw_swaps
 from avsc.metrics import Probabilities
@@ -138,8 +139,6 @@ def _without(
 
 def _stand_ins(run: Run, store: Store) -> dict[Modality, Floats]:
     """What stands for a missing sound or picture: learnt, or the mean of validation clips."""
-    from avsc.evaluate.evaluation import VALIDATION, fold_segments
-
     if not (run.uses_audio and run.uses_images):
         return {}
     modalities: tuple[Modality, Modality] = ("audio", "image")
@@ -148,12 +147,6 @@ def _stand_ins(run: Run, store: Store) -> dict[Modality, Floats]:
         return found
     own = own_store(run, store)
     return score.encode(run, own, fold_segments(run, own, VALIDATION)).means() | found
-
-
-def own_store(run: Run, scored: Store) -> Store:
-    """The store that a run was trained on: the scored one where it is that."""
-    own = scored.sha256 == run.manifest.store_sha256
-    return scored if own else Store.open(run.manifest.store)
 
 
 def all_swapped(segments: Segments, seed: int) -> Swaps:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from avsc import metrics
 from avsc.errors import AvscError
-from avsc.evaluate.evaluation import VALIDATION
 from avsc.evaluate.labels import Labels
 from avsc.evaluate.predictions import PREDICTIONS, Predictions, read_predictions, write_predictions
 from avsc.evaluate.results import EVALUATION
+from avsc.evaluate.scored_fold import VALIDATION
 from avsc.evaluate.seeds import seed_folders
 from avsc.evaluate.systems import System, labels_of, load_systems
 from avsc.metrics import SMALLEST_PROBABILITY, Probabilities

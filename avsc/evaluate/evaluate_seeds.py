@@ -10,9 +10,11 @@ from avsc import files
 from avsc.console import say
 from avsc.evaluate import results
 from avsc.evaluate.compare import Comparison, compare
-from avsc.evaluate.evaluation import VALIDATION, Result, evaluate
-from avsc.evaluate.seeds import Spread, seed_folders
+from avsc.evaluate.evaluation import Result, evaluate
+from avsc.evaluate.scored_fold import VALIDATION
+from avsc.evaluate.seeds import Spread, seed_folders, trained_seeds
 from avsc.evaluate.summary import as_json, known
+from avsc.evaluate.temperature import require_calibrated
 
 if TYPE_CHECKING:
     from avsc.evaluate.score import Protocol
@@ -66,7 +68,9 @@ def evaluate_seeds(
         AvscError: A run cannot be scored.
     """
     made: list[Result] = []
-    runs = seed_folders(folder)
+    runs = trained_seeds(folder)
+    if calibrated:
+        require_calibrated({folder: runs})
     for run in runs:
         say(f"{run}:")
         made.append(

@@ -12,34 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avsc import files, metrics
+from avsc import files
 from avsc.console import say
 from avsc.errors import AvscError
-from avsc.evaluate import embeddings, environment, results
-from avsc.evaluate.embeddings import Embeddings, write_embeddings
+from avsc.evaluate import environment, results
+from avsc.evaluate.embeddings import write_embeddings
 from avsc.evaluate.labels import read_labels
 from avsc.evaluate.predictions import PREDICTIONS, align, read_predictions, write_predictions
-from avsc.evaluate.segments import EACH, Segments, segments_of
+from avsc.evaluate.scored_fold import FOLD, fold_segments, segments_in
+from avsc.evaluate.segments import EACH, Segments
 from avsc.evaluate.summary import Summary, as_json, summarise
 from avsc.evaluate.systems import name_column_notes
-from avsc.evaluate.temperature import (
-    has_calibration,
-    read_calibration,
-    require_unseen,
-    with_temperature,
-)
-from avsc.folds import TEST, TRAIN, train_and_test
 from avsc.report import context
-from avsc.report.context import Contrast
 from avsc.report.pages import report_page
 from avsc.store.reader import Store
 
 if TYPE_CHECKING:
-    from avsc.evaluate.condition import Condition, Modality
+    from avsc.evaluate.condition import Modality
     from avsc.evaluate.score import Protocol
-    from avsc.train.load import Run
+    from avsc.evaluate.scored_run import ScoredRun
 
-FOLD, VALIDATION = "test", "validation"
 REPORT = "report.html"
 
 
@@ -102,57 +94,51 @@ def evaluate(
         AvscError: The run or the store cannot be used, they do not fit each other, or the
             temperature was fitted on clips of the fold.
     """
-    from avsc.evaluate import score
     from avsc.evaluate.condition import Condition
-    from avsc.train.device import resolve_device
+    from avsc.evaluate.scored_run import ScoredRun, usable_temperature
     from avsc.train.load import Run
 
     run = Path(run)
-    loaded = Run.open(
-        run, str(resolve_device(device)), ve_weights=ve_weights, trust_code=trust_code
-    )
+    loaded = Run.open(run, device, ve_weights=ve_weights, trust_code=trust_code)
     opened = Store.open(store or loaded.manifest.store)
     segments = fold_segments(loaded, opened, fold)
-    temperature = _temperature(run, opened, segments, calibrated)
-    scaled = loaded if temperature is None else with_temperature(loaded, temperature)
-    chosen, other = (scaled, loaded) if calibrated else (loaded, scaled)
+    temperature = usable_temperature(run, opened, segments, calibrated=calibrated)
     condition = Condition(without, offset_s)
-    probabilities = score.score(chosen, opened, segments, protocol, condition)
-    elsewhere = opened if opened.sha256 != loaded.manifest.store_sha256 else None
+    scored = ScoredRun(loaded, opened, segments, protocol, condition, temperature, calibrated)
+    return _write(scored, Path(out or run), with_report)
+
+
+def _write(scored: "ScoredRun", base: Path, with_report: bool) -> Result:
+    """Scores a run and writes its evaluation into a folder."""
+    store, segments = scored.store, scored.segments
+    probabilities = scored.probabilities(calibrated=scored.calibrated)
     folder = evaluation_folder(
-        Path(out or run),
-        elsewhere,
+        base,
+        store if store.sha256 != scored.run.manifest.store_sha256 else None,
         segments.fold,
-        protocol,
-        calibrated=calibrated,
-        condition=condition.words(),
+        scored.protocol,
+        calibrated=scored.calibrated,
+        condition=scored.condition.words(),
     )
     write_predictions(folder / PREDICTIONS, segments.names, probabilities, segments.scenes)
     if not segments.labelled:
         return Result(folder, segments, None)
     summary = summarise(probabilities, segments)
-    about = _about(opened, segments, protocol) | _about_run(loaded)
-    about["temperature"] = temperature if calibrated else None
-    about["condition"] = condition.words() or None
+    about = _about(store, segments, scored.protocol) | scored.about()
     _write_metrics(folder, summary, about)
-    sample = _sample(loaded, opened, segments, protocol, condition)
+    sample = scored.sample()
     write_embeddings(folder, sample)
     if with_report:
-        contrast = None
-        if temperature is not None:
-            shares = score.score(other, opened, segments, protocol, condition)
-            reliability = metrics.calibration(shares, segments.labels)
-            contrast = Contrast(temperature, reliability, calibrated=not calibrated)
         data = context.gather(
-            run.resolve().name,
-            opened,
+            scored.run.path.resolve().name,
+            store,
             segments,
             probabilities,
             summary=summary,
             about=about,
-            run=loaded,
+            run=scored.run,
             sample=sample,
-            contrast=contrast,
+            contrast=scored.contrast(),
         )
         files.write_text(folder / REPORT, report_page(data))
     return Result(folder, segments, summary)
@@ -179,7 +165,7 @@ def evaluate_file(
         AvscError: The file is not in the format, or not of the fold's segments.
     """
     opened = Store.open(store)
-    segments = _segments(opened, fold, opened.scenes)
+    segments = segments_in(opened, fold, opened.scenes)
     if not segments.labelled:
         raise AvscError(
             f"the fold {segments.fold!r} of {store} has no labels",
@@ -205,41 +191,6 @@ def evaluate_file(
         )
         files.write_text(folder / REPORT, report_page(data))
     return Result(folder, segments, summary)
-
-
-def fold_segments(run: "Run", store: Store, fold: str) -> Segments:
-    """The segments of a fold that a run is scored on.
-
-    Args:
-        run: The run.
-        store: Store to score on.
-        fold: Name of a fold, or ``validation``: the clips that the run held out of the training
-            fold of its own store.
-
-    Raises:
-        AvscError: The fold has no usable clip, the store does not fit the run, or it is not the
-            run's own and its validation clips are asked for.
-    """
-    from avsc.data.split import training_fold
-    from avsc.evaluate import score
-
-    score.require_fitting(run, store)
-    own = store.sha256 == run.manifest.store_sha256
-    if fold != VALIDATION:
-        return _segments(store, fold, run.scenes, run.recipe.train.fold if own else None)
-    if not own:
-        raise AvscError(
-            f"{store.place} is not the store that {run.path} was trained on",
-            "its own store: the validation clips are those it held out there",
-            "leave --store out, or name the place the store was moved to",
-        )
-    held_out = set(training_fold(store, run.recipe.train).validation.rows.tolist())
-    clips = [
-        clip._replace(fold=VALIDATION) if row in held_out else clip
-        for row, clip in enumerate(store.clips)
-    ]
-    seconds = store.settings.clip_seconds
-    return segments_of(clips, store.status(), seconds, VALIDATION, run.scenes)
 
 
 def evaluation_folder(
@@ -271,51 +222,6 @@ def evaluation_folder(
     return base / "-".join(word for word in words if word)
 
 
-def _temperature(run: Path, store: Store, segments: Segments, calibrated: bool) -> float | None:
-    """The run's temperature; None where it has none for these clips, and none is asked for."""
-    if not calibrated and not has_calibration(run):
-        return None
-    clips = [store.clips[row].id for row in segments.rows]
-    try:
-        fitted = read_calibration(run)
-        require_unseen(fitted, clips, run)
-    except AvscError:
-        if calibrated:
-            raise
-        return None
-    return fitted.temperature
-
-
-def _sample(
-    run: "Run", store: Store, segments: Segments, protocol: "Protocol", condition: "Condition"
-) -> Embeddings:
-    from avsc.evaluate import score
-
-    chosen = embeddings.choose(len(segments.names))
-    return Embeddings(
-        names=tuple(segments.names[number] for number in chosen),
-        labels=segments.labels[chosen],
-        joint=score.embed(run, store, segments, protocol, chosen, condition=condition),
-        acoustic_features=score.acoustic_features(run),
-    )
-
-
-def _segments(
-    store: Store, fold: str, scenes: tuple[str, ...], left_out: str | None = None
-) -> Segments:
-    """The segments of a fold; ``left_out`` is the fold of several that a run was not trained on."""
-    seconds, clips = store.settings.clip_seconds, store.clips
-    if left_out is not None and fold in (TRAIN, TEST):
-        clips = train_and_test(clips, left_out)
-    segments = segments_of(clips, store.status(), seconds, fold, scenes)
-    if segments.quarantined:
-        say(
-            f"note: {segments.quarantined} clips of the fold {segments.fold!r} are quarantined and "
-            f"not scored; `avsc info {store.place}` says why"
-        )
-    return segments
-
-
 def _about(store: Store, segments: Segments, protocol: "Protocol | None") -> dict[str, Any]:
     return {
         "protocol": protocol,
@@ -324,16 +230,6 @@ def _about(store: Store, segments: Segments, protocol: "Protocol | None") -> dic
         "store": {"path": _absolute(store.place), "sha256": store.sha256},
         "versions": environment.versions(),
         "hardware": environment.hardware(),
-    }
-
-
-def _about_run(run: "Run") -> dict[str, Any]:
-    return {
-        "run": str(run.path.resolve()),
-        "weights_sha256": results.weights_sha256(run.path),
-        "strategy": run.recipe.train.strategy,
-        "epoch": run.manifest.epoch,
-        "hardware": environment.hardware(run.device),
     }
 
 

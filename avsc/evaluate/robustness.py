@@ -14,11 +14,12 @@ from avsc.errors import AvscError
 from avsc.evaluate import bootstrap, disturbances
 from avsc.evaluate.bootstrap import Interval
 from avsc.evaluate.disturbances import OFFSETS_S, SHARES, Disturbance
-from avsc.evaluate.evaluation import fold_segments
-from avsc.evaluate.seeds import seed_folders, std
+from avsc.evaluate.scored_fold import fold_segments
+from avsc.evaluate.seeds import seed_folders, std, trained_seeds
 from avsc.evaluate.segments import Segments, require_labelled, require_same
 from avsc.evaluate.swaps import scene_of
 from avsc.evaluate.systems import names_of
+from avsc.evaluate.temperature import own_temperature, require_calibrated, with_temperature
 from avsc.metrics import Probabilities
 from avsc.store.reader import Store
 from avsc.train.load import Run
@@ -56,6 +57,8 @@ class System:
         seeds: Number of seeds.
         gaps: What stands for a missing sound or picture.
         robust: Whether it learnt to do without either modality.
+        temperatures: Temperature of each seed's run, by which its logits were divided; none where
+            the runs were taken as they are.
         scores: Scores under each disturbance.
     """
 
@@ -65,6 +68,7 @@ class System:
     seeds: int
     gaps: str
     robust: bool
+    temperatures: tuple[float, ...]
     scores: tuple[Measured, ...]
 
 
@@ -91,6 +95,57 @@ class Robustness:
     systems: tuple[System, ...]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What every system is given.
+
+    Attributes:
+        segments: Segments that are scored.
+        disturbances: The disturbances; the first is none.
+        seed: Seed of the draws.
+    """
+
+    segments: Segments
+    disturbances: tuple[Disturbance, ...]
+    seed: int
+
+    def found(self, systems: Sequence[System]) -> Robustness:
+        """All systems side by side."""
+        return Robustness(
+            self.segments.fold,
+            len(self.segments.names),
+            self.segments.n_clips,
+            self.segments.scenes,
+            self.seed,
+            self.disturbances,
+            tuple(systems),
+        )
+
+    def measure(self, of_seeds: Sequence[Sequence[Probabilities]]) -> tuple[Measured, ...]:
+        """The scores under each disturbance, of each seed's probabilities."""
+        sound_of = disturbances.all_swapped(self.segments, self.seed).sound_of
+        heard = scene_of(self.segments)[sound_of][self.segments.clip]
+        found = []
+        for k, one in enumerate(self.disturbances):
+            labels = heard if one.kind == "heard" else self.segments.labels
+            answers = [seed[k] for seed in of_seeds]
+            sums = bootstrap.mean_location_sums(answers, labels, self.segments.locations)
+            bounds = bootstrap.intervals(sums)
+            losses = [metrics.log_loss(shares, labels) for shares in answers]
+            right = [metrics.accuracy(shares, labels) for shares in answers]
+            found.append(
+                Measured(
+                    float(np.mean(losses)),
+                    float(np.mean(right)),
+                    bounds.log_loss,
+                    bounds.accuracy,
+                    std(losses) if len(losses) > 1 else None,
+                    std(right) if len(right) > 1 else None,
+                )
+            )
+        return tuple(found)
+
+
 def robustness(
     paths: Sequence[Path],
     *,
@@ -102,6 +157,7 @@ def robustness(
     device: str = "auto",
     ve_weights: str | None = None,
     trust_code: bool = False,
+    calibrated: bool = False,
 ) -> Robustness:
     """Scores systems on the same segments, disturbed in the same ways.
 
@@ -116,82 +172,73 @@ def robustness(
         device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
         trust_code: Whether the classes that the runs name may be imported.
+        calibrated: Whether to divide each run's logits by the temperature that ``avsc calibrate``
+            keeps in it, under every disturbance.
 
     Raises:
-        AvscError: A run or the store cannot be used, or the runs are of different segments.
+        AvscError: A run or the store cannot be used, the runs are of different segments, or some
+            are not calibrated or were calibrated on these.
     """
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise AvscError("a run is named twice", "each system once", "leave one of them out")
-    common: Segments | None = None
-    planned: tuple[Disturbance, ...] = ()
+    members = [trained_seeds(path) or [path] for path in paths]
+    _require_usable(paths, members, calibrated)
+    plan: Plan | None = None
     systems: list[System] = []
-    for name, path in zip(names_of(paths), paths, strict=True):
+    for name, path, runs in zip(names_of(paths), paths, members, strict=True):
         of_seeds: list[list[Probabilities]] = []
-        for member in seed_folders(path) or [path]:
+        temperatures: list[float] = []
+        for member in runs:
             run = Run.open(member, device, ve_weights=ve_weights, trust_code=trust_code)
             opened = Store.open(store or run.manifest.store)
             segments = fold_segments(run, opened, fold)
-            if common is None:
-                require_labelled(segments)
-                common = segments
-                planned = disturbances.plan(shares, _offsets(common, offsets_s))
-            require_same(common, segments, paths[0], member)
-            of_seeds.append(disturbances.disturbed(run, opened, segments, planned, seed))
-        assert common is not None
-        systems.append(
-            System(
-                name,
-                path,
-                run.recipe.train.strategy,
-                len(of_seeds),
-                disturbances.gaps(run),
-                disturbances.is_robust(run),
-                _measure(of_seeds, planned, common, seed),
-            )
-        )
-    assert common is not None
-    return Robustness(
-        common.fold,
-        len(common.names),
-        common.n_clips,
-        common.scenes,
-        seed,
-        planned,
-        tuple(systems),
+            if plan is None:
+                plan = _plan(segments, shares, offsets_s, seed)
+            require_same(plan.segments, segments, paths[0], member)
+            if calibrated:
+                clips = [opened.clips[row].id for row in segments.rows]
+                temperatures.append(own_temperature(member, clips))
+                run = with_temperature(run, temperatures[-1])
+            of_seeds.append(disturbances.disturbed(run, opened, segments, plan.disturbances, seed))
+        assert plan is not None
+        systems.append(_system(name, path, run, temperatures, plan.measure(of_seeds)))
+    assert plan is not None
+    return plan.found(systems)
+
+
+def _system(
+    name: str, path: Path, run: Run, temperatures: Sequence[float], scores: tuple[Measured, ...]
+) -> System:
+    """A system, of whose seeds ``run`` is one."""
+    return System(
+        name,
+        path,
+        run.recipe.train.strategy,
+        max(len(seed_folders(path)), 1),
+        disturbances.gaps(run),
+        disturbances.is_robust(run),
+        tuple(temperatures),
+        scores,
     )
 
 
-def _offsets(segments: Segments, offsets_s: Sequence[int] | None) -> Sequence[int]:
-    """The offsets that were asked for, or the usual ones that are shorter than the clips."""
-    if offsets_s is not None:
-        return offsets_s
-    return [offset for offset in OFFSETS_S if offset < segments.seconds.max()]
+def _require_usable(
+    paths: Sequence[Path], members: Sequence[Sequence[Path]], calibrated: bool
+) -> None:
+    """Refuses systems before any work.
+
+    Raises:
+        AvscError: A system is named twice, or runs are to be calibrated and are not.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise AvscError("a run is named twice", "each system once", "leave one of them out")
+    if calibrated:
+        require_calibrated(dict(zip(paths, members, strict=True)))
 
 
-def _measure(
-    members: Sequence[Sequence[Probabilities]],
-    planned: Sequence[Disturbance],
-    segments: Segments,
-    seed: int,
-) -> tuple[Measured, ...]:
-    """The scores of a system, whose seeds' probabilities are given, under each disturbance."""
-    heard = scene_of(segments)[disturbances.all_swapped(segments, seed).sound_of][segments.clip]
-    found = []
-    for k, one in enumerate(planned):
-        labels = heard if one.kind == "heard" else segments.labels
-        of_seeds = [member[k] for member in members]
-        sums = bootstrap.mean_location_sums(of_seeds, labels, segments.locations)
-        bounds = bootstrap.intervals(sums)
-        losses = [metrics.log_loss(shares, labels) for shares in of_seeds]
-        right = [metrics.accuracy(shares, labels) for shares in of_seeds]
-        found.append(
-            Measured(
-                float(np.mean(losses)),
-                float(np.mean(right)),
-                bounds.log_loss,
-                bounds.accuracy,
-                std(losses) if len(losses) > 1 else None,
-                std(right) if len(right) > 1 else None,
-            )
-        )
-    return tuple(found)
+def _plan(
+    segments: Segments, shares: Sequence[float], offsets_s: Sequence[int] | None, seed: int
+) -> Plan:
+    """What every system is given; by default offsets that are shorter than the clips."""
+    require_labelled(segments)
+    if offsets_s is None:
+        offsets_s = [offset for offset in OFFSETS_S if offset < segments.seconds.max()]
+    return Plan(segments, disturbances.plan(shares, offsets_s), seed)

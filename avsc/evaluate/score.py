@@ -1,5 +1,7 @@
 """Scores a run on a fold's one-second segments: frames' probabilities, averaged (DESIGN section 5).
 
+``avsc score``, of files, is ``avsc.evaluate.compare`` of one system.
+
 The visual encoder sees each image once, whatever the number of audio frames beside it: its
 embeddings come from the bank beside the store, which runs with the same encoder share.
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from avsc.errors import AvscError
+from avsc.evaluate import results
+
 SEED = re.compile(r"seed-(\d+)")
 
 
@@ -57,3 +60,23 @@ def seed_folders(folder: Path) -> list[Path]:
         return []
     found = [(m, path) for path in folder.iterdir() if (m := SEED.fullmatch(path.name))]
     return [path for _, path in sorted((int(m[1]), path) for m, path in found if path.is_dir())]
+
+
+def trained_seeds(folder: Path) -> list[Path]:
+    """The runs of a folder of seeds, each with a checkpoint; none where it is something else.
+
+    Args:
+        folder: Folder that may hold ``seed-<n>/`` folders.
+
+    Raises:
+        AvscError: Some of the seeds are not trained; all of these are named, before any work.
+    """
+    runs = seed_folders(folder)
+    without = [str(run) for run in runs if results.weights_sha256(run) is None]
+    if without:
+        raise AvscError(
+            f"no checkpoint in {', '.join(without)}",
+            "a run of each seed that finished its first epoch",
+            "train them further: the same `avsc train ... --seeds N` goes on",
+        )
+    return runs

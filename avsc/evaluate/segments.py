@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsc.errors import AvscError
+from avsc.scenes import UNLABELLED
 from avsc.store.layout import StoredClip
 from avsc.store.schema import Status
 
-UNLABELLED = -1
 EVERY = "all"  # the fold of all clips
 EACH = "folds"  # all clips that are in a fold, as cross-validation scores them
 SHOWN = 10  # names in a message
@@ -203,5 +203,6 @@ def _all_or_none_labelled(clips: Sequence[StoredClip], labels: Sequence[int]) ->
         raise AvscError(
             f"{len(without)} of {len(clips)} clips have no scene, such as {without[0]}",
             "a fold in which every clip is labelled, or none",
-            "correct the data set's meta.csv and prepare it again, or choose another --fold",
+            "choose another --fold; or write the missing scenes into the data set's table and "
+            "prepare it again",
         )

@@ -8,7 +8,8 @@ Shape legend: m samples (frames), n segments, C scenes.
 
 import copy
 import json
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,6 +143,43 @@ def require_unseen(fitted: Calibrated, clips: Iterable[str], run: Path) -> None:
             f"on, such as {seen[0]}",
             "clips that are no validation clips of the run",
             "score the test fold, or leave --calibrated out",
+        )
+
+
+def own_temperature(run: Path, clips: Iterable[str]) -> float:
+    """The temperature that a run keeps, for clips that it was not fitted on.
+
+    Args:
+        run: Folder of the run.
+        clips: Ids of the clips that are scored.
+
+    Raises:
+        AvscError: The run keeps none, or one that was fitted on some of the clips.
+    """
+    fitted = read_calibration(run)
+    require_unseen(fitted, clips, run)
+    return fitted.temperature
+
+
+def require_calibrated(systems: Mapping[Path, Sequence[Path]]) -> None:
+    """Refuses trained runs that keep no temperature, all at once.
+
+    Args:
+        systems: Folder of each system, a run or a folder of seeds, and of its runs.
+
+    Raises:
+        AvscError: Some of the runs are not calibrated.
+    """
+    without = {
+        folder: left
+        for folder, runs in systems.items()
+        if (left := [str(r) for r in runs if results.weights_sha256(r) and not has_calibration(r)])
+    }
+    if without:
+        raise AvscError(
+            f"not calibrated: {', '.join(run for left in without.values() for run in left)}",
+            f"a temperature of each run, in RUN/{CALIBRATION}",
+            "; ".join(f"avsc calibrate {shlex.quote(str(folder))}" for folder in without),
         )
 
 

@@ -11,7 +11,8 @@ from avsc.dataset import manifests
 from avsc.errors import AvscError
 from avsc.evaluate import results
 from avsc.evaluate.bootstrap import Interval
-from avsc.evaluate.evaluation import FOLD, evaluation_folder
+from avsc.evaluate.evaluation import evaluation_folder
+from avsc.evaluate.scored_fold import FOLD
 from avsc.export import weights
 from avsc.export.description import Description
 from avsc.folds import TRAIN, train_and_test

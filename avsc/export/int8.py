@@ -6,25 +6,7 @@ the zero point 128: processors without VNNI add products of unsigned and signed 
 which overflow, and of two unsigned ones in 32 bits. That overflow was nearly all of the loss. The
 last layer and every softmax stay in float32: they are small, and 8 bits know no small probability.
 
-Measured on synthetic data, a joint run with EfficientNet-Lite0 of ImageNet weights at 128 pixels
-(AMD Milan: AVX2, no VNNI; onnxruntime 1.32; one frame of 550 test segments; milliseconds of a
-sample and a thread, on a machine that others used too):
-
-| file | bytes | log-loss | accuracy % | ms |
-|---|---:|---:|---:|---:|
-| float32 | 57,681,591 | 0.238 | 92.2 | 6.9 |
-| signed weights and activations | 16,117,091 | 0.291 | 90.9 | |
-| the same, sums in 32 bits by an option of the session | 16,117,091 | 0.243 | 91.8 | |
-| signed weights, unsigned activations | 16,116,573 | 0.343 | 88.7 | 4.5 |
-| the same, weights of 7 bits (`reduce_range`) | 16,116,572 | 0.259 | 91.3 | 4.7 |
-| unsigned weights and activations (this one) | 16,141,810 | 0.246 | 91.8 | 5.6 |
-| the same, stem and first two stages in float32 | 16,296,607 | 0.239 | 92.0 | 4.1 |
-| the same, depthwise convolutions in float32 | 16,950,421 | 0.273 | 90.9 | 5.5 |
-| the same, additions in float32 | 16,116,060 | 0.248 | 91.5 | 5.1 |
-| signed, activations of 16 bits | 14,306,856 | 0.248 | 91.5 | |
-
-The first stages in float32 gain nothing in a second run (a student of a quarter of the width: 0.247
-in place of 0.244, float32 0.248), so no layer but the last is an exception.
+Other ways, measured: the section on int8 of ``tests/benchmarks/RESULTS.md``.
 
 Shape legend: f frames of a second, B bands, Z pixels of a side, C scenes, n segments.
 """
@@ -43,7 +25,7 @@ from avsc import console, files, metrics
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
 from avsc.evaluate import environment, score
-from avsc.evaluate.evaluation import FOLD, VALIDATION, fold_segments
+from avsc.evaluate.scored_fold import FOLD, VALIDATION, fold_segments
 from avsc.evaluate.segments import Segments
 from avsc.export.onnx_file import quiet
 from avsc.export.system import AUDIO, AUDIO_EMBEDDING, IMAGE, PROBABILITIES

@@ -7,7 +7,8 @@ In the order of reading:
 - ``protocol``: the probabilities of a one-second segment, for all who score
 - ``weights``, ``visual_weights``: files of weights, and the visual encoder they belong to
 - ``view_maker``: makes views of images, plain or augmented, and encodes them
-- ``bank``: an array of embeddings of a store's seconds, computed once; ``view_bank`` has views of
-  images, ``audio_bank`` sound, encoded by the pre-trained ``audio_tower``
+- ``bank``: an array of embeddings of a store's seconds, computed once, by any number of processes
+  (``bank_lock``); ``view_bank`` has views of images, ``audio_bank`` sound, encoded by the
+  pre-trained ``audio_tower``
 - ``image_classifier``: the model of pre-training, a visual encoder with a head of its own
 """

@@ -99,9 +99,11 @@ class AudioBank(Bank):
         Raises:
             AvscError: Some are not computed; see ``require``.
         """
-        self.require(rows)
-        (found,) = self.read(rows)
-        return np.asarray(found, np.float32)
+        found = self.stored(rows)
+        if found is None:
+            self.require(rows)
+            found = self.read(rows)
+        return np.asarray(found[0], np.float32)
 
 
 def audio_key(store: Store, sha256: str) -> dict[str, object]:

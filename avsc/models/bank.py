@@ -15,18 +15,19 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from filelock import Timeout
 from numpy.typing import NDArray
 
 from avsc import console, files
 from avsc.console import ProgressLine
 from avsc.data.triples import within
 from avsc.errors import AvscError
+from avsc.models.bank_lock import lock
 from avsc.store.reader import Store
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ Floats = NDArray[Any]  # of the array's dtype
 Ints = NDArray[np.int64]
 Encode = Callable[[Ints, ProgressLine], Floats]  # view, row and second [m, 3] -> [m, D]
 
-LOCKS = 64  # partitions p and p + LOCKS share a lock
 POLL_S = 0.2
 
 
@@ -143,19 +143,24 @@ class Bank:
                 found[view] |= rows == row
         return found
 
-    def read(self, rows: Ints) -> Floats:
-        """The embeddings of some clips, [V, n, S, D]; NaN behind a clip's end.
-
-        Raises:
-            AvscError: Some are not there, or no longer.
-        """
+    def stored(self, rows: Ints) -> Floats | None:
+        """The embeddings of some clips, as ``read`` gives them; None where some are missing."""
         found = np.empty((self.views, len(rows), *self._array.shape[2:]), self.dtype)
         for partition in np.unique(rows // self._clips).tolist():
             members = rows // self._clips == partition
             stored = self._chunks(partition)
             found[:, members] = stored[:, rows[members] - partition * self._clips]
         there = within(self.store.seconds(rows), found.shape[2])  # [n, S]
-        if np.isnan(found[:, there, 0]).any():
+        return None if np.isnan(found[:, there, 0]).any() else found
+
+    def read(self, rows: Ints) -> Floats:
+        """The embeddings of some clips, [V, n, S, D]; NaN behind a clip's end.
+
+        Raises:
+            AvscError: Some are not there, or no longer.
+        """
+        found = self.stored(rows)
+        if found is None:
             raise AvscError(
                 f"{self.path} lacks embeddings that were there: it is damaged, or was removed",
                 f"{self.views} views of {len(rows)} clips",
@@ -203,15 +208,13 @@ class Bank:
     @contextmanager
     def _claimed(self, partition: int) -> Iterator[bool]:
         """Whether this process has the partition to itself inside the block."""
-        try:
-            lock = _acquired(self.path, f"{partition % LOCKS}", timeout_s=0)
-        except Timeout:
-            yield False
-            return
-        try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock(self.path, f"{partition}", timeout_s=0))
+            except Timeout:
+                yield False
+                return
             yield True
-        finally:
-            lock.release()
 
     def _open_to_read(self) -> "zarr.Array[Any]":
         import zarr
@@ -228,8 +231,7 @@ class Bank:
         import zarr
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _acquired(self.path, "array", timeout_s=-1)
-        try:
+        with lock(self.path, "array", timeout_s=-1):
             if not self.path.exists():
                 self._create(features)
             try:
@@ -242,8 +244,6 @@ class Bank:
             if array.shape[0] < self.views:
                 array.resize((self.views, *shape))
             return array
-        finally:
-            lock.release()
 
     def _shape(self, features: int) -> tuple[int, int, int]:
         """Number of clips, seconds and features."""
@@ -293,33 +293,6 @@ def array_path(folder: Path, key: dict[str, object]) -> Path:
     """Where the array of a key lies in a folder."""
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     return folder / f"{name}.zarr"
-
-
-def _acquired(array: Path, name: str, timeout_s: float) -> BaseFileLock:
-    """A lock beside an array, which is free again when its process is gone.
-
-    Raises:
-        Timeout: Another process has it.
-        OSError: The folder cannot be written.
-    """
-    place = array.with_suffix(".locks") / name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    lock: BaseFileLock = FileLock(place)
-    try:
-        lock.acquire(timeout=timeout_s)
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, Timeout) or not _without_locks(error):
-            raise
-        lock = SoftFileLock(place.with_name(f"{name}-soft"))
-        lock.acquire(timeout=timeout_s)
-    return lock
-
-
-def _without_locks(error: Exception) -> bool:
-    """Whether the file system has no locks."""
-    return isinstance(error, NotImplementedError) or (
-        isinstance(error, OSError) and error.errno in files.NO_FLOCK
-    )
 
 
 def beside(store: Store) -> Path:

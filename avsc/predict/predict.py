@@ -15,8 +15,8 @@ from avsc.console import progress, say
 from avsc.errors import AvscError
 from avsc.evaluate.temperature import read_calibration, with_temperature
 from avsc.predict.formats import as_json, csv_header, csv_lines
+from avsc.predict.predictor import Predictor
 from avsc.predict.recording import open_recording
-from avsc.predict.score import Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.report.pages import timeline_page
 from avsc.train.load import Run
@@ -84,19 +84,8 @@ def predict_each(
 ) -> Iterator[SceneTimeline]:
     """Yields the time-line of each recording as soon as it is there, and writes its files.
 
-    A recording that cannot be used does not keep the others from being predicted.
-
-    Args:
-        run: Folder of the run.
-        recordings: Paths of videos; or of sound files, for a run on sound alone.
-        audio: Path of the one recording's sound, if it is not its own track.
-        out: Folder for the files; None to write none.
-        device: Device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` and so on.
-        ve_weights: Path of the visual encoder's weights, if they are no longer where they were.
-        trust_code: Whether the class that the run names as its own acoustic encoder may be
-            imported, which runs its code.
-        calibrated: Whether to apply the temperature that ``avsc calibrate`` keeps in the run.
-        audio_model: Folder of the pre-trained audio encoder, if it is no longer where it was.
+    A recording that cannot be used does not keep the others from being predicted. For the
+    arguments see ``predict``.
 
     Raises:
         AvscError: The run cannot be opened; or, at the end, some recording could not be used.

@@ -51,8 +51,8 @@ def show(path: Path | str) -> None:
 
 
 def _show_seeds(folder: Path, seeds: Sequence[Path]) -> None:
-    """A folder of seeds: its evaluations, which are means, and each seed's run."""
-    facts(f"{len(seeds)} seeds in {folder}", _evaluations(folder))
+    """A folder of seeds: its scores, which are means, and each seed's run."""
+    facts(f"{len(seeds)} seeds in {folder}", [*_evaluations(folder), *_agreements(folder)])
     for run in seeds:
         facts(f"run {run}", run_facts(run))
 
@@ -207,8 +207,8 @@ def _inputs(resolved: Recipe) -> Facts:
 
 def _sound(audio: AudioRecipe) -> list[str]:
     """What listens: an acoustic encoder of frames, a pre-trained audio encoder, or both."""
-    own = "" if audio.own_class is None else f", encoder {audio.own_class}"
-    found = [f"{audio.feature}, concat {audio.concat}{own}"] if audio.uses_frames else []
+    trained = f"encoder {audio.own_class}" if audio.own_class else f"concat {audio.concat}"
+    found = [f"{audio.feature}, {trained}"] if audio.uses_frames else []
     return found + ([f"pre-trained encoder {audio.model}"] if audio.uses_tower else [])
 
 
@@ -279,12 +279,14 @@ def _checkpoints(run: Path) -> str:
 
 
 def _agreements(run: Path) -> Facts:
-    """What `avsc agree` found with the run alone."""
+    """What `avsc agree` found with the run alone, or with the runs of a folder of seeds."""
     found = []
     for path in sorted((run / results.AGREEMENT).rglob(results.METRICS)):
         content = results.read_agreement(path.parent)
         scores = [f"{unit} {100 * content[unit]['f1']:.2f} %" for unit in ("segments", "clips")]
         words = f"F1 of swapped {' and '.join(scores)} (fold {content['fold']}; {content['swaps']})"
+        if "seeds" in content:
+            words = f"mean of {content['seeds']['n']} seeds: {words}"
         found.append((str(path.parent.relative_to(run)), words))
     return found
 

@@ -26,6 +26,7 @@ def table(found: Robustness, form: Form) -> Table:
     title = (
         f"{found.n_segments:,} segments of {found.n_clips:,} clips (fold {found.fold}), "
         f"seed {found.seed}: log-loss, accuracy in %"
+        f"{', calibrated' if _calibrated(found) else ''}"
     )
     if form in ("csv", "json"):
         return _everything(found, title)
@@ -40,8 +41,14 @@ def notes(found: Robustness) -> list[str]:
     lines = [
         f"{one.name}: {one.strategy}"
         f"{f', mean of {one.seeds} seeds' if one.seeds > 1 else ''}; missing: {one.gaps}"
+        f"{_temperatures(one)}"
         for one in found.systems
     ]
+    if _calibrated(found):
+        lines.append(
+            "calibrated: the logits are divided by the temperature of the run, fitted with sound "
+            "and picture there, and the same under every disturbance"
+        )
     lines.append(
         "no sound, no image: in so many % of the seconds, the same ones for every system, those of "
         "a smaller share among those of a larger one; without a number in all"
@@ -93,6 +100,7 @@ def page(found: Robustness) -> str:
         "table": (shown.header(), shown.cells()),
         "notes": notes(found),
         "fewest": FEWEST_LOCATIONS,
+        "calibrated": _calibrated(found),
     }
     return render("robustness.html", values)
 
@@ -147,6 +155,15 @@ def _chance(found: Robustness) -> str:
     return formatting.per_cent(1 / len(found.scenes))
 
 
+def _calibrated(found: Robustness) -> bool:
+    return any(one.temperatures for one in found.systems)
+
+
+def _temperatures(one: System) -> str:
+    words = " | ".join(f"{temperature:.3f}" for temperature in one.temperatures)
+    return f"; temperature {words}" if words else ""
+
+
 def _pair(scores: Measured) -> str:
     return f"{scores.log_loss:.3f} {100 * scores.accuracy:.1f}"
 
@@ -155,7 +172,7 @@ def _everything(found: Robustness, title: str) -> Table:
     keys = (
         *("system", "strategy", "seeds", "disturbance", "kind", "amount"),
         *("log_loss", "log_loss_interval", "accuracy", "accuracy_interval"),
-        *("log_loss_std", "accuracy_std", "missing"),
+        *("log_loss_std", "accuracy_std", "missing", "temperatures"),
     )
     rows = tuple(
         _numbers(system, one, scores)
@@ -170,4 +187,5 @@ def _numbers(system: System, one: Disturbance, scores: Measured) -> tuple[Any, .
         *(system.name, system.strategy, system.seeds, one.words(), one.kind, one.amount),
         *(scores.log_loss, scores.log_loss_interval, scores.accuracy, scores.accuracy_interval),
         *(scores.log_loss_std, scores.accuracy_std, system.gaps),
+        list(system.temperatures),
     )

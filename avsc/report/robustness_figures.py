@@ -91,13 +91,15 @@ def file_content(figure: Any, kind: str) -> bytes:  # noqa: ANN401  matplotlib's
     return file.getvalue()
 
 
-def histogram(scores: NDArray[np.float64], swapped: NDArray[np.bool_], threshold: float) -> Markup:
-    """Agreement of matching and of swapped seconds, the threshold between them.
+def histogram(
+    scores: NDArray[np.float64], swapped: NDArray[np.bool_], thresholds: Sequence[float]
+) -> Markup:
+    """Agreement of matching and of swapped seconds, the threshold of each seed between them.
 
     Args:
         scores: Agreement of each segment, [n].
         swapped: Whether each is swapped, [n].
-        threshold: Agreement below which a segment is said to be swapped.
+        thresholds: Agreement below which a segment is said to be swapped, of each seed.
     """
     edges = np.linspace(0, 1, BINS + 1)
     groups = (("matching", scores[~swapped], ACCENT), ("swapped", scores[swapped], SECOND))
@@ -108,7 +110,8 @@ def histogram(scores: NDArray[np.float64], swapped: NDArray[np.bool_], threshold
         for name, values, colour in groups:
             count, _ = np.histogram(np.clip(values, 0, 1), edges)
             axes.stairs(count, edges, fill=True, color=colour, alpha=0.55, label=name)
-        axes.axvline(threshold, color=INK, linewidth=1.4, linestyle=DASHES)
+        for threshold in thresholds:
+            axes.axvline(threshold, color=INK, linewidth=1.4, linestyle=DASHES)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, handlelength=1.4)
         told = "; ".join(f"{name} {np.mean(values):.3f} on average" for name, values, _ in groups)

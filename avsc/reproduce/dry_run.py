@@ -12,7 +12,7 @@ from avsc.folds import TRAIN, train_and_test
 from avsc.part import Part
 from avsc.reproduce import plan
 from avsc.reproduce.plan import PlannedRun, Request
-from avsc.reproduce.status import RunStatus, run_folder, status
+from avsc.reproduce.status import RunStatus, require_seeds, run_folder, status
 from avsc.store.reader import Store
 from avsc.train.log import read_log
 
@@ -27,8 +27,9 @@ def dry_run(request: Request, store: Path | str, out: Path, part: Part | None = 
         part: Share of the runs to print; None for all of them.
 
     Raises:
-        AvscError: A run in ``out`` was begun with other settings.
+        AvscError: A run in ``out`` was begun with other settings, or it has other seeds.
     """
+    require_seeds(request, out)
     opened = Store.open(store)
     runs = request.runs()
     found = {run.name: status(run, out, opened) for run in runs}

@@ -11,13 +11,12 @@ from avsc.evaluate.compare import compare
 from avsc.evaluate.embeddings import read_embeddings
 from avsc.evaluate.evaluate_seeds import mean_metrics
 from avsc.evaluate.results import EVALUATION, read_metrics
-from avsc.evaluate.seeds import seed_folders
 from avsc.part import Part
 from avsc.report.table_formats import Form, print_tables
 from avsc.reproduce import figure2, plan, table
 from avsc.reproduce.plan import FIGURE_2, PlannedRun, Request
 from avsc.reproduce.runner import Runner
-from avsc.reproduce.status import run_folder
+from avsc.reproduce.status import require_seeds, run_folder
 from avsc.reproduce.table import Line, Table
 from avsc.store.reader import Store
 from avsc.store.schema import Status
@@ -54,10 +53,12 @@ def reproduce(
         form: Format of the tables on stdout.
 
     Raises:
-        AvscError: A run in ``out`` was begun with other settings (nothing is done then), or runs
-            failed (the others are complete and the results are written).
+        AvscError: A run in ``out`` was begun with other settings, or ``out`` has other seeds
+            (nothing is done then), or runs failed (the others are complete and the results are
+            written).
     """
     _require_one_process()
+    require_seeds(request, out)
     runs = request.runs()
     runner = Runner(
         Store.open(store), out, {run.name: run for run in runs}, device, not request.options.smoke
@@ -91,6 +92,7 @@ def _publish(request: Request, target: str, runner: Runner, form: Form) -> None:
     if target == FIGURE_2:
         _publish_figure(request, runner)
     else:
+        require_seeds(request, runner.out)  # another process may have added some
         _publish_table(request, target, runner, form)
 
 
@@ -124,18 +126,7 @@ def _is_of(run: PlannedRun, recipe: str) -> bool:
 
 
 def _mean(folder: Path, names: list[str]) -> dict[str, Any]:
-    """The mean scores of a row's seeds.
-
-    Raises:
-        AvscError: There are other seeds in the folder.
-    """
-    there = [path.name for path in seed_folders(folder)]
-    if len(there) != len(names):
-        raise AvscError(
-            f"{folder} holds {', '.join(there)}",
-            f"the {len(names)} seeds of --seeds alone",
-            "ask for as many seeds as there are, or name another --out",
-        )
+    """The mean scores of a row's seeds."""
     first = read_metrics(run_folder(folder.parent.parent, names[0]) / EVALUATION)
     return mean_metrics(compare([folder])) | {"n_segments": first["n_segments"]}
 

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from avsc import recipe as recipes
 from avsc.errors import AvscError
 from avsc.evaluate import results
+from avsc.evaluate.seeds import seed_folders
 from avsc.recipe import Recipe
-from avsc.reproduce.plan import PlannedRun
+from avsc.reproduce.plan import FIGURE_2, PlannedRun, Request, recipes_of
 from avsc.store.reader import Store
 from avsc.train import checkpoint, manifest, run_dir
 from avsc.train.manifest import RunManifest
@@ -73,6 +74,47 @@ def status(run: PlannedRun, out: Path, store: Store) -> RunStatus:
     if scores is None or scores.get("store", {}).get("sha256") != store.sha256:
         return RunStatus("to evaluate", recorded.epoch, requested)
     return RunStatus("complete", recorded.epoch, requested, scores)
+
+
+def require_seeds(request: Request, out: Path) -> None:
+    """Refuses folders that hold other seeds than are requested, all at once.
+
+    A row is the mean of all seeds in its folder, so that it has those that its table names.
+
+    Args:
+        request: Targets and changes to their recipes.
+        out: Folder of the runs.
+
+    Raises:
+        AvscError: A row has further seeds, or a run of one seed lies where seeds are requested, or
+            seeds where one run is.
+    """
+    tables = [target for target in request.targets if target != FIGURE_2]
+    rows = {name for target in tables for name in recipes_of(target, request.only)}
+    requested: dict[str, set[str]] = {}
+    for run in request.runs():
+        recipe, _, seed = run.name.partition("/")
+        requested.setdefault(recipe, set()).add(seed)
+    several = request.options.seeds is not None
+    faults: dict[str, str] = {}
+    remedies: set[str] = set()
+    for recipe, seeds in requested.items():
+        folder = run_folder(out, recipe)
+        others = [path.name for path in seed_folders(folder) if path.name not in seeds]
+        if several and (folder / run_dir.CONFIG).is_file():
+            faults[recipe] = "one run, without seeds"
+            remedies.add("leave --seeds out")
+        elif others and (recipe in rows or not several):
+            faults[recipe] = ", ".join(others)
+            remedies.add("request those seeds too (--seeds N)")
+    if faults:
+        listed = "".join(f"\n  {run_folder(out, one)}: {fault}" for one, fault in faults.items())
+        raise AvscError(
+            f"{out} has other seeds than are requested:{listed}",
+            f"{request.options.seeds} seeds of each row" if several else "one run of each row",
+            # One command cannot do both.
+            f"{f'{remedies.pop()}, or ' if len(remedies) == 1 else ''}choose another --out",
+        )
 
 
 def _with_audio_run(run: PlannedRun, out: Path) -> Recipe:

@@ -139,7 +139,12 @@ class Store:
         return {self.clips[row].id: given.get(row, "no reason was recorded") for row in rows}
 
     def dataset(
-        self, fold: str = "train", recipe: "Recipe | None" = None, *, epoch: int = 0
+        self,
+        fold: str = "train",
+        recipe: "Recipe | None" = None,
+        *,
+        epoch: int = 0,
+        audio_model: Path | str | None = None,
     ) -> "TripleDataset":
         """A fold's aligned triples for PyTorch: (frame, image, label), see ``TripleDataset``.
 
@@ -148,14 +153,17 @@ class Store:
                 ``validation``, those of the training fold that it holds out; ``test``; or ``all``.
             recipe: Recipe with feature, image size, split and augmentation; None for the default.
             epoch: Number of the epoch, of which the augmentation of ``train`` is a function.
+            audio_model: Folder of a pre-trained audio encoder, whose embeddings of sound become a
+                fourth part of each item; None for triples. The recipe's ``audio.model`` adds none.
 
         Raises:
-            AvscError: The store lacks the feature, the fold has no good clip, or the recipe
-                augments sound, which is for the batches of ``avsc train``.
+            AvscError: The store lacks the feature, the fold has no good clip, the recipe augments
+                sound, which is for the batches of ``avsc train``, or the encoder has not encoded
+                the sound of all clips of the fold (``avsc embed``).
         """
         from avsc.data.triple_dataset import open_dataset
 
-        return open_dataset(self, fold, recipe, epoch)
+        return open_dataset(self, fold, recipe, epoch, audio_model)
 
     def audio(self, feature: Feature, rows: Rows) -> NDArray[np.float32]:
         """The frames of whole clips, checksums verified, float32 [n, F, 2, B].

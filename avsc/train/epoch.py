@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from avsc.data.batch import Batch
 from avsc.errors import AvscError
 from avsc.recipe_sections import DistillRecipe
+from avsc.scenes import UNLABELLED
 from avsc.train.distributed import Ranks
 from avsc.train.loss import summed_loss
 from avsc.train.stopping import StopRequest
@@ -169,11 +170,11 @@ def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
     [2.0, 0.0, 6.0]
 
     Args:
-        labels: Label of each training sample, [n].
+        labels: Label of each training sample, [n]; ``UNLABELLED`` ones do not count.
     """
-    counts = np.bincount(labels)
+    counts = np.bincount(labels[labels != UNLABELLED])
     weights = np.zeros(len(counts))
-    weights[counts > 0] = len(labels) / (np.count_nonzero(counts) * counts[counts > 0])
+    weights[counts > 0] = counts.sum() / (np.count_nonzero(counts) * counts[counts > 0])
     return weights.astype(np.float32)
 
 

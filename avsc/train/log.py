@@ -23,7 +23,7 @@ class EpochRow:
     Attributes:
         epoch: Number of the epoch, from 1.
         train_loss: Mean cross-entropy over its samples, as they were trained on.
-        train_accuracy: Share of its samples that were classified correctly then.
+        train_accuracy: Share of its labelled samples that were classified correctly then.
         val_loss: The paper's log-loss over validation segments.
         val_accuracy: The paper's accuracy over them.
         best: Whether no epoch before had a lower validation loss.

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from avsc.data.batch import Batch
 from avsc.recipe_sections import DistillRecipe
+from avsc.scenes import UNLABELLED
 
 
 def summed_loss(
@@ -23,7 +24,8 @@ def summed_loss(
     with the weight w and the temperature T. T^2 keeps the gradients of both parts of one size
     whatever T is [Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015,
     section 2]. KL differs from the paper's cross entropy with q by the entropy of q, which has no
-    gradient. Without soft targets it is CE alone. Class weights multiply the whole.
+    gradient. Without soft targets it is CE alone; of a clip without a label w is 1. Class weights
+    multiply the whole: that of the label, or where there is none the mean by the soft targets.
 
     A sample that is mixed with another one has the losses with the labels and soft targets of both,
     in their shares: but for terms without a gradient, that with the mixed label and targets.
@@ -53,10 +55,14 @@ def _losses(
     distill: DistillRecipe,
 ) -> Tensor:
     """Each sample's loss with its label and soft targets, [n]."""
-    losses = cross_entropy(logits, labels, reduction="none")
-    if targets is not None:
-        student = log_softmax(logits / distill.temperature, dim=1)
-        divergence = kl_div(student, targets, reduction="none").sum(dim=1)
-        soft = distill.temperature**2 * divergence
-        losses = (1 - distill.weight) * losses + distill.weight * soft
-    return losses if class_weights is None else losses * class_weights[labels]
+    losses = cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="none")
+    if targets is None:
+        return losses if class_weights is None else losses * class_weights[labels]
+    student = log_softmax(logits / distill.temperature, dim=1)
+    soft = distill.temperature**2 * kl_div(student, targets, reduction="none").sum(dim=1)
+    unlabelled = labels == UNLABELLED
+    weight = torch.full_like(losses, distill.weight).masked_fill(unlabelled, 1.0)
+    losses = (1 - weight) * losses + weight * soft
+    if class_weights is None:
+        return losses
+    return losses * torch.where(unlabelled, targets @ class_weights, class_weights[labels])

@@ -17,9 +17,10 @@ from avsc.store.schema import StoreSettings
 
 Role = Literal["best", "last"]
 
-# What may change when a run is resumed: nothing that is computed depends on it. (Where the visual
-# weights and the audio encoder lie may change; that they are the same is checked apart.)
-_FREE = ("train.threads", "train.checkpoint_minutes", "visual.weights", "audio.model")
+# What may change when a run is resumed: nothing that is computed depends on it. Frozen encoders may
+# have been moved; that they are the same is checked apart.
+_FREE = ("train.threads", "train.checkpoint_minutes")
+_PLACES = ("visual.weights", "audio.model")
 
 
 class _Plain(BaseModel):
@@ -212,5 +213,10 @@ def difference(there: Recipe, asked: Recipe) -> list[str]:
         f"{section}.{key}: {values[key]!r}, asked for {new[section][key]!r}"
         for section, values in old.items()
         for key in values
-        if values[key] != new[section][key] and f"{section}.{key}" not in _FREE
+        if values[key] != new[section][key]
+        and not _may_change(f"{section}.{key}", values[key], new[section][key])
     ]
+
+
+def _may_change(key: str, old: object, new: object) -> bool:
+    return key in _FREE or (key in _PLACES and None not in (old, new))

@@ -88,6 +88,8 @@ def _fine_tune(out: Path, images: ImageSet, recipe: Recipe, ranks: Ranks) -> Out
     if saved is not None:
         there = _parse(saved.manifest, str(saved.path))
         _require_same(there, now)
+        if ranks.writes:
+            run_dir.write_recipe(out, recipe)
         trainer.restore(saved, there)
     ended = trainer.fit()
     if ranks.writes:

@@ -7,7 +7,7 @@ import torch
 
 from avsc import recipe as recipes
 from avsc.console import say
-from avsc.data.split import TrainingFold, training_fold
+from avsc.data.split import TrainingFold, training_fold, with_unlabelled
 from avsc.errors import AvscError
 from avsc.models import visual, visual_weights
 from avsc.models.own_encoder import untrusted
@@ -66,6 +66,8 @@ def train(
 def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bool) -> Outcome:
     tell = say if ranks.writes else _nothing
     fold = training_fold(store, recipe.train)
+    if recipe.distill.unlabelled:
+        fold = with_unlabelled(store, fold, recipe.train.fold)
     encoder = _visual_encoder(recipe, ranks.device)
     tower = None if recipe.train.strategy == "video" else open_tower(store, fold, recipe.audio)
     saved = checkpoint.recover_on_ranks(run / run_dir.CHECKPOINTS, "last", ranks)
@@ -78,9 +80,11 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
     now = new_manifest(store, recipe, encoder, ranks.world, tower=named, teachers=teachers)
     if there is not None:
         manifest.require_same(there, now)
-        if there.finished:
-            tell(f"{run} is finished: {outcome(run, there).reason}")
-            return outcome(run, there)
+    if ranks.writes:
+        run_dir.write_recipe(run, recipe)  # weights may lie elsewhere than when the run began
+    if there is not None and there.finished:
+        tell(f"{run} is finished: {outcome(run, there).reason}")
+        return outcome(run, there)
     for line in _describe(run, store, fold, recipe, encoder, ranks=ranks):
         tell(line)
     for line in teacher.describe(recipe, teachers) + teacher.leaks(recipe, teachers):
@@ -97,7 +101,7 @@ def _train(store: Store, run: Path, recipe: Recipe, ranks: Ranks, trust_code: bo
         encoder,
         ranks,
         targets=targets,
-        sound=None if tower is None else tower.bank,
+        tower=tower,
         elsewhere=run / "embeddings",
         say=tell,
     )
@@ -214,8 +218,9 @@ def _describe(
     parts = []
     if recipe.train.strategy != "video":
         if recipe.audio.uses_frames:
-            trained = recipe.train.acoustic_source()
-            parts.append(f"{recipe.audio.feature} ({trained} acoustic encoder)")
+            trained, own = recipe.train.acoustic_source(), recipe.audio.own_class
+            named = "" if own is None else f" {own}"
+            parts.append(f"{recipe.audio.feature} ({trained} acoustic encoder{named})")
         if recipe.audio.model is not None:
             parts.append(f"embeddings of sound by {Path(recipe.audio.model).name}")
     if encoder is not None:

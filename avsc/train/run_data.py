@@ -8,6 +8,7 @@ encoder, K scenes.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from avsc.train.manifest import EncoderManifest
 from avsc.train.validate import HeldOutSegments
 
 Floats = NDArray[np.float32]
+AnyFloats = NDArray[Any]  # of a bank's number format
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,17 @@ class RunData:
 
 @dataclass(frozen=True)
 class StoredTower:
-    """A pre-trained audio encoder, and its embeddings of a store's sound."""
+    """A pre-trained audio encoder, and its embeddings of a store's sound.
+
+    Attributes:
+        named: The encoder.
+        train: Embeddings of the training clips, [C, S, P].
+        validation: Embeddings of the validation clips, [K, S, P].
+    """
 
     named: EncoderManifest
-    bank: AudioBank
+    train: Floats
+    validation: Floats
 
 
 def open_tower(store: Store, fold: TrainingFold, audio: AudioRecipe) -> StoredTower | None:
@@ -72,9 +81,10 @@ def open_tower(store: Store, fold: TrainingFold, audio: AudioRecipe) -> StoredTo
         return None
     folder = TowerFolder.read(audio.model)
     bank = AudioBank(store, folder.sha256, folder.path)
-    bank.require(np.concatenate([fold.train.rows, fold.validation.rows]))
+    both = bank.read_whole(np.concatenate([fold.train.rows, fold.validation.rows]))
     named = EncoderManifest(model=folder.kind, sha256=folder.sha256, features=bank.features)
-    return StoredTower(named, bank)
+    count = len(fold.train.rows)
+    return StoredTower(named, both[:count], both[count:])
 
 
 def read_run_data(
@@ -85,7 +95,7 @@ def read_run_data(
     ranks: Ranks,
     *,
     targets: Floats | None = None,
-    sound: AudioBank | None = None,
+    tower: StoredTower | None = None,
     elsewhere: Path,
     say: Callable[[str], None],
 ) -> RunData:
@@ -98,13 +108,12 @@ def read_run_data(
         encoder: Visual encoder on its device; None for the strategy ``audio``.
         ranks: Processes of the run.
         targets: Soft targets of the training clips, [C, S, K]; None for labels alone.
-        sound: Embeddings of the store's sound by a pre-trained encoder; None for none.
+        tower: Pre-trained audio encoder's embeddings of the fold; None for none.
         elsewhere: Folder for embeddings that cannot lie beside the store.
         say: Function that prints the image cache's budget.
 
     Raises:
-        AvscError: The store has not the feature, embeddings of sound are missing, or something
-            in it is damaged.
+        AvscError: The store has not the feature, or something in it is damaged.
     """
     place = None if encoder is None else _Place(store, encoder, elsewhere, recipe, ranks)
     encoded = None if place is None else place.encoded(fold.train, say)
@@ -116,7 +125,7 @@ def read_run_data(
         fold.train,
         recipe,
         audio=audio,
-        tower=None if sound is None else sound.read_whole(fold.train.rows),  # [C, S, P]
+        tower=None if tower is None else tower.train,
         image_size=None if encoder is None or encoded is not None else encoder.config.size,
         encoded=encoded,
         targets=targets,
@@ -126,9 +135,10 @@ def read_run_data(
         reuse_buffers=True,
         say=say,
     )
+    heard = None if tower is None else tower.validation
     return RunData(
         loader,
-        _held_out(store, fold.validation, recipe, place=place, sound=sound, ranks=ranks),
+        _held_out(store, fold.validation, recipe, place=place, tower=heard, ranks=ranks),
         None if audio is None else standardisation(audio, store.frames(fold.train.rows)),
     )
 
@@ -139,7 +149,7 @@ def _held_out(
     recipe: Recipe,
     *,
     place: "_Place | None",
-    sound: AudioBank | None,
+    tower: Floats | None,  # [K, S, P]
     ranks: Ranks,
 ) -> HeldOutSegments:
     """The segments of the validation clips, on the run's device."""
@@ -154,7 +164,7 @@ def _held_out(
         None if place is None else of_segments(place.plain(clips)[0]),
         np.repeat(clips.labels, seconds.sum(axis=1)),
         ranks,
-        None if sound is None else of_segments(sound.read_whole(clips.rows)),
+        None if tower is None else of_segments(tower),
     )
 
 
@@ -170,7 +180,7 @@ class _Place:
 
     def plain(self, clips: Clips) -> Floats:
         """The plain view, float32 [1, n, S, D]."""
-        return np.asarray(self._filled(ViewBank(*self._of), clips).read(clips.rows), np.float32)
+        return np.asarray(self._read(ViewBank(*self._of), clips), np.float32)
 
     def encoded(self, clips: Clips, say: Callable[[str], None]) -> EncodedViews | None:
         """What training draws from; None where it streams raw images."""
@@ -184,21 +194,30 @@ class _Place:
 
     def _bank(self, clips: Clips, views: int, say: Callable[[str], None]) -> EncodedViews:
         """Augmented views, where they fit."""
-        bank = self._filled(ViewBank(*self._of, self.recipe.augment, views), clips)
+        bank = ViewBank(*self._of, self.recipe.augment, views)
         settings, device = self.store.settings, self.ranks.device
         shape = (settings.partition_clips, settings.clip_seconds, self.encoder.features)
         needed = views * len(clips.rows) * shape[1] * shape[2] * bank.dtype.itemsize
         kept = place_of(self.recipe.train, needed, device, say)
         if kept is None:
+            self._compute(bank, clips)
+            self.ranks.wait()
             return ViewsOnDisk(bank.path, views, clips.rows, shape, device)
-        return ViewsInMemory(torch.from_numpy(bank.read(clips.rows)), kept, device)
+        return ViewsInMemory(torch.from_numpy(self._read(bank, clips)), kept, device)
 
     @property
     def _of(self) -> tuple[Store, VisualEncoder, Path]:
         return self.store, self.encoder, self.elsewhere
 
-    def _filled(self, bank: ViewBank, clips: Clips) -> ViewBank:
+    def _read(self, bank: ViewBank, clips: Clips) -> AnyFloats:
+        """Some clips' views, [V, n, S, D]; a bank that has them all is read once."""
+        found = bank.stored(clips.rows)
+        if found is None:
+            self._compute(bank, clips)
+            found = bank.read(clips.rows)
+        self.ranks.wait()
+        return found
+
+    def _compute(self, bank: ViewBank, clips: Clips) -> None:
         threads = self.recipe.train.threads or default_threads()
         bank.compute(clips.rows, threads, self.ranks.rank, self.ranks.world)
-        self.ranks.wait()
-        return bank

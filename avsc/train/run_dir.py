@@ -46,7 +46,7 @@ def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
                 "choose another --out",
             )
         return asked or Recipe()
-    if not (run / CHECKPOINTS).exists():
+    if not has_begun(run):
         return asked or recipe.load(config)
     there = recipe.load(config)
     if asked is None:
@@ -60,6 +60,11 @@ def agreed_recipe(run: Path, asked: Recipe | None, resume: bool) -> Recipe:
             + (", or leave these options out" if resume else ", or --resume without these options"),
         )
     return asked
+
+
+def has_begun(run: Path) -> bool:
+    """Whether a run is bound to its recipe: it has its first checkpoint, or nearly."""
+    return (run / CHECKPOINTS).exists()
 
 
 def write_recipe(run: Path, resolved: Recipe) -> None:

@@ -31,12 +31,14 @@ def session(
     """
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(device))
+        wanted = None if asked is None else run_dir.absolute_paths(asked)
         if ranks.writes:
             stack.enter_context(run_dir.locked(run))
-            agreed = run_dir.agreed_recipe(run, asked and run_dir.absolute_paths(asked), resume)
-            run_dir.write_recipe(run, agreed)
+            agreed = run_dir.agreed_recipe(run, wanted, resume)
+            if not run_dir.has_begun(run):  # else when the checkpoint agrees too
+                run_dir.write_recipe(run, agreed)
         ranks.wait()
-        recipe = recipes.load(run / run_dir.CONFIG)
+        recipe = wanted or recipes.load(run / run_dir.CONFIG)
         stack.enter_context(determinism(recipe.train.deterministic, ranks.device))
         exact = recipe.train.precision == "float32" or recipe.train.deterministic
         stack.enter_context(tensor_cores(ranks.device.type == "cuda" and not exact))

@@ -43,6 +43,12 @@ Ints = NDArray[np.int64]
 
 FILE = "predictions file"
 SHOWN = 3  # clips in a message
+FILE_TEACHES = (
+    "predict the training fold: `avsc evaluate RUN --fold train` writes "
+    f"RUN/evaluation/train-segment/{PREDICTIONS}, and `avsc ensemble` mixes such files; or name "
+    "the run itself as teacher"
+)
+RUN_TEACHES = "some of these clips are unlabelled and in no fold: name the run itself as teacher"
 
 
 def teachers_of(recipe: Recipe, store: Store) -> tuple[TeacherManifest, ...]:
@@ -234,7 +240,9 @@ def _read_file(path: Path, store: Store, rows: Ints) -> Floats:
     ]
     missing = list(dict.fromkeys(clip for clip, second in keys if (clip, second) not in where))
     if missing:
-        raise _uncovered(path, missing, ids, per_clip=read.seconds is None)
+        scenes = {clip.id: clip.scene for clip in store.clips}
+        remedy = RUN_TEACHES if not all(map(scenes.get, missing)) else FILE_TEACHES
+        raise _uncovered(path, missing, ids, remedy, per_clip=read.seconds is None)
     shares = read.in_order(keys, store.scenes)
     seconds = store.settings.clip_seconds
     found = np.full((len(rows), seconds, len(store.scenes)), np.nan, np.float32)
@@ -242,7 +250,9 @@ def _read_file(path: Path, store: Store, rows: Ints) -> Floats:
     return found
 
 
-def _uncovered(path: Path, missing: Sequence[str], ids: Sequence[Any], per_clip: bool) -> AvscError:
+def _uncovered(
+    path: Path, missing: Sequence[str], ids: Sequence[Any], remedy: str, *, per_clip: bool
+) -> AvscError:
     what = (
         "has a row a clip"
         if per_clip
@@ -252,7 +262,5 @@ def _uncovered(path: Path, missing: Sequence[str], ids: Sequence[Any], per_clip:
     return AvscError(
         f"the teacher {path} {what}",
         "probabilities of every second of the training clips",
-        "predict the training fold: `avsc evaluate RUN --fold train` writes "
-        f"RUN/evaluation/train-segment/{PREDICTIONS}, and `avsc ensemble` mixes such files; or "
-        "name the run itself as teacher",
+        remedy,
     )

@@ -19,6 +19,7 @@ from avsc import console
 from avsc.data.batch import Batch
 from avsc.data.loader import TripleLoader
 from avsc.recipe_sections import DistillRecipe, TrainRecipe
+from avsc.scenes import UNLABELLED
 from avsc.train import checkpoint
 from avsc.train.checkpoint import Checkpoint
 from avsc.train.distributed import Ranks
@@ -155,10 +156,11 @@ class Trainer:
 
     def _row(self, tally: Tally, scores: ValidationScores, best: bool, seconds: float) -> EpochRow:
         loss, correct, count, norm, images = tally.sums.tolist()
+        labelled = float((self._loader.triples.label != UNLABELLED).mean())
         return EpochRow(
             epoch=self._manifest.epoch,
             train_loss=loss / count,
-            train_accuracy=correct / count,
+            train_accuracy=correct / (count * labelled),
             val_loss=scores.loss,
             val_accuracy=scores.accuracy,
             best=best,

@@ -9,6 +9,7 @@ complete is used again.
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from avsc import recipe as recipes
 from avsc.evaluate import results
 from avsc.evaluate.agree import agree
+from avsc.evaluate.agreement_files import UNITS
 from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.robustness import robustness
 from avsc.export.export import export
@@ -46,6 +48,7 @@ class System:
         settings: Settings beside the common ones.
         beside: Name of the system that it is compared with; "" for a system of the paper.
         teacher: Name of the system that teaches it, of the same seed; "" for none.
+        store: Name of its store.
     """
 
     name: str
@@ -53,6 +56,7 @@ class System:
     settings: tuple[str, ...] = ()
     beside: str = ""
     teacher: str = ""
+    store: str = "store.zarr"
 
 
 ROBUST = ("train.drop_audio=0.2", "train.drop_image=0.2", "train.shift_s=3")
@@ -104,15 +108,12 @@ def recipe_of(folder: Path, system: System, seed: int) -> Recipe:
         settings.append(f"train.audio_run={run_of(folder, 'audio', seed)}")
     if "AST" in system.name:
         settings.append(f"audio.model={folder / 'ast'}")
-    recipe = recipes.load(None, settings)
-    if not system.teacher:
-        return recipe
-    of_all = system.teacher.endswith("*")
-    teacher = run_of(folder, system.teacher.removesuffix(" *"), seed)
-    teachers = (str(teacher.parent if of_all else teacher),)
-    return recipe.model_copy(
-        update={"distill": recipe.distill.model_copy(update={"teacher": teachers})}
-    )
+    if system.teacher:
+        teacher = run_of(folder, system.teacher.removesuffix(" *"), seed)
+        settings.append(
+            f"distill.teacher={teacher.parent if system.teacher.endswith('*') else teacher}"
+        )
+    return recipes.load(None, settings)
 
 
 def score(folder: Path, system: System, seed: int) -> float:
@@ -120,7 +121,7 @@ def score(folder: Path, system: System, seed: int) -> float:
     run = run_of(folder, system.name, seed)
     if results.current_metrics(run) is None:
         train(
-            folder / "store.zarr", run, recipe_of(folder, system, seed), resume=True, device="cpu"
+            folder / system.store, run, recipe_of(folder, system, seed), resume=True, device="cpu"
         )
         evaluate(run, device="cpu", with_report=False)
     return float(results.read_metrics(run / results.EVALUATION)["log_loss"])
@@ -138,13 +139,13 @@ def losses_of(folder: Path, system: System) -> list[float]:
     return [score(folder, system, seed) for seed in SEEDS]
 
 
-def table(losses: dict[str, list[float]]) -> list[str]:
+def table(systems: Sequence[System], losses: dict[str, list[float]]) -> list[str]:
     """Lines of the systems and of what each part changes."""
     lines = [
         "| system | log-loss | beside | change, seed by seed | helps |",
         "|---|---:|---|---:|---:|",
     ]
-    for system in SYSTEMS:
+    for system in systems:
         found = np.array(losses[system.name])
         shown = f"| {system.name} | {found.mean():.3f} ± {found.std(ddof=1):.3f} "
         if not system.beside:
@@ -169,15 +170,16 @@ def disturbed(folder: Path) -> list[str]:
 
 
 def agreement(folder: Path) -> list[str]:
-    """A line on how well swapped sounds are found, for each seed."""
-    robust = [run_of(folder, "joint robust", seed) for seed in SEEDS]
-    singles = [[run_of(folder, name, seed) for name in ("audio", "video")] for seed in SEEDS]
+    """A line on how well swapped sounds are found; means over seeds."""
     lines = ["| swapped sounds found by | F1 of seconds, % | F1 of clips, % |", "|---|---:|---:|"]
-    for name, runs in (("joint robust", [[one] for one in robust]), ("audio and video", singles)):
-        found = [agree(some, out=folder / "agreement", device="cpu") for some in runs]
-        scores = [[100 * getattr(one, kind).f1 for one in found] for kind in ("segments", "clips")]
-        cells = [f"{np.mean(some):.1f} ± {np.std(some, ddof=1):.1f}" for some in scores]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for names in (["joint robust"], ["audio", "video"]):
+        systems = [run_of(folder, name, 0).parent for name in names]
+        found = agree(systems, out=folder / "agreement" / "-".join(names), device="cpu")
+        cells = []
+        for unit in UNITS:
+            scores, deviation = found.spread(unit, "f1")
+            cells.append(f"{100 * np.mean(scores):.1f} ± {100 * deviation:.1f}")
+        lines.append(f"| {' and '.join(names)} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
@@ -216,7 +218,7 @@ def main(folder: Path, seeds: list[int]) -> None:
         f"a bank of 8 views, {EPOCHS} epochs, {len(SEEDS)} seeds (mean ± standard deviation), test "
         "log-loss. A change is that to the system beside it, of the same seed.",
         "",
-        *table(losses),
+        *table(SYSTEMS, losses),
         "",
         "Soft targets have the weight 0.5 and the temperature 2, those of `audio of ensemble` 0.9 "
         "and 1. `random AST` is a small encoder of random weights, which has learnt nothing: what "

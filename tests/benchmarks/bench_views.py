@@ -80,11 +80,14 @@ def main(folder: Path, *, only_losses: bool) -> None:
         write_section("views", section)
 
 
-def make(folder: Path) -> None:
-    """The data set, its store and the visual encoder, as far as they are missing."""
-    make_dataset(
-        folder / "dataset", SynthSettings(CLIPS_PER_SCENE, CLIPS_PER_SCENE, width=320, height=180)
-    )
+def make(folder: Path, clips: int = CLIPS_PER_SCENE) -> None:
+    """The data set, its store and the visual encoder, as far as they are missing.
+
+    Args:
+        folder: Folder of all of them.
+        clips: Number of clips of a scene, each of a location of its own.
+    """
+    make_dataset(folder / "dataset", SynthSettings(clips, clips, width=320, height=180))
     make_image_folder(folder / "images", IMAGES_PER_SCENE)
     prepare(folder / "dataset", folder / "store.zarr", StoreSettings(partition_clips=16))
     spec = find_spec(PACKAGE)

@@ -1,8 +1,6 @@
 """Batches of augmented sound: with any ranks, resumed, beside images of every kind."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,27 +9,15 @@ from torch import Tensor
 
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import ViewsInMemory
-from avsc.data.loader import TripleLoader
-from avsc.data.split import Clips
-from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.recipe import Recipe, load
 from avsc.store.reader import Store
+from tests.data import small_loader
+from tests.data.small_loader import ROWS
 
-ROWS = np.array([0, 2, 5, 7])
+loader_of = partial(small_loader.loader_of, image_size=None)
 EVERYTHING = ("mixup=1", "mask=0.3", "gain_db=6", "swap=0.5", "mixstyle=0.5")
 KINDS = ("mixup=1", "mask=0.3", "gain_db=6", "swap=0.5", "mixstyle=1")
-
-
-@pytest.fixture(scope="module")
-def store(make_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store.open(make_store(tmp_path_factory.mktemp("sound") / "store", 8))
-
-
-def loader_of(store: Store, *settings: str, **more: Any) -> TripleLoader:
-    recipe = load(None, ["train.batch_size=50", "train.cache=none", *settings])
-    given: dict[str, Any] = {"audio": store.audio("scalogram", ROWS), "image_size": None} | more
-    return training_loader(store, Clips(ROWS, ROWS), recipe, say=lambda _: None, **given)
 
 
 def encoded() -> ViewsInMemory:

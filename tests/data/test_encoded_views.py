@@ -1,9 +1,7 @@
 """Batches of encoded views: from memory, from disk, by ranks, in an epoch that goes on."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,29 +10,13 @@ from torch import Tensor
 
 from avsc.data.batch import Batch
 from avsc.data.encoded_views import ViewsInMemory, ViewsOnDisk
-from avsc.data.loader import TripleLoader
-from avsc.data.split import Clips
-from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.models import visual_weights
 from avsc.models.view_bank import ViewBank
-from avsc.recipe import load
 from avsc.recipe_augment import AugmentRecipe
 from avsc.recipe_sections import VisualRecipe
 from avsc.store.reader import Store
-
-ROWS = np.array([0, 2, 5, 7])
-
-
-@pytest.fixture(scope="module")
-def store(make_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store.open(make_store(tmp_path_factory.mktemp("views") / "store", 8))
-
-
-def loader_of(store: Store, *settings: str, **more: Any) -> TripleLoader:
-    recipe = load(None, ["train.batch_size=50", *settings])
-    given: dict[str, Any] = {"audio": store.audio("scalogram", ROWS), "image_size": None} | more
-    return training_loader(store, Clips(ROWS, ROWS), recipe, **given)
+from tests.data.small_loader import ROWS, loader_of
 
 
 def embedding(batch: Batch) -> Tensor:

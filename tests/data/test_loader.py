@@ -1,75 +1,17 @@
-"""Legend: n triples, m images of a batch, Z the side of an image."""
-
-import _thread
-import gc
-import threading
-import time
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+"""Batches of triples with their images. Legend: n triples, m images, Z the side of an image."""
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from avsc.data import augment, image_cache, image_source, rng, triples
-from avsc.data.batch import Batch
 from avsc.data.image_source import Item, StoredImages
 from avsc.data.loader import TripleLoader
-from avsc.data.split import Clips
-from avsc.data.training_loader import training_loader
 from avsc.errors import AvscError
 from avsc.media import jpeg
-from avsc.recipe import load
 from avsc.recipe_augment import AugmentRecipe
 from avsc.store.reader import Store
-
-ROWS = np.array([0, 2, 5, 7])
-LABELS = np.array([0, 2, 5, 7])
-SIDE = 32
-
-
-@pytest.fixture(scope="module")
-def store(make_store: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store.open(make_store(tmp_path_factory.mktemp("loader") / "store", 8))
-
-
-def loader_of(store: Store, *settings: str, **more: Any) -> TripleLoader:
-    recipe = load(None, ["train.batch_size=50", "train.cache=none", *settings])
-    frames = store.audio("scalogram", ROWS)
-    given: dict[str, Any] = {"audio": frames, "image_size": SIDE, "say": lambda _: None} | more
-    return training_loader(store, Clips(ROWS, LABELS), recipe, **given)
-
-
-def assert_equal(one: list[Batch], other: list[Batch]) -> None:
-    assert [batch.number for batch in one] == [batch.number for batch in other]
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_array_equal(a.index, b.index)
-        for name in ("labels", "audio", "images", "image_index"):
-            assert torch.equal(getattr(a, name), getattr(b, name)), name
-
-
-def images(batch: Batch) -> Tensor:
-    assert batch.images is not None
-    return batch.images
-
-
-def audio(batch: Batch) -> Tensor:
-    assert batch.audio is not None
-    return batch.audio
-
-
-def our_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("avsc-images")]
-
-
-@pytest.fixture(autouse=True)
-def nobody_elses_threads() -> None:
-    """What tests before these left to be collected is gone."""
-    gc.collect()
+from tests.data.small_loader import LABELS, ROWS, SIDE, assert_equal, audio, images, loader_of
 
 
 def test_an_epoch_holds_every_triple_once_with_its_own_sound_label_and_image(store: Store) -> None:
@@ -207,144 +149,6 @@ def test_too_few_samples_for_the_ranks_are_refused(store: Store) -> None:
     with pytest.raises(AvscError) as caught:
         TripleLoader(every, triples.views(every, None), seed=0, batch_size=8, world=2)
     assert caught.value.got.startswith("3 ")
-
-
-@dataclass(frozen=True)
-class Faulty:
-    """Images of which one is not to be had."""
-
-    good: StoredImages
-    bad: tuple[int, int]
-    how: str
-
-    def fetch(self, clip: int, second: int) -> Item:
-        item = self.good.fetch(clip, second)
-        if (clip, second) != self.bad:
-            return item
-        if self.how == "raises":
-            raise KeyError("from a thread")
-        return bytes(item)[: len(item) // 2]
-
-    def name(self, clip: int, second: int) -> str:
-        return self.good.name(clip, second)
-
-
-def faulty_loader(store: Store, how: str) -> TripleLoader:
-    every = triples.training_triples(ROWS, LABELS, 56)
-    source = Faulty(StoredImages(store, ROWS), (2, 4), how)
-    views = triples.views(every, None)
-    return TripleLoader(every, views, seed=0, batch_size=50, source=source, side=SIDE, threads=2)
-
-
-def test_an_image_that_cannot_be_decoded_is_named_and_no_thread_is_left(store: Store) -> None:
-    with pytest.raises(AvscError) as caught:
-        list(faulty_loader(store, "is truncated").epoch(0))
-    assert f"clip {store.clips[5].id}, second 4" in str(caught.value)
-    assert our_threads() == []
-
-
-def test_any_exception_of_a_thread_reaches_the_consumer(store: Store) -> None:
-    with pytest.raises(KeyError, match="from a thread"):
-        list(faulty_loader(store, "raises").epoch(0))
-    assert our_threads() == []
-
-
-def test_a_damaged_picture_of_the_store_is_named(
-    make_store: Callable[..., Path], tmp_path: Path
-) -> None:
-    path = make_store(tmp_path / "store", 8)
-    opened = Store.open(path)
-    target = bytes(opened.jpeg(5, 4))
-    for shard in (path / "image" / "jpeg").rglob("*"):
-        if shard.is_file() and target in (data := shard.read_bytes()):
-            place = data.index(target) + len(target) // 2
-            shard.write_bytes(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :])
-    with pytest.raises(AvscError) as caught:
-        list(loader_of(Store.open(path)).epoch(0))
-    assert opened.clips[5].id in str(caught.value)
-    assert "second 4" in str(caught.value)
-
-
-def consume_and_fail(loader: TripleLoader, error: type[BaseException]) -> None:
-    with closing(loader):
-        for _ in loader.epoch(0):
-            raise error
-
-
-@pytest.mark.parametrize("how", ["close", "break", "raise", "interrupt", "next epoch", "forget"])
-def test_an_epoch_left_half_way_leaves_no_thread_and_the_loader_usable(
-    store: Store, how: str
-) -> None:
-    loader = loader_of(store, "train.threads=3")
-    whole = list(loader.epoch(1))
-    batches = loader.epoch(0)
-    next(batches)
-    assert our_threads() != []
-    if how in ("raise", "interrupt"):
-        error = KeyboardInterrupt if how == "interrupt" else ValueError
-        with pytest.raises(error):
-            consume_and_fail(loader, error)
-    elif how == "close":
-        loader.close()
-    elif how == "break":
-        for _ in batches:
-            break
-        loader.close()
-    elif how == "forget":
-        del batches, loader
-        until_s = time.monotonic() + 20
-        while our_threads() and time.monotonic() < until_s:  # what is begun is done first
-            gc.collect()
-            time.sleep(0.02)
-    if how == "next epoch":
-        assert_equal(whole, list(loader.epoch(1)))
-    assert our_threads() == []
-    if how != "forget":
-        assert_equal(whole, list(loader.epoch(1)))
-
-
-def test_an_interrupt_while_waiting_ends_the_threads(store: Store) -> None:
-    """The main thread waits for a slow image when the interrupt comes."""
-
-    class Slow(StoredImages):
-        def fetch(self, clip: int, second: int) -> Item:
-            time.sleep(0.01)
-            return super().fetch(clip, second)
-
-    every = triples.training_triples(ROWS, LABELS, 56)
-    loader = TripleLoader(
-        every,
-        triples.views(every, None),
-        seed=0,
-        batch_size=100,
-        source=Slow(store, ROWS),
-        side=SIDE,
-        threads=2,
-    )
-    timer = threading.Timer(0.15, _thread.interrupt_main)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        list(loader.epoch(0))
-    timer.join()
-    assert our_threads() == []
-
-
-def test_buffers_are_bounded_however_slow_the_consumer(store: Store) -> None:
-    fetched: list[int] = []
-
-    class Counting(StoredImages):
-        def fetch(self, clip: int, second: int) -> Item:
-            fetched.append(clip)
-            return super().fetch(clip, second)
-
-    every = triples.training_triples(ROWS, LABELS, 56)
-    views = triples.views(every, None)
-    source = Counting(store, ROWS)
-    loader = TripleLoader(every, views, seed=0, batch_size=10, source=source, side=SIDE, threads=2)
-    next(loader.epoch(0))
-    time.sleep(0.3)
-    assert len(fetched) <= 40
-    loader.close()
 
 
 def test_images_of_any_size_may_be_mixed(store: Store) -> None:

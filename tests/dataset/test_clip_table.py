@@ -81,22 +81,32 @@ def test_without_a_column_fold_nothing_is_said_of_folds(folder: Path) -> None:
 def test_every_faulty_row_is_named_with_its_line(folder: Path) -> None:
     listing = _list(
         folder,
-        "video,scene,start,end\n"
-        "gone.mp4,office,,\n"
-        ",office,,\n"
-        "a.mp4,,,\n"
-        "../a.mp4,office,,\n"
-        "/etc/passwd,office,,\n"
-        "a.mp4,office,soon,\n"
-        "a.mp4,office,3,3.5\n"
-        "b.MOV,office,,\n"
-        "b.MOV,office,,\n"
-        "sub/a.mp4,office,1,2,3,4\n",
+        "video,scene,fold,start,end\n"
+        "gone.mp4,office,,,\n"
+        ",office,,,\n"
+        "a.mp4,,train,,\n"
+        "../a.mp4,office,,,\n"
+        "/etc/passwd,office,,,\n"
+        "a.mp4,office,,soon,\n"
+        "a.mp4,office,,3,3.5\n"
+        "b.MOV,office,,,\n"
+        "b.MOV,office,,,\n"
+        "sub/a.mp4,office,,1,2,3,4\n",
     )
     lines = [fault.got.split(": ")[0].rpartition(":")[2] for fault in listing.faults]
     assert sorted(map(int, lines)) == [2, 3, 4, 5, 6, 7, 8, 10, 11]
     assert [recording.video for recording in listing.recordings] == ["b.MOV"]
     assert all(fault.expected and fault.remedy for fault in listing.faults)
+
+
+def test_a_recording_without_a_scene_is_unlabelled_and_the_notes_count_them(folder: Path) -> None:
+    listing = _list(folder, "video,scene,fold\na.mp4,,\nb.MOV,office,train\n")
+    assert not listing.faults
+    assert {(one.video, one.scene) for one in listing.recordings} == {
+        ("a.mp4", ""),
+        ("b.MOV", "office"),
+    }
+    assert any(note.startswith("1 of 2 recordings") for note in listing.notes)
 
 
 def test_a_link_beside_the_table_leads_where_it_leads(folder: Path, tmp_path: Path) -> None:

@@ -4,15 +4,21 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
+from typer.testing import CliRunner
 
 from avsc import recipe as recipes
+from avsc.cli.app import app
 from avsc.data.split import training_fold
 from avsc.errors import AvscError
-from avsc.evaluate.agree import agree
+from avsc.evaluate.agree import Swapping, agree
 from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.results import weights_sha256
+from avsc.evaluate.seeds import seed_folders
+from avsc.report import agreement as report
 from avsc.report.info import run_facts
 from avsc.store.reader import Store
 
@@ -74,8 +80,8 @@ def test_a_list_and_another_seed_have_their_own_folders(robust: Path, tmp_path: 
     ids = sorted({name.rpartition("_")[0] for name in names})
     list_ = tmp_path / "mine.txt"
     list_.write_text("\n".join(f"['{clip}.mp4', '{clip.split('-')[0]}']" for clip in ids[:3]))
-    found = agree([robust], swaps=list_, device="cpu")
-    other = agree([robust], seed=1, device="cpu")
+    found = agree([robust], swapping=Swapping(swaps=list_), device="cpu")
+    other = agree([robust], swapping=Swapping(seed=1), device="cpu")
     assert {found.folder, other.folder} == {
         robust / "agreement" / "mine",
         robust / "agreement" / "seed1",
@@ -143,8 +149,100 @@ def test_two_runs_need_clips_that_both_held_out(
     assert not (tmp_path / "two").exists()
 
 
-def test_a_folder_of_seeds_is_refused(small_store: Path, make_run: MakeRun, tmp_path: Path) -> None:
-    make_run(tmp_path / "s/seed-0", small_store, "video")
+@pytest.fixture(scope="module")
+def seeds(
+    small_store: Path, make_run: MakeRun, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Three folders of two seeds: of sound, of pictures, of a joint run with stand-ins."""
+    folder, held_out = tmp_path_factory.mktemp("seeds"), "train.val_fraction=0.3"
+    drops = ("train.drop_audio=0.3", "train.drop_image=0.3", held_out)
+    kinds = (
+        ("audio", "audio", (held_out,)),
+        ("video", "video", (held_out,)),
+        ("both", "joint", drops),
+    )
+    for name, strategy, settings in kinds:
+        for seed in (0, 1):
+            own = (*settings, f"train.seed={seed}")
+            make_run(folder / name / f"seed-{seed}", small_store, strategy, seed, settings=own)
+    return {name: folder / name for name, _, _ in kinds}
+
+
+@pytest.mark.parametrize("names", [("both",), ("video", "audio")])
+def test_seeds_are_scored_one_by_one_and_the_mean_is_written(
+    seeds: dict[str, Path], names: tuple[str, ...], tmp_path: Path
+) -> None:
+    folders = [seeds[name] for name in names]
+    found = agree(folders, out=tmp_path / "all", device="cpu")
+    content = json.loads((tmp_path / "all" / "metrics.json").read_text())
+    alone = [
+        agree([one / f"seed-{k}" for one in folders], out=tmp_path / f"{k}", device="cpu")
+        for k in (0, 1)
+    ]
+    for unit in ("segments", "clips"):
+        each = [getattr(one, unit) for one in alone]
+        of_seeds = content["seeds"][unit]
+        assert of_seeds["f1"] == [one.f1 for one in each]
+        assert of_seeds["threshold"] == [one.threshold for one in each]
+        assert of_seeds["f1_std"] == pytest.approx(np.std(of_seeds["f1"], ddof=1))
+        for score in ("f1", "precision", "recall", "f1_matching", "average_precision"):
+            mean = np.mean([getattr(one, score) for one in each])
+            assert content[unit][score] == pytest.approx(mean)
+        assert content[unit]["n"] == each[0].n
+        assert content[unit]["threshold"] is None
+    assert content["seeds"]["runs"] == ["seed-0", "seed-1"]
+    sound = content["runs"]["sound"]
+    assert sound["path"] == str(seeds["both" if "both" in names else "audio"])
+    assert sound["weights_sha256"] == [
+        weights_sha256(Path(sound["path"]) / name) for name in ("seed-0", "seed-1")
+    ]
+    for k, one in enumerate(found.seeds):
+        assert one.folder == tmp_path / "all" / f"seed-{k}"
+        for file in ("agreement.csv", "metrics.json"):
+            assert (one.folder / file).read_bytes() == (tmp_path / f"{k}" / file).read_bytes()
+
+
+def test_the_command_shows_each_seed_and_writes_beside_the_runs(seeds: dict[str, Path]) -> None:
+    folder = seeds["both"]
+    done = CliRunner().invoke(app, ["agree", str(folder), "--device", "cpu", "--format", "json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout[: done.stdout.rindex("}") + 1])
+    content = json.loads((folder / "agreement" / "metrics.json").read_text())
+    assert [row["seed"] for row in told["seeds"]] == ["seed-0", "seed-1"]
+    assert [row["segments_f1"] for row in told["seeds"]] == content["seeds"]["segments"]["f1"]
+    assert told["agreement"][1]["f1_std"] == content["seeds"]["clips"]["f1_std"]
+    for place in (folder, *seed_folders(folder)):
+        assert (place / "agreement" / "agreement.html").is_file()
+    shown = CliRunner().invoke(app, ["info", str(folder)]).stdout
+    assert f"{100 * content['clips']['f1']:.2f} %" in shown
+
+
+def test_a_single_seed_has_no_deviation(seeds: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "seed-1").symlink_to(seeds["both"] / "seed-1")
+    found = agree([tmp_path / "one"], out=tmp_path / "out", device="cpu")
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert content["seeds"]["clips"]["f1_std"] is None
+    assert (
+        content["clips"]["f1_interval"]
+        == json.loads((tmp_path / "out" / "seed-1" / "metrics.json").read_text())["clips"][
+            "f1_interval"
+        ]
+    )
+    assert report.write_pages(found).is_file()
+
+
+def test_seeds_that_do_not_pair_are_named_together(seeds: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    for k, number in enumerate((1, 2, 7)):
+        (tmp_path / "more" / f"seed-{number}").symlink_to(seeds["video"] / f"seed-{k % 2}")
     with pytest.raises(AvscError) as caught:
-        agree([tmp_path / "s"], device="cpu")
-    assert "seed-0" in caught.value.remedy
+        agree([seeds["audio"], tmp_path / "more"], out=tmp_path / "out", device="cpu")
+    unpaired = (seeds["audio"] / "seed-0", tmp_path / "more/seed-2", tmp_path / "more/seed-7")
+    assert all(str(path) in caught.value.got for path in unpaired)
+    assert "seed-1" not in caught.value.got
+    with pytest.raises(AvscError) as caught:
+        agree([seeds["audio"] / "seed-0", seeds["video"]], out=tmp_path / "out", device="cpu")
+    assert f"{seeds['video']} has 2 runs" in caught.value.got
+    assert str(seeds["video"] / "seed-0") in caught.value.remedy
+    assert not (tmp_path / "out").exists()

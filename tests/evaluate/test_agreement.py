@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from avsc.evaluate.agreement import agreement, clip_means, detect, fit_threshold
+from avsc.evaluate.agreement import (
+    agreement,
+    clip_means,
+    detect,
+    fit_threshold,
+    mean_detection,
+)
 
 
 def test_the_agreement_is_the_probability_that_two_draws_are_alike() -> None:
@@ -54,6 +60,21 @@ def test_scikit_learn_recomputes_the_scores() -> None:
     assert found.f1_always == pytest.approx(f1_score(swapped, np.ones(300, bool)))
     assert found.f1_interval.low < found.f1 < found.f1_interval.high
     assert not detect(scores, swapped, 0.45, ["one place"] * 300).f1_interval.known
+
+
+def test_the_mean_over_seeds_has_the_interval_of_the_mean() -> None:
+    random = np.random.default_rng(2)
+    swapped = random.random(300) < 0.5
+    scores = [random.normal(np.where(swapped, 0.3, 0.6), 0.2) for _ in range(3)]
+    places = [f"place-{k % 15}" for k in range(300)]
+    each = [detect(some, swapped, 0.4 + k / 20, places) for k, some in enumerate(scores)]
+    found = mean_detection(each, scores, swapped, places)
+    assert found.f1 == pytest.approx(np.mean([one.f1 for one in each]))
+    assert found.f1_interval.low < found.f1 < found.f1_interval.high
+    widths = [one.f1_interval.high - one.f1_interval.low for one in each]
+    assert found.f1_interval.high - found.f1_interval.low < np.mean(widths)
+    alone = mean_detection(each[:1], scores[:1], swapped, places)
+    assert alone.f1_interval == each[0].f1_interval
 
 
 def test_a_clip_has_the_mean_of_its_seconds() -> None:

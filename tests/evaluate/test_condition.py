@@ -12,7 +12,8 @@ from avsc.errors import AvscError
 from avsc.evaluate import score
 from avsc.evaluate.condition import Condition, Modality, picture_numbers
 from avsc.evaluate.embeddings import read_embeddings
-from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.report.info import run_facts
 from avsc.store.reader import Store
 from avsc.train.load import Run

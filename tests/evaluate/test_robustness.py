@@ -11,12 +11,15 @@ import torch
 from avsc import metrics
 from avsc.errors import AvscError
 from avsc.evaluate import disturbances, score
+from avsc.evaluate.calibrate import calibrate
 from avsc.evaluate.disturbances import Disturbance
 from avsc.evaluate.encoded import Encoded
-from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.robustness import Measured, Robustness, robustness
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.evaluate.segments import Segments
 from avsc.evaluate.swaps import draw_swaps, scene_of
+from avsc.report import robustness as report
 from avsc.store.reader import Store
 from avsc.train.load import Run
 
@@ -149,6 +152,55 @@ def test_a_folder_of_seeds_is_the_mean_of_its_runs(
     for together, *apart in zip(mean.scores, *(one.scores for one in alone), strict=True):
         assert together.log_loss == pytest.approx(np.mean([one.log_loss for one in apart]))
         assert together.accuracy_std == pytest.approx(np.std([o.accuracy for o in apart], ddof=1))
+
+
+def test_a_calibrated_run_has_the_scores_of_evaluate_under_every_disturbance(
+    small_store: Path, make_run: MakeRun, tmp_path: Path
+) -> None:
+    settings = ("train.val_fraction=0.3", "train.drop_audio=0.3", "train.drop_image=0.3")
+    run = make_run(tmp_path / "run", small_store, "joint", settings=settings)
+    plain = robustness([run], offsets_s=(1,), device="cpu")
+    fitted = calibrate(run, device="cpu")
+    found = robustness([run], offsets_s=(1,), device="cpu", calibrated=True)
+    assert found.systems[0].temperatures == (fitted.temperature,)
+    for (kind, amount), how in (
+        (("recorded", 0.0), {}),
+        (("audio", 1.0), {"without": "audio"}),
+        (("image", 1.0), {"without": "image"}),
+        (("offset", 1), {"offset_s": 1}),
+    ):
+        result = evaluate(run, device="cpu", with_report=False, calibrated=True, **how)
+        assert result.summary is not None
+        ours = of(found, "run", kind, amount)
+        assert ours.log_loss == pytest.approx(result.summary.scores.log_loss, abs=1e-6)
+        assert ours.log_loss != pytest.approx(of(plain, "run", kind, amount).log_loss, abs=1e-6)
+    table = report.table(found, "json")
+    at = [column.key for column in table.columns].index("temperatures")
+    assert {tuple(row[at]) for row in table.rows} == {(fitted.temperature,)}
+
+
+def test_runs_that_are_not_calibrated_are_named_together(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "s").mkdir()
+    for seed, name in enumerate(("joint", "audio")):
+        (tmp_path / "s" / f"seed-{seed}").symlink_to(runs[name])
+    with pytest.raises(AvscError) as caught:
+        robustness([tmp_path / "s"], device="cpu", calibrated=True)
+    assert str(tmp_path / "s" / "seed-1") in caught.value.got
+    assert caught.value.remedy == f"avsc calibrate {tmp_path / 's'}"
+    with pytest.raises(AvscError) as caught:
+        robustness(list(runs.values()), device="cpu", calibrated=True)
+    for run in runs.values():
+        assert str(run) in caught.value.got
+        assert f"avsc calibrate {run}" in caught.value.remedy
+    calibrate(runs["video"], device="cpu")
+    with pytest.raises(AvscError) as caught:
+        robustness([runs["video"]], fold="train", device="cpu", calibrated=True)
+    assert "scored clips" in caught.value.got
+    with pytest.raises(AvscError) as caught:
+        robustness([tmp_path / "nothing"], device="cpu", calibrated=True)
+    assert "calibrat" not in str(caught.value)
 
 
 def test_systems_of_other_segments_are_refused(

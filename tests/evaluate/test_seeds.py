@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from avsc.cli import app as cli
+from avsc.errors import AvscError
 from avsc.evaluate.compare import compare
 from avsc.evaluate.evaluate_seeds import evaluate_seeds
 from avsc.evaluate.evaluation import evaluate
@@ -82,6 +83,20 @@ def test_evaluating_a_folder_of_seeds_scores_each_and_writes_the_mean(
         assert done.exit_code == 0, done.output
         assert "seed" in done.output
     assert (tmp_path / "video" / "evaluation" / "test-context" / "metrics.json").is_file()
+
+
+@pytest.mark.parametrize("words", [["evaluate", "--no-report"], ["robustness"], ["agree"]])
+def test_seeds_that_are_not_trained_are_named_together_before_the_work(
+    words: list[str], tmp_path: Path, small_store: Path, make_run: Make
+) -> None:
+    make_run(tmp_path / "video" / "seed-0", small_store, "video")
+    for seed in (1, 2):
+        (tmp_path / "video" / f"seed-{seed}").mkdir()
+    done = CliRunner().invoke(cli.app, [*words, str(tmp_path / "video"), "--device", "cpu"])
+    assert isinstance(done.exception, AvscError)
+    assert str(tmp_path / "video" / "seed-1") in done.exception.got
+    assert str(tmp_path / "video" / "seed-2") in done.exception.got
+    assert not (tmp_path / "video" / "seed-0" / "evaluation").exists()
 
 
 def test_each_seed_has_its_own_validation_clips_and_so_there_is_no_mean(

@@ -16,7 +16,8 @@ from avsc.cli.app import app
 from avsc.data.eval_images import eval_image
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
-from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.evaluate.evaluation import evaluate
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.export import int8, onnx_file
 from avsc.export.description import read_description
 from avsc.export.export import export

@@ -118,6 +118,7 @@ def test_processes_share_the_partitions_and_each_image_is_encoded_once(
         for one in done:
             one.result()
     assert sorted(encoded) == [6, 12, 12]  # views, clips and seconds of the three partitions
+    assert [path.suffix for path in banks[0].path.parent.iterdir()] == [".zarr"]  # and no locks
     np.testing.assert_array_equal(banks[0].read(ROWS), banks[1].read(ROWS))
 
 

@@ -13,8 +13,8 @@ from avsc.errors import AvscError
 from avsc.evaluate.score import score
 from avsc.evaluate.segments import segments_of
 from avsc.predict.predict import predict, predict_each
+from avsc.predict.predictor import ONE_CHANNEL, SYNTHETIC, Predictor
 from avsc.predict.recording import open_recording
-from avsc.predict.score import ONE_CHANNEL, SYNTHETIC, Predictor
 from avsc.predict.timeline import SceneTimeline
 from avsc.store.reader import Store
 from avsc.store.schema import ImageSettings
@@ -189,8 +189,8 @@ def test_one_bad_recording_does_not_keep_the_others_and_fails_at_the_end(
 def test_memory_does_not_grow_with_the_length(
     runs: Runs, recording: MakeRecording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avsc.predict.score.MOST_COLUMNS", 64)
-    monkeypatch.setattr("avsc.predict.score.MOST_THUMBNAILS", 16)
+    monkeypatch.setattr("avsc.predict.predictor.MOST_COLUMNS", 64)
+    monkeypatch.setattr("avsc.predict.predictor.MOST_THUMBNAILS", 16)
     predictor = Predictor(Run.open(runs("joint"), "cpu"))
     image = predictor.run.manifest.settings.image
 

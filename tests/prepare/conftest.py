@@ -120,6 +120,7 @@ def prepared(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 Sabotage = Callable[[dict[str, str]], None]
+HANG = "time.sleep(3600)"  # for ``sabotage``
 
 
 @pytest.fixture
@@ -147,6 +148,16 @@ def sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sabota
 
     yield install
     stop_fork_server()
+
+
+@pytest.fixture
+def hangs_once(sabotage: Sabotage, ids: list[str], tmp_path: Path) -> Path:
+    """Makes the first process that reads the fifth clip hang; the file is there from then on."""
+    reached = tmp_path / "reached"
+    sabotage(
+        {ids[4]: f"p = pathlib.Path({str(reached)!r})\nif not p.exists():\n p.touch()\n {HANG}"}
+    )
+    return reached
 
 
 @pytest.fixture

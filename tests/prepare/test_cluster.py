@@ -23,11 +23,11 @@ from avsc.prepare.profile import AddressProfile, LocalProfile, SlurmProfile
 from avsc.prepare.run import prepare
 from avsc.store.reader import Store
 from avsc.store.schema import StoreSettings
+from tests.prepare.conftest import HANG
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 Sabotage = Callable[[dict[str, str]], None]
 
-HANG = "time.sleep(3600)"
 # A worker of another mount: the folder is there for us and not for it.
 BLIND = """
 import os, pathlib
@@ -98,17 +98,12 @@ def test_a_lost_worker_costs_nothing_but_time(
     dataset: Path,
     settings: StoreSettings,
     tmp_path: Path,
-    ids: list[str],
     files_of: FilesOf,
-    sabotage: Sabotage,
+    hangs_once: Path,
 ) -> None:
     profile, _ = scheduler
     patient = profile.model_copy(update={"idle_limit_s": 120.0})
-    reached = tmp_path / "reached"
     # The whole machine is lost at this clip, nanny and all, and another one comes.
-    sabotage(
-        {ids[4]: f"p = pathlib.Path({str(reached)!r})\nif not p.exists():\n p.touch()\n {HANG}"}
-    )
     with worker(profile) as first:
         work = threading.Thread(
             target=prepare,
@@ -116,7 +111,7 @@ def test_a_lost_worker_costs_nothing_but_time(
             kwargs={"cluster": patient},
         )
         work.start()
-        while not reached.exists():
+        while not hangs_once.exists():
             assert work.is_alive()
             time.sleep(0.05)
         os.killpg(first.pid, signal.SIGKILL)

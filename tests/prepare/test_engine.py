@@ -23,12 +23,12 @@ from avsc.store.create import open_for_writing
 from avsc.store.location import locate
 from avsc.store.reader import Store
 from avsc.store.schema import Status, StoreSettings
+from tests.prepare.conftest import HANG
 
 FilesOf = Callable[[Path], dict[str, bytes]]
 Sabotage = Callable[[dict[str, str]], None]
 
 CRASH = "os.kill(os.getpid(), signal.SIGSEGV)"
-HANG = "time.sleep(3600)"
 HANG_WITH_THE_INTERPRETER = "import ctypes; ctypes.PyDLL(None).sleep(3600)"
 
 

@@ -198,6 +198,28 @@ def test_a_table_gives_folds_parts_and_sound_of_its_own(rooms: Path, tmp_path: P
     assert sum(clip.seconds or 0 for clip in store.clips if clip.location == "C") == 5
 
 
+@pytest.mark.parametrize("own_folds", [True, False])
+def test_recordings_without_a_scene_are_prepared_and_in_no_fold(
+    rooms: Path, tmp_path: Path, own_folds: bool
+) -> None:
+    (tmp_path / "media").symlink_to(rooms)
+    rows = [f"{name},{name.partition('/')[0]}" for name in LENGTHS if not name.endswith("webm")]
+    folds = [f",{('train', 'test')[k % 2]}" if own_folds else "," for k in range(len(rows))]
+    table = tmp_path / "list.csv"
+    table.write_text(
+        "video,scene,fold\nmedia/kitchen/c.webm,,\n"
+        + "".join(f"media/{row}{fold}\n" for row, fold in zip(rows, folds, strict=True))
+    )
+    assert prepare(table, tmp_path / "store", SETTINGS).complete
+    store = Store.open(tmp_path / "store")
+    assert store.scenes == ("kitchen", "office")
+    nameless = [row for row, clip in enumerate(store.clips) if not clip.scene]
+    assert {store.clips[row].video for row in nameless} == {"media/kitchen/c.webm"}
+    assert {clip.fold for clip in store.clips if not clip.scene} == {""}
+    assert {clip.fold for clip in store.clips if clip.scene} == {"train", "test"}
+    assert store.status()[nameless].tolist() == [Status.GOOD]
+
+
 def test_faults_of_a_table_stop_before_any_work(rooms: Path, tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("video,scene\ngone.mp4,a\nlost.mp4,b\n")
     with pytest.raises(AvscError) as caught:

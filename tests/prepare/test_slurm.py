@@ -16,9 +16,7 @@ from avsc.prepare.run import prepare
 from avsc.store.schema import StoreSettings
 
 FilesOf = Callable[[Path], dict[str, bytes]]
-Sabotage = Callable[[dict[str, str]], None]
 
-HANG = "time.sleep(3600)"
 SBATCH = """#!/bin/bash
 export PATH=$PATH_OF_TESTS
 cp "${@: -1}" "$JOBS-script"
@@ -77,18 +75,13 @@ def test_a_job_that_is_lost_is_replaced(
     dataset: Path,
     settings: StoreSettings,
     tmp_path: Path,
-    ids: list[str],
     files_of: FilesOf,
-    sabotage: Sabotage,
+    hangs_once: Path,
 ) -> None:
     jobs = slurm(SBATCH)
-    reached = tmp_path / "reached"
-    sabotage(
-        {ids[4]: f"p = pathlib.Path({str(reached)!r})\nif not p.exists():\n p.touch()\n {HANG}"}
-    )
 
     def lose() -> None:
-        while not reached.exists():
+        while not hangs_once.exists():
             time.sleep(0.05)
         os.killpg(int(jobs.read_text().split()[0]), signal.SIGKILL)
 

@@ -14,9 +14,7 @@ from avsc.store.schema import StoreSettings
 from tests.local_slurm import asked, local_slurm, needs_slurm
 
 FilesOf = Callable[[Path], dict[str, bytes]]
-Sabotage = Callable[[dict[str, str]], None]
 
-HANG = "time.sleep(3600)"
 pytestmark = [pytest.mark.slow, needs_slurm]
 
 
@@ -45,18 +43,13 @@ def test_a_job_that_is_cancelled_is_replaced(
     dataset: Path,
     settings: StoreSettings,
     tmp_path: Path,
-    ids: list[str],
     files_of: FilesOf,
-    sabotage: Sabotage,
+    hangs_once: Path,
 ) -> None:
-    reached = tmp_path / "reached"
-    sabotage(
-        {ids[4]: f"p = pathlib.Path({str(reached)!r})\nif not p.exists():\n p.touch()\n {HANG}"}
-    )
     cancelled: list[str] = []
 
     def cancel() -> None:
-        while not reached.exists():
+        while not hangs_once.exists():
             time.sleep(0.05)
         cancelled.append(asked("squeue", "--noheader", "--format=%i"))
         asked("scancel", *cancelled)

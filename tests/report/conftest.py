@@ -97,6 +97,14 @@ def requests_of(browser: "Chrome") -> list[str]:
     ]
 
 
+def assert_shown_without_faults(browser: "Chrome", width: int) -> None:
+    """Checks that a page that was opened asks for nothing, fits, and can be read."""
+    assert not [entry for entry in log_of(browser, "browser") if entry["level"] == "SEVERE"]
+    assert not {"http", "https"} & set(requests_of(browser))
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert smallest_letters(browser) >= 9
+
+
 def picture_widths(browser: "Chrome") -> list[int]:
     """The width of each picture in its own pixels; 0 for one that cannot be decoded."""
     widths: list[int] = browser.execute_script(

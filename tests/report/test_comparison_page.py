@@ -7,15 +7,7 @@ import pytest
 from avsc.evaluate.compare import Comparison, compare
 from avsc.report.comparison import comparison_page, write_comparison
 from tests.evaluate.foreign import a_row_a_clip, write
-from tests.report.conftest import (
-    NASTY,
-    Show,
-    Tags,
-    assert_sound,
-    log_of,
-    requests_of,
-    smallest_letters,
-)
+from tests.report.conftest import NASTY, Show, Tags, assert_shown_without_faults, assert_sound
 
 LOG = (
     '{"epoch": %d, "train_loss": 2.0, "train_accuracy": 0.3, "val_loss": %f, "val_accuracy": 0.5}\n'
@@ -79,8 +71,4 @@ def test_each_system_gets_a_report_in_a_folder_of_its_own(
 
 @pytest.mark.parametrize("width", [1400, 390])
 def test_a_browser_shows_it_without_faults(found: Comparison, show: Show, width: int) -> None:
-    browser = show(comparison_page(found), width)
-    assert not [entry for entry in log_of(browser, "browser") if entry["level"] == "SEVERE"]
-    assert not {"http", "https"} & set(requests_of(browser))
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    assert smallest_letters(browser) >= 9
+    assert_shown_without_faults(show(comparison_page(found), width), width)

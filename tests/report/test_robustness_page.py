@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -9,21 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avsc.evaluate.agree import Agreed
 from avsc.evaluate.agreement import detect
+from avsc.evaluate.agreement_files import Agreed
 from avsc.evaluate.bootstrap import Interval
 from avsc.evaluate.disturbances import plan
 from avsc.evaluate.robustness import Measured, Robustness, System
 from avsc.report import agreement, robustness
-from tests.report.conftest import (
-    NASTY,
-    Show,
-    Tags,
-    assert_sound,
-    log_of,
-    requests_of,
-    smallest_letters,
-)
+from tests.report.conftest import NASTY, Show, Tags, assert_shown_without_faults, assert_sound
 
 SCENES = tuple(f"scene{k}" for k in range(10))
 
@@ -33,7 +26,7 @@ def _system(name: str, level: float, disturbances: int) -> System:
         Measured(level + k / 9, 0.9 - k / 20, Interval(0.1, 3.0), Interval(0.2, 1.0), None, None)
         for k in range(disturbances)
     )
-    return System(name, Path(name), "joint", 1, "learnt stand-ins", True, scores)
+    return System(name, Path(name), "joint", 1, "learnt stand-ins", True, (), scores)
 
 
 @pytest.fixture
@@ -52,8 +45,29 @@ def agreed(tmp_path: Path) -> Agreed:
     places = [f"place-{k % 20}" for k in range(500)]
     one = detect(scores, swapped, 0.45, places)
     return Agreed(
-        tmp_path, NASTY, "test", "50 % of the clips, seed 0", 10, one, one, scores, swapped
+        folder=tmp_path,
+        title=NASTY,
+        seed="",
+        fold="test",
+        source="50 % of the clips, seed 0",
+        n_classes=10,
+        segments=one,
+        clips=one,
+        scores=scores,
+        swapped=swapped,
+        about={},
     )
+
+
+@pytest.fixture
+def of_seeds(agreed: Agreed, tmp_path: Path) -> Agreed:
+    detections = [replace(agreed.segments, f1=0.7 + k / 10, threshold=0.4 + k / 5) for k in (0, 1)]
+    seeds = tuple(
+        replace(agreed, folder=tmp_path / f"seed-{k}", seed=f"seed-{k}", segments=one, clips=one)
+        for k, one in enumerate(detections)
+    )
+    mean = replace(agreed.segments, f1=0.75, threshold=None)
+    return replace(agreed, segments=mean, clips=mean, seeds=seeds)
 
 
 def test_the_page_is_sound_and_has_every_system_in_every_figure(found: Robustness) -> None:
@@ -94,21 +108,27 @@ def test_without_offsets_there_is_no_figure_of_them(found: Robustness) -> None:
 
 
 def test_the_page_of_agreement_is_sound_and_has_its_scores(agreed: Agreed) -> None:
-    page = agreement.write_page(agreed).read_text(encoding="utf-8")
+    page = agreement.write_pages(agreed).read_text(encoding="utf-8")
     assert_sound(page)
     assert NASTY not in page
     assert f"{100 * agreed.segments.f1:.2f}" in page
     assert "79.16" in page
 
 
+def test_the_page_of_seeds_has_each_of_them_and_each_has_a_page(of_seeds: Agreed) -> None:
+    page = agreement.write_pages(of_seeds).read_text(encoding="utf-8")
+    assert_sound(page)
+    assert "75.00 ± 7.07" in page
+    for k, one in enumerate(of_seeds.seeds):
+        assert f"{100 * one.segments.f1:.2f}" in page
+        own = (one.folder / "agreement.html").read_text(encoding="utf-8")
+        assert_sound(own)
+        assert f"seed-{k}" in own
+
+
 @pytest.mark.parametrize("width", [1400, 390])
 def test_a_browser_shows_them_without_faults(
-    found: Robustness, agreed: Agreed, show: Show, width: int
+    found: Robustness, agreed: Agreed, of_seeds: Agreed, show: Show, width: int
 ) -> None:
-    agreement.write_page(agreed)
-    for page in (robustness.page(found), (agreed.folder / "agreement.html").read_text()):
-        browser = show(page, width)
-        assert not [entry for entry in log_of(browser, "browser") if entry["level"] == "SEVERE"]
-        assert not {"http", "https"} & set(requests_of(browser))
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-        assert smallest_letters(browser) >= 9
+    for page in (robustness.page(found), agreement.page(agreed), agreement.page(of_seeds)):
+        assert_shown_without_faults(show(page, width), width)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from avsc.evaluate.evaluation import evaluate
 from avsc.train.run import train
 from tests.train.kept import DETERMINISTIC, MakeRecipe
 
@@ -24,4 +25,15 @@ def whole_run(
     """A deterministic run that nothing interrupted."""
     run = tmp_path_factory.mktemp("runs") / "whole"
     train(small_store, run, quick(*DETERMINISTIC), device="cpu")
+    return run
+
+
+@pytest.fixture(scope="session")
+def teacher_run(
+    small_store: Path, quick: MakeRecipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A joint teacher and its predictions of the training fold."""
+    run = tmp_path_factory.mktemp("teacher") / "joint"
+    train(small_store, run, quick("train.images=embedding"), device="cpu")
+    evaluate(run, fold="train", device="cpu", with_report=False)
     return run

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp, rel_entr, softmax
 
 from avsc.data.batch import Batch
 from avsc.recipe_sections import DistillRecipe
+from avsc.scenes import UNLABELLED
 from avsc.train.loss import summed_loss
 
 N, K = 7, 4
@@ -42,6 +43,25 @@ def test_the_loss_is_that_of_the_formula(
         torch.from_numpy(LOGITS), DistillRecipe(weight=weight, temperature=temperature), weights
     )
     assert float(found) == pytest.approx((wanted * counts).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("weights", [None, [0.5, 2.0, 1.0, 3.0]])
+def test_a_sample_without_a_label_has_the_soft_targets_alone(weights: list[float] | None) -> None:
+    logits, targets = torch.from_numpy(LOGITS), torch.from_numpy(TARGETS)
+    labels = torch.from_numpy(LABELS).clone()
+    labels[[2, 5]] = UNLABELLED
+    batch = Batch(0, N, np.arange(N), labels, None, None, torch.arange(N), targets=targets)
+    class_weights = None if weights is None else torch.tensor(weights).double()
+    found = summed_loss(logits, batch, class_weights, DistillRecipe(weight=0.3, temperature=2.0))
+    unlabelled = np.isin(np.arange(N), [2, 5])
+    counts = np.ones(N) if weights is None else np.array(weights)[LABELS]
+    hard = (logsumexp(LOGITS, axis=1) - LOGITS[np.arange(N), LABELS]) * counts
+    if weights is not None:
+        counts[unlabelled] = TARGETS[unlabelled] @ weights
+    student = LOGITS / 2 - logsumexp(LOGITS / 2, axis=1, keepdims=True)
+    soft = 4 * rel_entr(TARGETS, np.exp(student)).sum(axis=1) * counts
+    wanted = np.where(unlabelled, soft, 0.7 * hard + 0.3 * soft).sum()
+    assert float(found) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_at_a_high_temperature_the_gradient_is_the_difference_of_the_logits() -> None:

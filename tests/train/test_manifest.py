@@ -30,9 +30,15 @@ def test_a_store_is_recorded_so_that_it_is_found_from_anywhere(
     assert manifest.new_manifest(store, quick(), None, 1).store == str(small_store.resolve())
 
 
-def test_the_same_run_may_go_on_further_in_it(begun: RunManifest) -> None:
-    later = begun.model_copy(update={"epoch": 3, "batch": 4, "best_loss": 0.1, "world": 2})
+def test_the_same_run_may_go_on_further_in_it_with_other_threads_and_moved_weights(
+    begun: RunManifest, quick: MakeRecipe
+) -> None:
+    moved = quick("train.strategy=audio", "train.threads=3", "visual.weights=elsewhere")
+    update = {"epoch": 3, "batch": 4, "best_loss": 0.1, "world": 2, "recipe": moved}
+    later = begun.model_copy(update=update)
     manifest.require_same(later, begun)
+    assert later.recipe != begun.recipe
+    assert manifest.difference(later.recipe, begun.recipe) == []
 
 
 @pytest.mark.parametrize(

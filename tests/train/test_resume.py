@@ -180,6 +180,18 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_another_recipe(
     assert train(small_store, audio_run, free, resume=True, device="cpu").epochs == 3
 
 
+def test_weights_that_are_not_the_runs_leave_its_recipe_as_it_was(
+    whole_run: Path, small_store: Path, quick: MakeRecipe, tmp_path: Path
+) -> None:
+    before = (whole_run / run_dir.CONFIG).read_bytes()
+    wrong = quick(*DETERMINISTIC, f"visual.weights={tmp_path / 'absent.safetensors'}")
+    with pytest.raises(AvscError) as caught:
+        train(small_store, whole_run, wrong, device="cpu")
+    assert "absent.safetensors" in caught.value.got
+    assert (whole_run / run_dir.CONFIG).read_bytes() == before
+    assert train(small_store, whole_run, resume=True, device="cpu").epochs == 2
+
+
 def test_a_run_is_not_resumed_on_another_store(
     audio_run: Path, make_store: Callable[..., Path], store_settings: object, tmp_path: Path
 ) -> None:

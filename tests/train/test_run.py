@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import zarr
 
 from avsc import recipe as recipes
 from avsc.data.batch import Batch
@@ -45,6 +47,27 @@ def test_a_bank_is_shared_by_seeds_and_wherever_it_lies_the_run_is_the_same(
     recipe = quick(*settings, "train.acoustic=trainable", "audio.feature=fbank")
     train(small_store, tmp_path / "other", recipe, device="cpu")
     assert not made  # another feature takes the same bank
+
+
+def test_what_is_encoded_already_is_read_once_before_training(
+    small_store: Path, quick: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = quick(*DETERMINISTIC, "train.views=2", "augment.seed=11", "train.cache=host")
+    train(small_store, tmp_path / "first", recipe, device="cpu")
+    read: Counter[tuple[str, str]] = Counter()
+    get = zarr.Array.__getitem__
+
+    def noting(self: "zarr.Array[Any]", selection: Any) -> Any:
+        read[str(self.store_path), str(selection)] += 1
+        return get(self, selection)
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", noting)
+    train(small_store, tmp_path / "second", recipe, device="cpu")
+    monkeypatch.undo()
+    banks = [path for path, _ in read if ".embeddings/" in path]
+    assert len(set(banks)) == 2  # two views for training, the plain one for validation
+    assert {read[key] for key in read if key[0] in banks} == {1}
+    assert same(weights_of(tmp_path / "first"), weights_of(tmp_path / "second"))
 
 
 @pytest.mark.slow

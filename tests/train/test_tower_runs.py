@@ -14,9 +14,10 @@ from avsc import recipe as recipes
 from avsc.data.batch import Inputs, Mix
 from avsc.errors import AvscError
 from avsc.evaluate.calibrate import calibrate
-from avsc.evaluate.evaluation import evaluate, fold_segments
+from avsc.evaluate.evaluation import evaluate
 from avsc.evaluate.predictions import read_predictions
 from avsc.evaluate.robustness import robustness
+from avsc.evaluate.scored_fold import fold_segments
 from avsc.export.export import export
 from avsc.export.weights import read_system
 from avsc.models.audio_bank import AudioBank
@@ -30,7 +31,7 @@ from avsc.store.reader import Store
 from avsc.train.embed import embed_sound
 from avsc.train.load import Run
 from avsc.train.run import train
-from tests.audio_models import AST_FEATURES, make_tau, prepare_here, save_ast
+from tests.audio_models import AST_FEATURES, make_encoded, save_ast, sound_of
 from tests.conftest import MakeRecipe
 
 Train = Callable[..., Path]
@@ -39,12 +40,7 @@ Train = Callable[..., Path]
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set, its store, an encoder and the embeddings of the store's sound by it."""
-    base = tmp_path_factory.mktemp("base")
-    make_tau(base / "tau", clips=12)
-    prepare_here(base / "tau", base / "store")
-    save_ast(base / "ast")
-    embed_sound(base / "store", base / "tau", base / "ast", device="cpu")
-    return base
+    return make_encoded(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +59,7 @@ def trained(base: Path, quick: MakeRecipe) -> Train:
 
 
 def _recipe(base: Path, quick: MakeRecipe, encoder: str, *settings: str) -> Recipe:
-    sound = ["audio.feature=fbank", f"audio.encoder={encoder}", f"audio.model={base / 'ast'}"]
-    return quick(*sound, "train.images_per_second=1", "epochs=1", *settings)
+    return quick(*sound_of(base, encoder), "train.images_per_second=1", "epochs=1", *settings)
 
 
 def _stored(base: Path) -> np.ndarray:
@@ -342,7 +337,11 @@ def test_a_run_does_not_go_on_with_a_changed_encoder_and_does_from_another_place
     (moved / "preprocessor_config.json").write_text(
         (moved / "preprocessor_config.json").read_text() + "\n"
     )
-    embed_sound(base / "store", base / "tau", moved, device="cpu")
+    changed = Path(shutil.move(moved, tmp_path / "changed"))
+    embed_sound(base / "store", base / "tau", changed, device="cpu")
+    wrong = quick(*settings, "epochs=1", f"audio.model={changed}")
     with pytest.raises(AvscError) as caught:
-        train(base / "store", run, again, device="cpu")
-    assert TowerFolder.read(moved).sha256[:12] in caught.value.got
+        train(base / "store", run, wrong, device="cpu")
+    assert TowerFolder.read(changed).sha256[:12] in caught.value.got
+    shutil.copytree(base / "ast", moved)
+    train(base / "store", run, resume=True, device="cpu")  # it still knows where its own lay
