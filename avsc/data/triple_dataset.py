@@ -60,7 +60,7 @@ class TripleDataset(Dataset[tuple[Tensor, ...]]):
         tower: Pre-trained audio encoder; None for none.
 
     Raises:
-        AvscError: That encoder's embeddings of the clips are not all there.
+        AvscError: Embeddings of the clips by that encoder are missing.
     """
 
     def __init__(
