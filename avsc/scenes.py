@@ -101,7 +101,9 @@ def check_scenes(scenes: Sequence[str]) -> None:
         raise AvscError(
             f"one scene only: {', '.join(scenes)}" if scenes else "no scene",
             "at least two scenes to tell apart",
-            "add clips of another scene",
+            "add clips of another scene"
+            if scenes
+            else "write the scenes of the clips into the table",
         )
 
 
